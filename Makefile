@@ -1,0 +1,50 @@
+# The face for newcomers. `make run` serves, `make test` tests; both set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check format bench lock clean
+
+run: .venv/run.stamp
+	@exec $(BIN)/flask serve
+
+test: .venv/dev.stamp
+	$(BIN)/pytest -n 2
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# What it is measured against is not locked: it runs nowhere else.
+bench: .venv/dev.stamp
+	$(BIN)/pip install -q --disable-pip-version-check 'advanced-alchemy>=1.12,<2'
+	$(BIN)/python -m benchmarks.data_layer
+
+# Needs uv. The lock files hold versions and hashes, and name no registry.
+lock:
+	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf .venv build *.egg-info
+
+# What runs needs less than what tests: each has its own lock, and its own stamp.
+.venv/run.stamp: requirements.lock pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Comes last in a virtual environment: where it is missing, making one was interrupted.
+$(BIN)/pip:
+	$(PYTHON) -m venv .venv
