@@ -1,0 +1,253 @@
+"""The two doors to the database, `connect` and `session`: each block is one unit of work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import PendingRollbackError
+
+from app.db.driver_errors import translate
+from app.db.engines import Engines
+from app.db.retries import Backoff, keep_trying
+from app.db.session import UnitOfWorkError
+from app.db.unit import Isolation, Mode, Timeouts, UnitOfWork, UnitRolledBack
+from app.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.orm import Session
+
+    from app.errors import CaseloadError
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Database:
+    """Opens units of work, joins the blocks inside them, and alone ends their transactions.
+
+    `url` may be a function, called at the first use. `violations` says, by constraint name,
+    which error tells of its violation.
+    """
+
+    def __init__(
+        self,
+        url: str | Callable[[], str],
+        *,
+        replica_url: str | None = None,
+        violations: Mapping[str, Callable[[], CaseloadError]] | None = None,
+        timeouts: Timeouts | None = None,
+        pool_size: int = 5,
+        pool_timeout: float = 3.0,
+        connect_timeout: int = 3,
+    ) -> None:
+        self._violations = violations or {}
+        self._timeouts = timeouts or Timeouts()
+        self._local = threading.local()
+        self._engines = Engines(
+            url,
+            replica_url,
+            on_error=self._on_error,
+            connect_timeout=connect_timeout,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout,
+        )
+        _start_afresh_after_fork(self)
+
+    @contextmanager
+    def connect(
+        self,
+        *,
+        read_only: bool = False,
+        stale_ok: bool = False,
+        isolation: Isolation | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Connection]:
+        """A unit of work, for Core. A block inside another one joins it.
+
+        `read_only` makes PostgreSQL refuse writes; with `stale_ok` the unit may read from the
+        replica. `timeout` limits each statement, in seconds; of nested ones the smallest wins.
+        """
+        with self._unit(Mode(read_only, stale_ok, isolation, timeout)) as unit:
+            yield unit.connection
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        read_only: bool = False,
+        stale_ok: bool = False,
+        isolation: Isolation | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Session]:
+        """A unit of work, for the ORM: as `connect`, on the same connection where one is open.
+
+        What leaves the outermost block is loaded and detached.
+        """
+        with self._unit(Mode(read_only, stale_ok, isolation, timeout)) as unit:
+            yield unit.open_session()
+
+    def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        isolation: Isolation | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> T:
+        """Open a unit, call `work` with its connection, and on a conflict run the whole again.
+
+        A conflict is a serialisation failure, a deadlock, or a connection lost before COMMIT was
+        sent. Each attempt has a fresh session and fresh hooks; attempts go on for `deadline`
+        seconds. Inside an open unit the call joins it, and the outermost opener retries.
+        """
+
+        def attempt() -> T:
+            with self.connect(isolation=isolation, timeout=timeout) as connection:
+                return work(connection)
+
+        return self.again(attempt, deadline=deadline)
+
+    def again(self, attempt: Callable[[], T], *, deadline: float | None = None) -> T:
+        """As `run`, for a function that opens its units itself."""
+        if self._open_unit is not None or self._retrying:
+            return attempt()
+        backoff = Backoff() if deadline is None else Backoff(deadline=deadline)
+        self._local.retrying = True
+        try:
+            return keep_trying(attempt, backoff)
+        finally:
+            self._local.retrying = False
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        """Call `hook` once the open unit is committed; not if it, or the savepoint, rolls back.
+
+        It runs outside the unit and may open others. If it fails, that is logged: the unit stays
+        committed and is not run again.
+        """
+        if (unit := self._open_unit) is None:
+            raise UnitOfWorkError("After which commit? No unit of work is open.")
+        unit.hooks.append(hook)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Inside a unit: what fails in this block is undone alone, if its error is caught."""
+        unit = self._open_unit
+        if unit is None:
+            raise UnitOfWorkError("A savepoint needs an open unit of work.")
+        with unit.savepoint():
+            yield
+
+    def abandon(self) -> None:
+        """Roll back a unit that is still open on this thread, where none may be."""
+        unit = self._open_unit
+        if unit is None:
+            return
+        logger.error("A unit of work was left open and is rolled back.", stack_info=True)
+        try:
+            self._end(unit, unit.rollback)
+        finally:
+            unit.connection.close()
+
+    def dispose(self) -> None:
+        """Close the pooled connections; the next use opens new ones."""
+        self._engines.dispose()
+
+    @property
+    def url(self) -> str:
+        """Where the database is, as libpq reads it. Starts the embedded server if that is it."""
+        return self._engines.url
+
+    @property
+    def _primary(self) -> Engine:
+        return self._engines.primary
+
+    @property
+    def _retrying(self) -> bool:
+        return getattr(self._local, "retrying", False)
+
+    @property
+    def _open_unit(self) -> UnitOfWork | None:
+        return getattr(self._local, "unit", None)
+
+    @contextmanager
+    def _unit(self, mode: Mode) -> Iterator[UnitOfWork]:
+        if (unit := self._open_unit) is not None:
+            with self._joined(unit, mode):
+                yield unit
+            return
+        with self._engines.connect(replica=mode.read_only and mode.stale_ok) as connection:
+            unit = self._local.unit = UnitOfWork(connection, mode, self._timeouts)
+            try:
+                yield unit
+                unit.commit()
+            except PendingRollbackError as error:
+                self._end(unit, unit.rollback)
+                raise UnitRolledBack("The unit of work has failed already.") from (
+                    unit.failure or error
+                )
+            except BaseException:
+                self._end(unit, unit.rollback)
+                raise
+            self._end(unit)
+        _call_hooks(unit.hooks)
+
+    @contextmanager
+    def _joined(self, unit: UnitOfWork, mode: Mode) -> Iterator[None]:
+        unit.check_joins(mode)
+        before = unit.limit(mode.timeout)
+        try:
+            yield
+            unit.flush()
+        except BaseException as failure:
+            unit.fail(failure)
+            raise
+        finally:
+            unit.set_timeout(before)
+
+    def _end(self, unit: UnitOfWork, how: Callable[[], None] = lambda: None) -> None:
+        try:
+            how()
+        finally:
+            if self._open_unit is unit:
+                self._local.unit = None
+            unit.close()
+
+    def _on_error(self, context: ExceptionContext) -> BaseException | None:
+        """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
+        error = translate(context, self._violations)
+        if context.connection is not None and (unit := self._open_unit) is not None:
+            if unit.ending == "commit" and context.is_disconnect:
+                error = OutcomeUnknown("The connection was lost during COMMIT.")
+            unit.fail(error or context.original_exception)
+        return error
+
+
+def _call_hooks(hooks: list[Callable[[], None]]) -> None:
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            logger.exception("A hook failed after the commit.")
+
+
+def _start_afresh_after_fork(database: Database) -> None:
+    """A forked child must not talk on its parent's sockets, nor join its unit of work."""
+    reference = weakref.ref(database)
+
+    def in_child() -> None:
+        if (database := reference()) is not None:
+            database._local = threading.local()  # noqa: SLF001 - of this module
+            database._engines.start_afresh()  # noqa: SLF001
+
+    os.register_at_fork(after_in_child=in_child)

@@ -1,0 +1,74 @@
+"""Running a unit of work again when another one was in its way."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+
+from app.errors import ConnectionLost, Contention, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.db.database import Database
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HasDatabase(Protocol):
+    @property
+    def database(self) -> Database: ...
+
+
+S = TypeVar("S", bound=HasDatabase)
+
+RETRYABLE: tuple[type[Unavailable], ...] = (Contention, ConnectionLost)
+"""After these nothing was done: PostgreSQL rolled back, or COMMIT was never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: a pause anywhere up to `base * 2**n`, at most `cap`; all in seconds."""
+
+    base: float = 0.01
+    cap: float = 0.5
+    deadline: float = 3.0
+
+    def pause(self, attempt: int) -> float:
+        return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311 - no secret
+
+
+def keep_trying(attempt: Callable[[], T], backoff: Backoff) -> T:
+    """Call `attempt` until it ends well, fails for good, or the deadline would pass.
+
+    The error that is raised in the end has those of the earlier attempts in `causes`.
+    """
+    end = time.monotonic() + backoff.deadline
+    causes: list[Unavailable] = []
+    while True:
+        try:
+            return attempt()
+        except RETRYABLE as error:
+            pause = backoff.pause(len(causes))
+            if time.monotonic() + pause > end:
+                error.causes = tuple(causes)
+                raise
+            causes.append(error)
+        time.sleep(pause)
+
+
+def retry(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a service method be run again, as `Database.run` does; inside an open unit, not.
+
+    The method opens its own unit, so it may be a read that costs one round trip.
+    """
+
+    @wraps(method)
+    def retried(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.database.again(lambda: method(self, *args, **kwargs))
+
+    return retried

@@ -1,0 +1,42 @@
+"""Column types that PostgreSQL has and SQLAlchemy lacks, or bends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import types
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+
+class JSONObject(types.TypeDecorator[dict[str, Any]]):
+    """jsonb whose changes are all noticed: to Python, 1 and true are equal."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return _same(x, y)
+
+
+def _same(x: Any, y: Any) -> bool:
+    """As PostgreSQL compares jsonb: numbers by value, and true is no number."""
+    if isinstance(x, dict) and isinstance(y, dict):
+        return x.keys() == y.keys() and all(_same(x[key], y[key]) for key in x)
+    if isinstance(x, list) and isinstance(y, list):
+        return len(x) == len(y) and all(map(_same, x, y))
+    if isinstance(x, bool) or isinstance(y, bool):
+        return x is y
+    return bool(x == y)
+
+
+class TransactionId(types.UserDefinedType[int]):
+    """xid8: the id of a database transaction, which is never reused."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = TransactionId  # so that reflection, and with it Alembic, knows it

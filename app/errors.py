@@ -1,0 +1,175 @@
+"""The errors that callers are expected to handle. They know no HTTP; `code` names the problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong with the input; `path` leads to it from the top of the body."""
+
+    path: tuple[str | int, ...]
+    code: str
+    detail: str
+
+
+class CaseloadError(Exception):
+    code: ClassVar[str]
+
+
+class NotFound(CaseloadError):
+    code = "not-found"
+
+    def __init__(self, resource: str, key: UUID | str) -> None:
+        super().__init__(f"There is no such thing in {resource}: {key}")
+        self.resource = resource
+        self.key = key
+
+
+class Unauthenticated(CaseloadError):
+    code = "unauthenticated"
+
+
+class Forbidden(CaseloadError):
+    code = "forbidden"
+
+
+class Invalid(CaseloadError):
+    """The input is well-formed and wrong; every mistake is named."""
+
+    code = "validation-error"
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(f"{_dotted(m.path)}: {m.detail}" for m in self.mistakes))
+
+
+class UnknownReference(Invalid):
+    """Something in the input refers to a row that is missing or deleted."""
+
+    def __init__(self, *path: str | int) -> None:
+        super().__init__([Mistake(path, "unknown-reference", "Refers to nothing that exists.")])
+
+
+class InvalidCriterion(CaseloadError):
+    """A filter, sort or operator that is not declared, or a value that does not fit it."""
+
+    code = "invalid-parameter"
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(f"{parameter}: {detail}")
+        self.parameter = parameter
+        self.detail = detail
+
+
+class InvalidCursor(InvalidCriterion):
+    code = "invalid-cursor"
+
+
+class Conflict(CaseloadError):
+    """The request is right, and the state of things is against it."""
+
+
+class AlreadyExists(Conflict):
+    code = "already-exists"
+
+    def __init__(self, resource: str, fields: tuple[str, ...]) -> None:
+        super().__init__(f"Something in {resource} has this {' and '.join(fields)} already.")
+        self.resource = resource
+        self.fields = fields
+
+
+class InUse(Conflict):
+    code = "in-use"
+
+    def __init__(self, resource: str, dependants: Iterable[str]) -> None:
+        self.dependants = tuple(dependants)
+        super().__init__(f"Still used by {', '.join(self.dependants)}, so it stays in {resource}.")
+
+
+class NotDeleted(Conflict):
+    code = "not-deleted"
+
+
+class ParentDeleted(Conflict):
+    """A row can't come back while what it refers to is deleted."""
+
+    code = "parent-deleted"
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        self.fields = tuple(fields)
+        super().__init__(f"What {' and '.join(self.fields)} refers to is deleted.")
+
+
+class TooManyRows(Conflict):
+    """A mass write found more rows than it was allowed to change; nothing was done."""
+
+    code = "too-many-rows"
+
+    def __init__(self, at_most: int) -> None:
+        super().__init__(f"More than {at_most} rows would be changed.")
+        self.at_most = at_most
+
+
+class LastAdmin(Conflict):
+    code = "last-admin"
+
+    def __init__(self) -> None:
+        super().__init__("The last active admin can't be deactivated, demoted or deleted.")
+
+
+class VersionMismatch(CaseloadError):
+    """The row has moved on from the version that the caller expected."""
+
+    code = "precondition-failed"
+
+
+class Unavailable(CaseloadError):
+    """Nothing is wrong with the request: the same one may succeed later.
+
+    `causes` are the errors of the attempts that were made before.
+    """
+
+    causes: tuple[Unavailable, ...] = ()
+
+
+class DatabaseUnreachable(Unavailable):
+    code = "database-unavailable"
+
+
+class ConnectionLost(Unavailable):
+    code = "connection-lost"
+
+
+class PoolExhausted(Unavailable):
+    code = "pool-exhausted"
+
+
+class StatementTimeout(Unavailable):
+    code = "statement-timeout"
+
+
+class LockTimeout(Unavailable):
+    code = "lock-timeout"
+
+
+class Contention(Unavailable):
+    """A deadlock or a serialisation failure: another unit of work won."""
+
+    code = "contention"
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection was lost during COMMIT: the work is done in full, or not at all."""
+
+    code = "outcome-unknown"
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path)) or "body"
