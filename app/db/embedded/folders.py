@@ -1,0 +1,95 @@
+"""Folders of the server's account: private ones, and those it needs outside the data directory."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.db.embedded.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.db.embedded.account import Account
+
+_SHARED_HOME = Path("/var/lib/caseload")
+_LONGEST_SOCKET_PATH = 107  # bytes, of sun_path on Linux
+_SOCKET = ".s.PGSQL.5432"
+
+
+@contextmanager
+def shared_home() -> Iterator[Path]:
+    """Root's folder for what an account must reach though it can't reach the data directory."""
+    _SHARED_HOME.mkdir(exist_ok=True)
+    _SHARED_HOME.chmod(0o755)  # whatever the umask is
+    lock = os.open(_SHARED_HOME, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield _SHARED_HOME
+    finally:
+        os.close(lock)
+
+
+def digest(directory: Path) -> str:
+    """A short name for a data directory."""
+    return hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
+
+
+def socket_folder(home: Path, directory: Path) -> Path:
+    """Beside the data if the path is short enough, and has no comma: libpq splits hosts there."""
+    inside = home / "run"
+    if len(os.fsencode(inside / f"{_SOCKET}.lock")) <= _LONGEST_SOCKET_PATH and "," not in str(
+        home
+    ):
+        return inside
+    # The same for every shell, whatever its TMPDIR is.
+    return Path("/tmp") / f"caseload-{digest(directory)}"  # noqa: S108 - make_private refuses a trap
+
+
+def socket_in(folder: Path) -> Path:
+    return folder / _SOCKET
+
+
+def is_private(folder: Path, owner: int) -> bool:
+    """Not so where somebody else made it, or put a link there."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner
+
+
+def make_private(folder: Path, account: Account) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not is_private(folder, account.uid):
+            raise EmbeddedServerError(f"{folder} belongs to somebody else; remove it.") from None
+    else:
+        os.chown(folder, account.uid, account.gid)
+
+
+def give(folder: Path, account: Account) -> None:
+    """Make the account the owner of all that is in there."""
+    for inside, _, files in os.walk(folder):
+        for name in (".", *files):
+            os.chown(Path(inside, name), account.uid, account.gid, follow_symlinks=False)
+
+
+def copy_for_everybody(sources: list[Path], base: Path, target: Path) -> None:
+    """They keep their places relative to `base`: the programs find their libraries by it."""
+    side = target.with_name(f"{target.name}.new")
+    shutil.rmtree(side, ignore_errors=True)
+    for source in sources:
+        shutil.copytree(source, side / source.relative_to(base), symlinks=True)
+    for path in (side, *side.rglob("*")):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
+    side.rename(target)

@@ -1,0 +1,142 @@
+"""The private PostgreSQL that runs where DATABASE_URL is unset.
+
+Every process that uses it holds a shared flock on the data directory. A killed process loses its
+lock by itself; the last one out, which gets the lock for itself alone, stops the server. Starting
+and stopping are serialised by a lock of their own, so that a server that crashed can be started
+again while others still hold theirs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import signal
+import threading
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2.errors import DuplicateDatabase, UniqueViolation
+
+from app.db.embedded.cluster import DATABASE, Cluster
+from app.db.embedded.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class EmbeddedServer:
+    """`prepare` gets the URL of a new, empty database, and is done before anyone else sees it."""
+
+    def __init__(
+        self,
+        directory: Path,
+        prepare: Callable[[str], None] = lambda _: None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.cluster = Cluster(directory, settings or {})
+        self._prepare = prepare
+        self._lease: int | None = None
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget_lease)
+        atexit.register(self._at_exit)
+
+    def url(self) -> str:
+        """The URL of the running database: adopted if it runs, started or recovered if not."""
+        try:
+            with self._lock:
+                self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+                with self._alone() as lock:
+                    self._take_lease()
+                    self._ensure_running(lock)
+                return self.cluster.url()
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"The data directory can't be used ({error}); set CASELOAD_DATA_DIR."
+            ) from error
+
+    def release(self) -> None:
+        """Give the lease back; the last one out stops the server."""
+        with self._lock:
+            if self._lease is None:
+                return
+            lease, self._lease = self._lease, None
+            try:
+                with self._alone():
+                    fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self.cluster.stop()
+            except BlockingIOError:
+                pass  # somebody else is still using it
+            except FileNotFoundError:
+                pass  # the data directory was removed, and the server ends by itself
+            finally:
+                os.close(lease)
+
+    def _at_exit(self) -> None:
+        if self._lease is not None:
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_IGN)  # it is ending already
+            self.release()
+
+    def _take_lease(self) -> None:
+        if self._lease is not None:
+            return
+        self._lease = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lease, fcntl.LOCK_SH)
+        _exit_cleanly()
+
+    def _forget_lease(self) -> None:
+        """A forked child takes a lease of its own: its parent's must end with the parent."""
+        self._lock = threading.Lock()
+        if self._lease is not None:
+            os.close(self._lease)
+            self._lease = None
+
+    def _ensure_running(self, lock: int) -> None:
+        prepared = self.directory / "prepared"
+        if not self.cluster.exists:
+            prepared.unlink(missing_ok=True)
+            self.cluster.create(lock)
+        self.cluster.start()
+        if not prepared.exists():
+            _create_database(self.cluster.url("postgres"))
+            self._prepare(self.cluster.url())
+            prepared.touch()
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        lock = os.open(self.directory / "server.lock", os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # a child forked meanwhile may have it open too
+            os.close(lock)
+
+
+def _create_database(url: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if cursor.fetchone() is None:
+            # Somebody who was killed meanwhile may have sent the same.
+            with suppress(DuplicateDatabase, UniqueViolation):
+                cursor.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _exit_cleanly() -> None:
+    """Let a process that would die at once run its exit handlers, and so give its lease back."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
