@@ -1,0 +1,133 @@
+"""What all tables share: names of constraints, keys, bookkeeping, soft deletion."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import FetchedValue, Integer, MetaData, Text, event, func, text
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Mapper,
+    ORMExecuteState,
+    RelationshipDirection,
+    RelationshipProperty,
+    declared_attr,
+    mapped_column,
+    with_loader_criteria,
+)
+from uuid_utils.compat import uuid7
+
+from app.db.session import INCLUDE_DELETED, SAYS_LIVE, UnitSession
+from app.db.types import JSONObject
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.sql.base import ExecutableOption
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# What a column's info may say about it:
+PERSONAL = "personal"  # tells of a person: its values are kept where they can be erased
+SECRET = "secret"  # noqa: S105 - the name of a mark; such a value is in no event
+BOOKKEEPING = "bookkeeping"  # a change of it moves no version and writes no event
+OWNED = "owned"  # a foreign key to what the row is part of: it goes with it, and is not in its way
+
+LIVE = text("deleted_at IS NULL")
+
+
+class Base(DeclarativeBase):
+    __table__: ClassVar[Table]
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONObject,
+    }
+
+
+class Identified(Base):
+    """A row with an id that the application makes, in the order of time."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-2)
+
+
+class Resource(Identified):
+    """A row with a version, which a trigger moves.
+
+    The version also guards the ORM's writes: one that is based on an older version fails.
+    """
+
+    __abstract__ = True
+
+    version: Mapped[int] = mapped_column(
+        Integer, server_default="1", server_onupdate=FetchedValue(), sort_order=-1
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), server_onupdate=FetchedValue(), sort_order=91
+    )
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {
+            "eager_defaults": True,
+            "version_id_col": cls.version,
+            "version_id_generator": False,
+        }
+
+
+class SoftDeleted:
+    """Mixin: a deleted row stays, and is invisible unless it is asked for."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(sort_order=92)
+
+
+@event.listens_for(UnitSession, "do_orm_execute")
+def _hide_deleted(state: ORMExecuteState) -> None:
+    """Every ORM query is about live rows, and so is a collection that is loaded.
+
+    What a row refers to is read in any case: a deleted parent must not look like none. So is a
+    loaded object when it is refreshed.
+    """
+    options = state.execution_options
+    if not state.is_select or state.is_column_load or options.get(INCLUDE_DELETED):
+        return
+    if _loads_parent(state) if state.is_relationship_load else options.get(SAYS_LIVE):
+        return
+    models: list[Any] = [mapper.class_ for mapper in state.all_mappers]
+    live = [_live_only(model) for model in models if issubclass(model, SoftDeleted)]
+    state.statement = state.statement.options(*live)
+
+
+def _loads_parent(state: ORMExecuteState) -> bool:
+    steps: Any = state.loader_strategy_path or ()
+    relationships = [step for step in steps if isinstance(step, RelationshipProperty)]
+    return bool(relationships) and relationships[-1].direction is RelationshipDirection.MANYTOONE
+
+
+@cache
+def _live_only(model: Any) -> ExecutableOption:
+    return with_loader_criteria(model, model.deleted_at.is_(None), propagate_to_loaders=False)
+
+
+@event.listens_for(Base, "mapper_configured", propagate=True)
+def _refuse_lazy_loading(mapper: Mapper[Any], _: type[Base]) -> None:
+    """What a view dumps was loaded on purpose: a read that nobody asked for is an error."""
+    for relationship in mapper.relationships:
+        if relationship.lazy != "raise":
+            raise TypeError(f'{relationship} must be lazy="raise".')

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Index, func, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.actors import Role
+from app.errors import LastAdmin
+from app.models.base import LIVE, PERSONAL, Resource, SoftDeleted
+
+
+class User(SoftDeleted, Resource):
+    """A member of staff who can log in. A trigger keeps at least one active admin."""
+
+    __tablename__ = "users"
+
+    email: Mapped[str] = mapped_column(info={PERSONAL: True})
+    name: Mapped[str] = mapped_column(info={PERSONAL: True})
+    role: Mapped[str]
+    is_active: Mapped[bool] = mapped_column(server_default=true(), default=True)
+
+    __table_args__ = (
+        CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="email"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
+        CheckConstraint("role IN ({})".format(", ".join(f"'{r}'" for r in Role)), name="role"),
+        {"info": {"rules": {"users_last_admin": LastAdmin}}},
+    )
+
+
+Index(
+    "uq_users_email",
+    func.lower(User.email),
+    unique=True,
+    postgresql_where=LIVE,
+    info={"fields": ("email",)},
+)
+Index("ix_users_created_at", User.created_at, User.id)
