@@ -1,0 +1,66 @@
+"""The generic repository: what every resource can do, over Core and over the ORM.
+
+A method's first argument says where it works: `connection` (Core) or `session` (ORM), opened by
+a service. Repositories keep no state and never end a transaction. A missing row is None.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.errors import VersionMismatch
+from app.models.base import Resource
+from app.repositories.bulk import BulkWriter
+from app.repositories.deletion import Deleter
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy.orm import Session
+
+R = TypeVar("R", bound=Resource)
+
+Changes = dict[str, tuple[Any, Any]]
+"""The fields that changed, each with its value before and after."""
+
+
+class Repository(BulkWriter[R], Deleter[R]):
+    """Reads (`Reader`), single writes by the ORM, bulk writes and deletion by Core."""
+
+    def add(self, session: Session, entity: R) -> R:
+        """Insert; what the database fills in is loaded."""
+        session.add(entity)
+        session.flush()
+        return entity
+
+    def update(
+        self,
+        session: Session,
+        entity: R,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+    ) -> Changes:
+        """Set the named fields of a locked entity; returns those that differ now.
+
+        `expected` names the versions that the caller knows; raises VersionMismatch.
+        """
+        if expected is not None and entity.version not in expected:
+            raise VersionMismatch(f"The version is {entity.version} by now.")
+        changes = self._differences(entity, values)
+        for name, (_, after) in changes.items():
+            setattr(entity, name, after)
+        session.flush()
+        return changes
+
+    def _differences(self, entity: R, values: Mapping[str, Any]) -> Changes:
+        """As the columns' types compare: to jsonb 1 and 1.0 are equal, and true is neither."""
+        columns: Any = self.model.__table__.c
+        changes: Changes = {}
+        for name, value in values.items():
+            if name not in columns:
+                raise AttributeError(f"{self.model.__name__} has no column {name}")
+            before = getattr(entity, name)
+            if not columns[name].type.compare_values(before, value):
+                changes[name] = (before, value)
+        return changes

@@ -1,0 +1,139 @@
+"""What may be asked of a resource: declared filters, which fail closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, bindparam, func
+
+from app.errors import InvalidCriterion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy.orm import InstrumentedAttribute
+
+Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "is_null", "contains"]
+OPERATORS: frozenset[str] = frozenset(get_args(Operator))
+
+_BY_TYPE: dict[type, frozenset[str]] = {
+    str: frozenset({"eq", "ne", "in", "contains"}),
+    bool: frozenset({"eq", "ne"}),
+    UUID: frozenset({"eq", "ne", "in"}),
+    int: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
+    datetime: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A field that may be asked about.
+
+    `fold` compares without regard to case; `internal` keeps it from the public.
+    """
+
+    expression: ColumnElement[Any]
+    type: type
+    nullable: bool = False
+    fold: bool = False
+    internal: bool = False
+
+    @property
+    def operators(self) -> frozenset[str]:
+        operators = _BY_TYPE[self.type] - ({"in"} if self.fold else set())
+        return operators | {"is_null"} if self.nullable else operators
+
+    def clause(self, operator: str, name: str) -> ColumnElement[bool]:
+        """The condition, with its value as the bind parameter `name`."""
+        column: Any = func.lower(self.expression) if self.fold else self.expression
+        if operator == "in":
+            found: ColumnElement[bool] = column.in_(bindparam(name, expanding=True))
+            return found
+        value: Any = bindparam(name, type_=self.expression.type)
+        value = func.lower(value) if self.fold else value
+        clauses: dict[str, Callable[[], ColumnElement[bool]]] = {
+            "eq": lambda: column == value,
+            "ne": lambda: column.is_distinct_from(value),
+            "lt": lambda: column < value,
+            "lte": lambda: column <= value,
+            "gt": lambda: column > value,
+            "gte": lambda: column >= value,
+            "is_null": lambda: self.expression.is_(None) == bindparam(name),
+            "contains": lambda: self.expression.ilike(bindparam(name)),
+        }
+        return clauses[operator]()
+
+    def parameter(self, operator: str, value: Any) -> Any:
+        if operator == "contains":
+            return like(value)
+        return list(value) if operator == "in" else value
+
+    def accepts(self, operator: str, value: Any) -> bool:
+        if operator == "is_null":
+            return isinstance(value, bool)
+        if operator == "in":
+            return isinstance(value, list | tuple | set) and all(map(self._is_typed, value))
+        return self._is_typed(value)
+
+    def _is_typed(self, value: Any) -> bool:
+        return isinstance(value, self.type) and not (self.type is int and isinstance(value, bool))
+
+
+Filters = dict[str, Filter]
+
+
+def filters_on(*columns: InstrumentedAttribute[Any], fold: tuple[str, ...] = ()) -> Filters:
+    """Filters with each column's own name and type."""
+    return {
+        column.key: Filter(
+            column.expression,
+            column.type.python_type,
+            nullable=bool(column.expression.nullable),
+            fold=column.key in fold,
+        )
+        for column in columns
+    }
+
+
+def split(name: str) -> tuple[str, str]:
+    """`created_at__gte` -> `created_at`, `gte`; without an operator it is `eq`."""
+    field, separator, operator = name.rpartition("__")
+    return (field, operator) if separator and operator in OPERATORS else (name, "eq")
+
+
+def check(filters: Filters, name: str) -> tuple[str, str]:
+    """The field and operator that `name` asks about; raises InvalidCriterion if undeclared."""
+    field, operator = split(name)
+    if field not in filters:
+        raise InvalidCriterion(name, "There is no such filter.")
+    if operator not in filters[field].operators:
+        raise InvalidCriterion(name, f"{field} can't be compared by {operator}.")
+    return field, operator
+
+
+def parameters(filters: Filters, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The bind parameters for these filters, in the order in which they are given."""
+    bound = {}
+    for position, (name, value) in enumerate(values.items()):
+        field, operator = check(filters, name)
+        if not filters[field].accepts(operator, value):
+            raise InvalidCriterion(name, f"Not a value for {field}.")
+        bound[f"filter_{position}"] = filters[field].parameter(operator, value)
+    return bound
+
+
+def clauses(filters: Filters, names: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    found = []
+    for position, name in enumerate(names):
+        field, operator = check(filters, name)
+        found.append(filters[field].clause(operator, f"filter_{position}"))
+    return found
+
+
+def like(text: str) -> str:
+    """A LIKE pattern that finds `text` anywhere, with its wildcards taken literally."""
+    escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%"

@@ -1,0 +1,137 @@
+"""Soft deletion, finished: deleted, restored, purged, and never in the way of a live row."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import bindparam, delete, exists, literal, select, union_all
+
+from app.errors import VersionMismatch
+from app.models.base import OWNED, Resource
+from app.repositories import statements
+from app.repositories.reading import Reader, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy import Column, CompoundSelect, Connection, Select
+    from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
+
+R = TypeVar("R", bound=Resource)
+
+
+class Deleter(Reader[R]):
+    def soft_delete(
+        self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
+    ) -> Record | None:
+        """Hide the live row with this id; raises VersionMismatch if it is not at `expected`."""
+        statement = statements.soft_delete(self, versioned=expected is not None)
+        return self._change_one(connection, statement, key, expected, deleted=False)
+
+    def restore(
+        self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
+    ) -> Record | None:
+        """Show a deleted row again; raises AlreadyExists where a unique value was taken."""
+        statement = statements.restore(self, versioned=expected is not None)
+        return self._change_one(connection, statement, key, expected, deleted=True)
+
+    def dependants(self, connection: Connection, key: Any) -> list[str]:
+        """The tables whose live rows refer to this one, which is locked until the unit ends.
+
+        With the lock, and with children that take theirs (`missing_references`), none slips in.
+        """
+        statement = _dependants(self)
+        if statement is None:
+            return []
+        connection.execute(_lock(self), {"key": key})
+        return list(connection.execute(statement, {"key": key}).scalars())
+
+    def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
+        """The fields in `values` that refer to no live row; those they refer to stay live.
+
+        Each parent is locked FOR SHARE until the unit ends: it can't be deleted meanwhile.
+        """
+        return [
+            name
+            for name, statement in _references(self).items()
+            if values.get(name) is not None
+            and connection.execute(statement, {"key": values[name]}).one_or_none() is None
+        ]
+
+    def purge(self, connection: Connection, *, before: datetime, at_most: int) -> list[UUID]:
+        """Remove for good what was deleted before then and nothing refers to; returns the ids."""
+        bound = {"before": before, "limit": at_most}
+        return list(connection.execute(_purge(self), bound).scalars())
+
+    def _change_one(
+        self,
+        connection: Connection,
+        statement: ReturningUpdate[Any],
+        key: Any,
+        expected: Collection[int] | None,
+        *,
+        deleted: bool,
+    ) -> Record | None:
+        bound = {"key": key} if expected is None else {"key": key, "expected": list(expected)}
+        row = connection.execute(statement, bound).one_or_none()
+        if row is not None:
+            return row._asdict()
+        found = None if expected is None else self.record(connection, key, include_deleted=True)
+        if found is not None and (found["deleted_at"] is not None) == deleted:
+            raise VersionMismatch(f"The version is {found['version']} by now.")
+        return None
+
+
+def _inbound(reader: Reader[Any]) -> Iterator[Column[Any]]:
+    """The columns of all tables that refer to this one."""
+    table: Any = reader.model.__table__
+    for other in table.metadata.sorted_tables:
+        yield from (key.parent for key in other.foreign_keys if key.column.table is table)
+
+
+@lru_cache(maxsize=512)
+def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
+    columns = [c for c in _inbound(reader) if "deleted_at" in c.table.c and not c.info.get(OWNED)]
+    found = [
+        select(literal(column.table.name).label("name")).where(
+            exists().where(column == bindparam("key"), column.table.c.deleted_at.is_(None))
+        )
+        for column in columns
+    ]
+    return union_all(*found) if found else None
+
+
+@lru_cache(maxsize=512)
+def _lock(reader: Reader[Any]) -> Select[Any]:
+    return statements.exists(reader, include_deleted=False).with_for_update()
+
+
+@lru_cache(maxsize=512)
+def _references(reader: Reader[Any]) -> dict[str, Select[Any]]:
+    found = {}
+    for column in reader.model.__table__.c:
+        for key in column.foreign_keys:
+            parent = key.column.table
+            statement = select(literal(1)).select_from(parent)
+            statement = statement.where(key.column == bindparam("key"))
+            if "deleted_at" in parent.c:
+                statement = statement.where(parent.c.deleted_at.is_(None))
+            found[column.name] = statement.with_for_update(read=True)
+    return found
+
+
+@lru_cache(maxsize=512)
+def _purge(reader: Reader[Any]) -> ReturningDelete[Any]:
+    table = reader.model.__table__
+    doomed = (
+        select(table.c.id)
+        .where(table.c.deleted_at < bindparam("before"))
+        .where(*(~exists().where(column == table.c.id) for column in _inbound(reader)))
+        .order_by(table.c.id)
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True, of=table)
+    )
+    return delete(table).where(table.c.id.in_(doomed)).returning(table.c.id)

@@ -1,0 +1,115 @@
+"""Events are added and read, never changed; personal values stand in rows of their own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, bindparam, column, func, insert, literal, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from uuid_utils.compat import uuid7
+
+from app.models import Event, PersonalValues
+from app.repositories.criteria import Filter, Filters, filters_on
+from app.repositories.reading import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from app.repositories.pages import Sorts
+
+_EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """`changes` names all changed fields; the values of personal ones are in `personal` alone."""
+
+    actor_kind: str
+    actor_id: UUID | None
+    actor_name: str
+    action: str
+    object_type: str
+    object_id: UUID
+    changes: dict[str, Any]
+    personal: dict[str, Any] | None
+    request_id: str | None
+    id: UUID = field(default_factory=uuid7)
+
+
+# Any number of events, and their personal values, in one statement.
+_NAMES = [
+    "id",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "action",
+    "object_type",
+    "object_id",
+    "changes",
+    "request_id",
+]
+_ROWS = (
+    func.jsonb_to_recordset(bindparam("rows", type_=JSONB))
+    .table_valued(
+        *(column(name, _EVENTS.c[name].type) for name in _NAMES), column("personal", JSONB)
+    )
+    .render_derived(name="rows", with_types=True)
+)
+_ADD_EVENTS = insert(_EVENTS).from_select(_NAMES, select(*(_ROWS.c[name] for name in _NAMES)))
+_ADD = (
+    insert(_PERSONAL)
+    .from_select(
+        ["event_id", "changes"],
+        select(_ROWS.c.id, _ROWS.c.personal).where(func.jsonb_typeof(_ROWS.c.personal) == "object"),
+    )
+    .add_cte(_ADD_EVENTS.cte("added"))
+)
+
+
+_PERSONAL_CHANGES = (
+    select(_PERSONAL.c.changes).where(_PERSONAL.c.event_id == _EVENTS.c.id).scalar_subquery()
+)
+
+
+ADMINS_ONLY = ("users", "tokens")
+"""The types of objects whose events only admins may see."""
+
+
+class EventRepository(Reader[Event]):
+    model = Event
+    filters: Filters = {  # noqa: RUF012 - a declaration, never changed
+        **filters_on(
+            Event.occurred_at,
+            Event.actor_kind,
+            Event.actor_id,
+            Event.action,
+            Event.object_type,
+            Event.object_id,
+            Event.request_id,
+        ),
+        "admins_only": Filter(_EVENTS.c.object_type.in_(ADMINS_ONLY), bool, internal=True),
+    }
+    sorts: Sorts = {  # noqa: RUF012 - same
+        "occurred_at": Event.occurred_at.expression,
+        "created_at": Event.occurred_at.expression,
+    }
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """With the personal values, as far as they are not erased, in their places."""
+        changes = _EVENTS.c.changes.concat(func.coalesce(_PERSONAL_CHANGES, text("'{}'::jsonb")))
+        return [
+            *(column for column in _EVENTS.c if column.name not in ("changes", "xid")),
+            changes.label("changes"),
+            literal(1).label("version"),
+            _EVENTS.c.occurred_at.label("created_at"),
+            _EVENTS.c.occurred_at.label("updated_at"),
+        ]
+
+    def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
+        if events:
+            connection.execute(_ADD, {"rows": [asdict(event) for event in events]})

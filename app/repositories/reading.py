@@ -1,0 +1,178 @@
+"""What every repository can read, over Core and over the ORM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from app.db.cursors import stream
+from app.db.explain import explain
+from app.models.base import SECRET, Identified
+from app.repositories import criteria, pages, statements
+from app.repositories.pages import NumberedPage, Page, Query, Total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy.orm import Session
+    from sqlalchemy.sql.base import ExecutableOption
+
+M = TypeVar("M", bound=Identified)
+T = TypeVar("T")
+
+Record = dict[str, Any]
+"""A row as a plain dict by column name: what lists and reads on hot paths deal in."""
+
+
+class Reader(Generic[M]):
+    """Name the model and declare what may be filtered, sorted and searched; the rest is here."""
+
+    model: type[M]
+    filters: criteria.Filters = {}  # noqa: RUF012 - a declaration, never changed
+    sorts: pages.Sorts = {}  # noqa: RUF012 - same
+    searched: ColumnElement[str] | None = None
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """What a record holds."""
+        return [column for column in self.model.__table__.c if not column.info.get(SECRET)]
+
+    # ORM
+
+    def get(
+        self,
+        session: Session,
+        key: Any,
+        *,
+        lock: bool = False,
+        include_deleted: bool = False,
+        load: Sequence[ExecutableOption] = (),
+    ) -> M | None:
+        """The live row with this id. `lock` reads it anew and holds it until the unit ends.
+
+        `load` says what to load with it: `selectinload(...)`. Nothing else loads later.
+        """
+        statement = statements.get(self.model, lock=lock, include_deleted=include_deleted)
+        found = session.scalars(statement.options(*load) if load else statement, {"key": key})
+        return cast("M | None", found.one_or_none())
+
+    def get_many(
+        self,
+        session: Session,
+        keys: Iterable[Any],
+        *,
+        lock: bool = False,
+        load: Sequence[ExecutableOption] = (),
+    ) -> list[M]:
+        """The live rows with these ids, in the order of their ids, in which they are locked too.
+
+        So two units that lock some of the same rows wait for each other and never deadlock.
+        """
+        statement = statements.get_many(self.model, lock=lock)
+        bound = {"keys": list(keys)}
+        return list(session.scalars(statement.options(*load) if load else statement, bound))
+
+    def find(self, session: Session, **filters: Any) -> M | None:
+        """The one live row that fits the filters; more than one is an error."""
+        statement = statements.find(self, tuple(filters))
+        return cast("M | None", session.scalars(statement, self._bind(filters)).one_or_none())
+
+    def page(
+        self, session: Session, query: Query, *, load: Sequence[ExecutableOption] = ()
+    ) -> Page[M]:
+        """Entities in the order of the query, from the row after `query.after` on."""
+        statement = statements.page(self, statements.shape(query), entities=True)
+        statement = statement.options(*load) if load else statement
+        found = session.scalars(statement, self._bind_page(query))
+        return _cut(list(found), query, getattr)
+
+    def all(self, session: Session, query: Query, *, offset: int = 0) -> list[M]:
+        """Up to `query.limit` entities, without those of the first `offset` rows."""
+        statement = statements.slice_(self, statements.shape(query), entities=True)
+        bound = {**self._bind_filters(query), "limit": query.limit, "offset": offset}
+        return list(session.scalars(statement, bound))
+
+    # Core
+
+    def record(
+        self, connection: Connection, key: Any, *, include_deleted: bool = False
+    ) -> Record | None:
+        statement = statements.record(self, include_deleted=include_deleted)
+        row = connection.execute(statement, {"key": key}).one_or_none()
+        return None if row is None else row._asdict()
+
+    def records(self, connection: Connection, query: Query) -> Page[Record]:
+        """As `page`, without the ORM."""
+        statement = statements.page(self, statements.shape(query))
+        rows = connection.execute(statement, self._bind_page(query))
+        return _cut([row._asdict() for row in rows], query, Record.__getitem__)
+
+    def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
+        """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
+        shape = statements.shape(query)
+        bound = self._bind_filters(query)
+        counted: int = connection.execute(
+            statements.count_capped(self, shape), {**bound, "cap": exact_to + 1}
+        ).scalar_one()
+        if counted <= exact_to:
+            return Total(counted, is_estimate=False)
+        plan = connection.execute(explain(statements.matching(self, shape)), bound).scalar_one()
+        return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
+
+    def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:
+        """Page `number`, from 1, for callers who must have page numbers; the total is exact.
+
+        Both reads cost more the more rows there are: prefer `records`.
+        """
+        statement = statements.slice_(self, statements.shape(query))
+        bound = self._bind_filters(query)
+        offset = (number - 1) * query.limit
+        rows = connection.execute(statement, {**bound, "limit": query.limit, "offset": offset})
+        items = [row._asdict() for row in rows]
+        total: int = connection.execute(
+            statements.count_all(self, statements.shape(query)), bound
+        ).scalar_one()
+        return NumberedPage(items, number, -(-total // query.limit), total)
+
+    def stream(
+        self, connection: Connection, query: Query, *, batch: int = 1000
+    ) -> Iterator[Record]:
+        """Every row of the query, whatever its limit, in constant memory.
+
+        It needs a unit that writes or that has an isolation: REPEATABLE READ shows one snapshot.
+        """
+        statement = statements.everything(self, statements.shape(query))
+        for row in stream(connection, statement, self._bind_filters(query), batch):
+            yield row._asdict()
+
+    def count(self, connection: Connection, **filters: Any) -> int:
+        statement = statements.count(self, tuple(filters))
+        counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
+        return counted
+
+    def exists(self, connection: Connection, key: Any, *, include_deleted: bool = False) -> bool:
+        statement = statements.exists(self, include_deleted=include_deleted)
+        return connection.execute(statement, {"key": key}).one_or_none() is not None
+
+    def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
+        return criteria.parameters(self.filters, filters)
+
+    def _bind_filters(self, query: Query) -> dict[str, Any]:
+        bound = self._bind(query.filters)
+        for position, word in enumerate(statements.words(query)):
+            bound[f"word_{position}"] = criteria.like(word)
+        return bound
+
+    def _bind_page(self, query: Query) -> dict[str, Any]:
+        bound = self._bind_filters(query)
+        for position, value in enumerate(query.after or ()):
+            bound[f"after_{position}"] = value
+        return {**bound, "limit": query.limit + 1}
+
+
+def _cut(found: list[T], query: Query, value_of: Callable[[T, str], Any]) -> Page[T]:
+    if len(found) <= query.limit:
+        return Page(found, None)
+    items = found[: query.limit]
+    names = [*(sort.name for sort in query.sort), "id"]
+    return Page(items, tuple(value_of(items[-1], name) for name in names))

@@ -1,0 +1,179 @@
+"""The statements of the generic repository.
+
+Each is built once per shape and kept: building a statement costs as much as running it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
+
+from app.db.session import INCLUDE_DELETED, SAYS_LIVE
+from app.errors import InvalidCriterion
+from app.models.base import Identified, SoftDeleted
+from app.repositories import criteria, pages
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.sql.dml import ReturningUpdate
+
+    from app.repositories.pages import Query
+    from app.repositories.reading import Reader
+
+# Saying by itself which rows are live spares a statement the cost of having it added.
+_SAYS_LIVE = {SAYS_LIVE: True}
+
+Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[bool, ...] | None, bool]
+"""Filters, words to search, sorts, which of the cursor's values are NULL, deleted too."""
+
+
+def shape(query: Query) -> Shape:
+    nulls = None if query.after is None else tuple(value is None for value in query.after)
+    return (tuple(query.filters), len(words(query)), query.sort, nulls, query.include_deleted)
+
+
+def words(query: Query) -> list[str]:
+    return query.search.split() if query.search else []
+
+
+def live(model: type[Identified], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
+    if include_deleted or not issubclass(model, SoftDeleted):
+        return []
+    return [model.__table__.c.deleted_at.is_(None)]
+
+
+@lru_cache(maxsize=512)
+def get(model: type[Identified], *, lock: bool, include_deleted: bool) -> Select[Any]:
+    statement = select(model).where(
+        model.id == bindparam("key"), *live(model, include_deleted=include_deleted)
+    )
+    if lock:  # what is loaded already may be stale: a lock is worth nothing without a new read
+        statement = statement.with_for_update(key_share=True)
+        statement = statement.execution_options(populate_existing=True)
+    return statement.execution_options(**_which(include_deleted=include_deleted))
+
+
+@lru_cache(maxsize=512)
+def get_many(model: type[Identified], *, lock: bool) -> Select[Any]:
+    statement = select(model).where(model.id.in_(bindparam("keys", expanding=True)), *live(model))
+    statement = statement.order_by(model.id)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+        statement = statement.execution_options(populate_existing=True)
+    return statement.execution_options(**_SAYS_LIVE)
+
+
+@lru_cache(maxsize=512)
+def find(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+    if not names:
+        raise InvalidCriterion("filters", "Something must be asked for.")
+    model = repository.model
+    statement = select(model).where(*live(model), *criteria.clauses(repository.filters, names))
+    return statement.execution_options(**_SAYS_LIVE)
+
+
+@lru_cache(maxsize=512)
+def record(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
+    model = repository.model
+    return select(*repository.columns).where(
+        model.__table__.c.id == bindparam("key"), *live(model, include_deleted=include_deleted)
+    )
+
+
+@lru_cache(maxsize=512)
+def exists(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
+    return record(repository, include_deleted=include_deleted).with_only_columns(
+        literal(1), maintain_column_froms=True
+    )
+
+
+@lru_cache(maxsize=512)
+def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+    """The rows of a page and one more, which tells whether there is a next page."""
+    statement = everything(repository, shape, entities=entities)
+    if (nulls := shape[3]) is not None:
+        statement = statement.where(pages.after(_keys(repository, shape), nulls))
+    return statement.limit(bindparam("limit"))
+
+
+@lru_cache(maxsize=512)
+def slice_(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+    statement = everything(repository, shape, entities=entities)
+    return statement.limit(bindparam("limit")).offset(bindparam("offset"))
+
+
+@lru_cache(maxsize=512)
+def everything(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+    """All rows that match, in the order of the query."""
+    statement = matching(repository, shape).order_by(*pages.order_by(_keys(repository, shape)))
+    if entities:
+        statement = statement.with_only_columns(repository.model, maintain_column_froms=True)
+        statement = statement.execution_options(**_which(include_deleted=shape[4]))
+    return statement
+
+
+def _which(*, include_deleted: bool) -> dict[str, bool]:
+    return {INCLUDE_DELETED: True} if include_deleted else _SAYS_LIVE
+
+
+def _keys(repository: Reader[Any], shape: Shape) -> list[tuple[ColumnElement[Any], bool]]:
+    return pages.order(repository.sorts, shape[2], repository.model.__table__.c.id)
+
+
+@lru_cache(maxsize=512)
+def matching(repository: Reader[Any], shape: Shape) -> Select[Any]:
+    names, word_count, _, _, include_deleted = shape
+    return (
+        select(*repository.columns)
+        .where(*live(repository.model, include_deleted=include_deleted))
+        .where(*criteria.clauses(repository.filters, names), *_search(repository, word_count))
+    )
+
+
+@lru_cache(maxsize=512)
+def count_all(repository: Reader[Any], shape: Shape) -> Select[Any]:
+    every = matching(repository, shape)
+    return every.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+@lru_cache(maxsize=512)
+def count(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+    every = matching(repository, (names, 0, (), None, False))
+    return every.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+@lru_cache(maxsize=512)
+def count_capped(repository: Reader[Any], shape: Shape) -> Select[Any]:
+    some = matching(repository, shape).with_only_columns(literal(1), maintain_column_froms=True)
+    return select(func.count()).select_from(some.limit(bindparam("cap")).subquery())
+
+
+@lru_cache(maxsize=512)
+def soft_delete(repository: Reader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
+    deleted_at = repository.model.__table__.c.deleted_at
+    return _set_deleted(repository, func.now(), deleted_at.is_(None), versioned=versioned)
+
+
+@lru_cache(maxsize=512)
+def restore(repository: Reader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
+    deleted_at = repository.model.__table__.c.deleted_at
+    return _set_deleted(repository, None, deleted_at.is_not(None), versioned=versioned)
+
+
+def _set_deleted(
+    repository: Reader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
+) -> ReturningUpdate[Any]:
+    table = repository.model.__table__
+    statement = update(table).where(table.c.id == bindparam("key"), where)
+    if versioned:
+        statement = statement.where(table.c.version.in_(bindparam("expected", expanding=True)))
+    return statement.values(deleted_at=value).returning(*repository.columns)
+
+
+def _search(repository: Reader[Any], word_count: int) -> list[ColumnElement[bool]]:
+    if word_count and repository.searched is None:
+        raise InvalidCriterion("q", "There is nothing to search here.")
+    searched: Any = repository.searched
+    return [searched.ilike(bindparam(f"word_{position}")) for position in range(word_count)]
