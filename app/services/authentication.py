@@ -1,0 +1,84 @@
+"""Who shows a token: looked up once, then remembered by the process for a moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from app.domain.actors import Actor, ActorKind, Role
+from app.errors import Unauthenticated
+from app.repositories import TokenRepository
+from app.services.tokens import digest
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from app.db import Database
+
+_MOST_REMEMBERED = 10_000
+_USE_IS_RECORDED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`record_use` says whether the recorded last use of the token is too old by now."""
+
+    actor: Actor
+    token_id: UUID
+    record_use: bool
+
+
+class Authenticator:
+    """Remembers a good token for `remember` seconds, which is how long a revoked one may live on.
+
+    Bad tokens are never remembered: each costs one read.
+    """
+
+    def __init__(self, database: Database, *, remember: float) -> None:
+        self._database = database
+        self._remember = remember
+        self._tokens = TokenRepository()
+        self._known: dict[bytes, tuple[float, Identity]] = {}
+        self._lock = threading.Lock()
+
+    def authenticate(self, secret: str) -> Identity:
+        """Raises Unauthenticated for a token that is unknown, revoked, expired or nobody's."""
+        token_hash = digest(secret)
+        known = self._known.get(token_hash)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        identity, lifetime = self._database.again(lambda: self._look_up(token_hash))
+        with self._lock:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            remembered = Identity(identity.actor, identity.token_id, record_use=False)
+            self._known[token_hash] = (time.monotonic() + lifetime, remembered)
+        return identity
+
+    def forget(self) -> None:
+        """Look every token up again: one was revoked, or a user changed."""
+        with self._lock:
+            self._known.clear()
+
+    def record_use(self, identity: Identity) -> None:
+        with self._database.connect() as connection:
+            self._tokens.touch(connection, identity.token_id)
+
+    def _look_up(self, token_hash: bytes) -> tuple[Identity, float]:
+        with self._database.connect(read_only=True) as connection:
+            owner = self._tokens.owner(connection, token_hash)
+        if owner is None:
+            raise Unauthenticated("The token is not valid.")
+        actor = Actor(ActorKind.USER, owner.id, owner.name, Role(owner.role))
+        now = datetime.now(UTC)
+        stale = owner.last_used_at is None or now - owner.last_used_at > _USE_IS_RECORDED_EVERY
+        return Identity(actor, owner.token_id, record_use=stale), self._lifetime(owner, now)
+
+    def _lifetime(self, owner: Any, now: datetime) -> float:
+        if owner.expires_at is None:
+            return self._remember
+        left: float = (owner.expires_at - now).total_seconds()
+        return min(self._remember, left)

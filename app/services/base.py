@@ -1,0 +1,207 @@
+"""What all services share: the database, who is acting, and the record of what was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import inspect
+
+from app.db import retry
+from app.domain.actors import SYSTEM, Actor
+from app.domain.merge_patch import merge
+from app.errors import (
+    Forbidden,
+    InUse,
+    NotDeleted,
+    NotFound,
+    ParentDeleted,
+    UnknownReference,
+)
+from app.models.base import BOOKKEEPING, PERSONAL, SECRET, Resource
+from app.repositories import EventRepository, NewEvent, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from app.db import Database
+    from app.repositories import Page, Record, Total
+    from app.repositories.base import Changes
+    from app.services.ports import ReadingRepository, ResourceRepository
+
+R = TypeVar("R", bound=Resource)
+
+_SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    database: Database
+    actor: Actor = SYSTEM
+    request_id: str | None = None
+    events: EventRepository = EventRepository()
+
+    def record(
+        self,
+        connection: Connection,
+        action: str,
+        model: type[Resource],
+        changes: Mapping[UUID, Changes],
+    ) -> None:
+        """Write one event per changed row, in the unit of work that changes it."""
+        self.events.add_many(
+            connection, [self._event(action, model, key, of) for key, of in changes.items()]
+        )
+
+    def _event(self, action: str, model: type[Resource], key: UUID, changes: Changes) -> NewEvent:
+        columns = model.__table__.c
+        shown = {
+            name: {"before": before, "after": after}
+            for name, (before, after) in changes.items()
+            if not columns[name].info.get(SECRET)
+        }
+        personal = {name: of for name, of in shown.items() if columns[name].info.get(PERSONAL)}
+        return NewEvent(
+            actor_kind=self.actor.kind,
+            actor_id=self.actor.id,
+            actor_name=self.actor.name,
+            action=action,
+            object_type=model.__tablename__,
+            object_id=key,
+            changes={name: None if name in personal else of for name, of in shown.items()},
+            personal=personal or None,
+            request_id=self.request_id,
+        )
+
+    def require_admin_for_deleted(self, *, include_deleted: bool) -> None:
+        if include_deleted and not self.actor.is_admin:
+            raise Forbidden("Only admins see what was deleted.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceService(Service, Generic[R]):
+    """Create, read, update, delete and restore: each call one unit of work, with its event."""
+
+    repository: ResourceRepository[R]
+
+    @property
+    def model(self) -> type[R]:
+        return self.repository.model
+
+    @retry
+    def create(self, values: Mapping[str, Any]) -> R:
+        with self.database.session() as session:
+            self._check_references(session.connection(), values)
+            entity = self.repository.add(session, self.model(**values))
+            self.record(
+                session.connection(), "created", self.model, {entity.id: initial_values(entity)}
+            )
+            return entity
+
+    @retry
+    def get(self, key: UUID, *, include_deleted: bool = False) -> Record:
+        self.require_admin_for_deleted(include_deleted=include_deleted)
+        return read_one(self.database, self.repository, key, include_deleted=include_deleted)
+
+    @retry
+    def find(self, /, **filters: Any) -> R | None:
+        """The one live row that fits the filters."""
+        with self.database.session(read_only=True) as session:
+            return self.repository.find(session, **filters)
+
+    @retry
+    def page(self, query: Query, *, total: bool = False) -> tuple[Page[Record], Total | None]:
+        self.require_admin_for_deleted(include_deleted=query.include_deleted)
+        return read_page(self.database, self.repository, query, total=total)
+
+    @retry
+    def update(
+        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+    ) -> R:
+        """Set the named fields; of JSON objects, the named members (RFC 7396).
+
+        What changes nothing moves no version and writes no event.
+        """
+        with self.database.session() as session:
+            entity = self.repository.get(session, key, lock=True)
+            if entity is None:
+                raise NotFound(self.model.__tablename__, key)
+            self._check_references(session.connection(), values)
+            merged = {name: _merged(entity, name, value) for name, value in values.items()}
+            changes = self.repository.update(session, entity, merged, expected=expected)
+            if changes:
+                self.record(session.connection(), "updated", self.model, {key: changes})
+            return entity
+
+    @retry
+    def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
+        with self.database.connect() as connection:
+            if dependants := self.repository.dependants(connection, key):
+                raise InUse(self.model.__tablename__, dependants)
+            removed = self.repository.soft_delete(connection, key, expected=expected)
+            if removed is None:
+                raise NotFound(self.model.__tablename__, key)
+            deleted_at = {"deleted_at": (None, removed["deleted_at"])}
+            self.record(connection, "deleted", self.model, {key: deleted_at})
+
+    @retry
+    def restore(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        with self.database.connect() as connection:
+            deleted = self.repository.record(connection, key, include_deleted=True)
+            restored = self.repository.restore(connection, key, expected=expected)
+            if restored is None or deleted is None:
+                raise self._why_not_restored(connection, key)
+            if missing := self.repository.missing_references(connection, restored):
+                raise ParentDeleted(missing)
+            deleted_at = {"deleted_at": (deleted["deleted_at"], None)}
+            self.record(connection, "restored", self.model, {key: deleted_at})
+            return restored
+
+    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        if missing := self.repository.missing_references(connection, values):
+            raise UnknownReference(missing[0])
+
+    def _why_not_restored(self, connection: Connection, key: UUID) -> NotFound | NotDeleted:
+        if self.repository.exists(connection, key):
+            return NotDeleted("It is not deleted.")
+        return NotFound(self.model.__tablename__, key)
+
+
+def read_one(
+    database: Database, repository: ReadingRepository, key: UUID, *, include_deleted: bool = False
+) -> Record:
+    with database.connect(read_only=True) as connection:
+        record = repository.record(connection, key, include_deleted=include_deleted)
+    if record is None:
+        raise NotFound(repository.model.__tablename__, key)
+    return record
+
+
+def read_page(
+    database: Database, repository: ReadingRepository, query: Query, *, total: bool = False
+) -> tuple[Page[Record], Total | None]:
+    with database.connect(read_only=True) as connection:
+        page = repository.records(connection, query)
+        return page, repository.total(connection, query) if total else None
+
+
+def initial_values(entity: Resource) -> Changes:
+    """What a new row was given, as changes from nothing."""
+    columns: Iterable[Any] = inspect(type(entity)).columns
+    return {
+        column.key: (None, value)
+        for column in columns
+        if column.key not in _SET_BY_DATABASE
+        and not column.info.get(BOOKKEEPING)
+        and (value := getattr(entity, column.key)) is not None
+    }
+
+
+def _merged(entity: Resource, name: str, value: Any) -> Any:
+    before = getattr(entity, name, None)
+    if not isinstance(before, dict):
+        return value
+    return {} if value is None else merge(before, value)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.db import migrations
+from app.errors import Unavailable
+
+if TYPE_CHECKING:
+    from app.db import Database
+
+_PATIENCE = 2.0  # seconds
+
+
+class SchemaMismatch(Unavailable):
+    """The database's schema is not the one that this code knows."""
+
+    code = "schema-mismatch"
+
+
+def check_ready(database: Database) -> None:
+    """Raises Unavailable where requests could not be served."""
+    with database.connect(read_only=True, timeout=_PATIENCE) as connection:
+        found = migrations.revision_of(connection)
+    if found != migrations.head():
+        raise SchemaMismatch(f"The schema is at {found}, not at {migrations.head()}.")

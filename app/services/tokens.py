@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.errors import Invalid, Mistake, NotFound
+from app.models import Token
+from app.repositories import TokenRepository, UserRepository
+from app.services.base import ResourceService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.models import User
+
+_PREFIX = "cl_"  # lets secret scanners recognise a token
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenService(ResourceService[Token]):
+    repository: TokenRepository = TokenRepository()
+    users: UserRepository = UserRepository()
+
+    @retry
+    def issue(self, values: Mapping[str, Any]) -> tuple[Token, str]:
+        """A new token and its secret, which is shown this once and kept nowhere."""
+        expires_at = values.get("expires_at")
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        return self.create({**values, "token_hash": digest(secret)}), secret
+
+    @retry
+    def issue_for(self, email: str, name: str, expires_at: datetime | None) -> tuple[Token, str]:
+        """As `issue`, for the user with this e-mail address."""
+        with self.database.session() as session:
+            user: User | None = self.users.find(session, email=email)
+            if user is None:
+                raise NotFound("users", email)
+            return self.issue({"user_id": user.id, "name": name, "expires_at": expires_at})
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a token: it is random, so nothing slower than SHA-256 is called for."""
+    return hashlib.sha256(secret.encode()).digest()
