@@ -1,0 +1,53 @@
+"""Caseload: the system of record behind a support desk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from app import api, cli
+from app.db import Database, Timeouts, migrations
+from app.db.embedded import EmbeddedServer
+from app.models.violations import violations
+from app.services import Authenticator
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application. Opens no connection; raises SettingsError."""
+    settings = settings or Settings.from_environment()
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    database = create_database(settings)
+    app.extensions["settings"] = settings
+    app.extensions["database"] = database
+    app.extensions["authenticator"] = Authenticator(database, remember=settings.token_cache)
+    app.teardown_appcontext(lambda _: database.abandon())
+    api.register(app)
+    cli.register(app)
+    return app
+
+
+def create_database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url or _embedded(settings),
+        replica_url=settings.replica_url,
+        violations=violations(),
+        timeouts=Timeouts(
+            statement=settings.statement_timeout,
+            lock=settings.lock_timeout,
+            idle=settings.idle_timeout,
+        ),
+        pool_size=settings.pool_size,
+        pool_timeout=settings.pool_timeout,
+        connect_timeout=settings.connect_timeout,
+    )
+
+
+def _embedded(settings: Settings) -> Callable[[], str]:
+    return EmbeddedServer(settings.data_dir, prepare=migrations.upgrade).url

@@ -1,0 +1,53 @@
+"""HTTP: routes, strict input, problem+json. Knows the services, and nobody below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
+
+from flask import Flask, g, request
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
+
+from app.api import access, context, customers, events, health, problems, tokens, users
+
+if TYPE_CHECKING:
+    from flask import Response
+
+
+class IdConverter(BaseConverter):
+    """A canonical UUID; a path with anything else in its place does not exist.
+
+    The pattern says it all: where `to_python` refuses, other methods would be 405, not 404.
+    """
+
+    regex: ClassVar[str] = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # type: ignore[misc] # werkzeug declares it on the instance
+
+    def to_python(self, value: str) -> UUID:
+        return UUID(value)
+
+
+def register(app: Flask) -> None:
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.merge_slashes = False
+    app.before_request(context.take_request_id)
+    app.before_request(_check_path)
+    app.before_request(access.check_access)
+    app.after_request(access.record_use)
+    app.after_request(_name_request)
+    problems.register(app)
+    app.register_blueprint(health.blueprint)
+    for module in (users, tokens, customers, events):
+        app.register_blueprint(module.blueprint, url_prefix="/v1")
+
+
+def _check_path() -> None:
+    """To werkzeug, `//v1/me` and `v1/me` are `/v1/me`; here each thing has one path."""
+    path = request.environ["PATH_INFO"]
+    if not path.startswith("/") or path.startswith("//"):
+        raise NotFound
+
+
+def _name_request(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    return response

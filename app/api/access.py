@@ -1,0 +1,100 @@
+"""Who may call what: declared beside each route, and denied where it was forgotten."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import current_app, g, request
+
+from app.api import context, parameters
+from app.domain.actors import Role
+from app.errors import Forbidden, Unauthenticated, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+
+    from app.services import Identity
+
+    View = TypeVar("View", bound=Callable[..., Any])
+
+logger = logging.getLogger(__name__)
+
+ADMINS = frozenset({Role.ADMIN})
+WRITERS = frozenset({Role.ADMIN, Role.STAFF})
+READERS = frozenset({Role.ADMIN, Role.STAFF, Role.VIEWER})
+
+_LONGEST_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`roles` None lets everybody in; `parameters` None means that the view checks them."""
+
+    roles: frozenset[Role] | None
+    parameters: tuple[str, ...] | None
+
+
+def allow(
+    roles: frozenset[Role] | None, parameters: tuple[str, ...] | None = ()
+) -> Callable[[View], View]:
+    """Put under the route's decorator: the roles that may call it, the parameters it knows."""
+
+    def declare(view: View) -> View:
+        view.policy = Policy(roles, parameters)  # type: ignore[attr-defined] # read by policy_of
+        return view
+
+    return declare
+
+
+def policy_of(endpoint: str) -> Policy | None:
+    return getattr(current_app.view_functions[endpoint], "policy", None)
+
+
+def check_access() -> None:
+    """Before every request: 401, 403 or 400 before the view runs."""
+    if request.endpoint is None:
+        return  # no such path or method: the framework says so
+    policy = policy_of(request.endpoint)
+    if policy is None:
+        raise Forbidden("Nobody may do this.")
+    if policy.roles is not None:
+        identity = context.authenticator().authenticate(_bearer())
+        g.actor, g.identity = identity.actor, identity
+        if identity.actor.role not in policy.roles:
+            raise Forbidden(f"Not for the role {identity.actor.role}.")
+    if policy.parameters is not None:
+        parameters.check_known(parameters.read_parameters(), policy.parameters)
+
+
+def record_use(response: Response) -> Response:
+    """Once the answer is out, note that the token was used; not for every request."""
+    identity: Identity | None = g.get("identity")
+    if identity is not None and identity.record_use:
+        authenticator = context.authenticator()
+        response.call_on_close(lambda: _record(authenticator.record_use, identity))
+    return response
+
+
+def _record(record: Callable[[Identity], None], identity: Identity) -> None:
+    try:
+        record(identity)
+    except Unavailable as error:  # the next use is recorded instead
+        logger.warning("The use of a token was not recorded: %s", error)
+
+
+def _bearer() -> str:
+    given = request.headers.get("Authorization", "")
+    scheme, _, token = given.partition(" ")
+    token = token.strip(" ")
+    if (
+        scheme.lower() != "bearer"
+        or not token
+        or len(token) > _LONGEST_TOKEN
+        or not token.isascii()
+    ):
+        raise Unauthenticated("Send a token: Authorization: Bearer <token>")
+    return token

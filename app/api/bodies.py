@@ -1,0 +1,101 @@
+"""Reads JSON bodies strictly: what is not exactly understood is refused, never bent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+from marshmallow import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.api import strict_json
+from app.api.problems import Problem
+from app.api.schemas.base import StrictSchema
+from app.errors import Invalid, Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marshmallow import Schema
+
+_MERGE_PATCH = "application/merge-patch+json"
+_NOTHING = StrictSchema()
+
+
+def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
+    """The request's body as `schema` reads it; raises Invalid with every mistake."""
+    body = _read(empty_is_object=empty_is_object)
+    if mistakes := list(strict_json.unacceptable(body)):
+        raise Invalid(mistakes)
+    try:
+        loaded: dict[str, Any] = schema.load(body)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+        raise Invalid(_mistakes(messages, schema)) from error
+    return loaded
+
+
+def load_nothing() -> None:
+    """For an action without fields: no body, or an empty object."""
+    load(_NOTHING, empty_is_object=True)
+
+
+def _read(*, empty_is_object: bool) -> Any:
+    if "Content-Encoding" in request.headers:
+        raise _unsupported("Bodies are read without any Content-Encoding.")
+    data = _data()
+    if not data and "Content-Type" not in request.headers:
+        if empty_is_object:
+            return {}
+        raise _malformed("A body is required.")
+    _check_content_type()
+    try:
+        return strict_json.parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _malformed("The body is not UTF-8.") from error
+    except ValueError as error:
+        raise _malformed(str(error)) from error
+
+
+def _data() -> bytes:
+    data = request.get_data(cache=False)
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(data) >= limit:
+        raise RequestEntityTooLarge  # werkzeug cuts a chunked body off at the limit, silently
+    return data
+
+
+def _check_content_type() -> None:
+    accepted = (
+        {"application/json", _MERGE_PATCH} if request.method == "PATCH" else {"application/json"}
+    )
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in accepted or charset not in ("utf-8", "utf8"):
+        raise _unsupported(f"The body must be {' or '.join(sorted(accepted))} in UTF-8.")
+
+
+def _mistakes(messages: Any, schema: Schema, path: tuple[str | int, ...] = ()) -> Iterator[Mistake]:
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            yield from _mistakes(inner, schema, (*path, key))
+        return
+    for message in messages:
+        code = getattr(message, "code", "invalid")
+        if code == "unknown-field" and len(path) == 1 and path[0] in schema.dump_fields:
+            yield Mistake(path, "read-only-field", "The server sets it.")
+        elif code != "unknown-field" and path[-1:] == ("_schema",):  # marshmallow's "as a whole"
+            yield Mistake(path[:-1], code, str(message))
+        else:
+            yield Mistake(path, code, str(message))
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem(400, "malformed-json", detail)
+
+
+def _unsupported(detail: str) -> Problem:
+    accepted = (
+        f"application/json, {_MERGE_PATCH}" if request.method == "PATCH" else "application/json"
+    )
+    name = "Accept-Patch" if request.method == "PATCH" else "Accept-Post"
+    return Problem(415, "unsupported-media-type", detail, headers={name: accepted})

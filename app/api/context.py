@@ -1,0 +1,35 @@
+"""What a request works with: the application's settings and services, and who is asking."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from flask import current_app, g, request
+from uuid_utils.compat import uuid7
+
+if TYPE_CHECKING:
+    from app.services import Authenticator, Service
+    from app.settings import Settings
+
+    S = TypeVar("S", bound=Service)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def settings() -> Settings:
+    return cast("Settings", current_app.extensions["settings"])
+
+
+def authenticator() -> Authenticator:
+    return cast("Authenticator", current_app.extensions["authenticator"])
+
+
+def service(kind: type[S]) -> S:
+    """A service that acts for whoever is asking."""
+    return kind(database=current_app.extensions["database"], actor=g.actor, request_id=g.request_id)
+
+
+def take_request_id() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from flask import Blueprint
+from itsdangerous import BadData, URLSafeSerializer
+
+from app.api import context, parameters
+from app.api.access import READERS, allow
+from app.api.lists import list_of
+from app.api.resources import Dumper
+from app.api.responses import respond, respond_with
+from app.api.schemas.events import EventSchema
+from app.errors import InvalidCursor
+from app.repositories.event_feed import START, Position
+from app.services import EventService
+
+if TYPE_CHECKING:
+    from flask import Response
+
+blueprint = Blueprint("events", __name__)
+_dump = Dumper(EventSchema)
+
+
+@blueprint.get("/events")
+@allow(READERS, None)
+def list_events() -> Response:
+    return list_of(EventService.events, context.service(EventService).page, _dump.many)
+
+
+@blueprint.get("/events/<id:key>")
+@allow(READERS)
+def read_event(key: UUID) -> Response:
+    return respond_with(_dump.one(context.service(EventService).get(key)))
+
+
+@blueprint.get("/events/feed")
+@allow(READERS, ("cursor", "limit"))
+def read_feed() -> Response:
+    """`next_cursor` is always there: the place to read on from, now or later."""
+    given = parameters.read_parameters()
+    limit = parameters.limit(given.get("limit"))
+    after = _position(given["cursor"]) if "cursor" in given else START
+    events, end = context.service(EventService).feed(after, limit=limit)
+    cursor = _cursors().dumps([end.xid, str(end.id)])
+    return respond({"items": _dump.many(events), "next_cursor": cursor})
+
+
+def _position(cursor: str) -> Position:
+    try:
+        xid, key = _cursors().loads(cursor)
+    except BadData as error:
+        raise InvalidCursor("cursor", "It belongs to another list, or was changed.") from error
+    return Position(xid, UUID(key))
+
+
+def _cursors() -> URLSafeSerializer:
+    return URLSafeSerializer(context.settings().secret_key, salt=b"event feed")

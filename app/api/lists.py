@@ -1,0 +1,123 @@
+"""Lists: what a client may ask for, signed cursors, and the page as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from flask import request
+from itsdangerous import BadData, URLSafeSerializer
+
+from app.api import parameters
+from app.api.context import settings
+from app.api.responses import absolute, respond
+from app.errors import InvalidCursor
+from app.repositories import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+
+    from app.repositories import Page, Reader, Record, Total
+
+_CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted")
+
+
+def list_of(
+    reader: Reader[Any],
+    fetch: Callable[..., tuple[Page[Record], Total | None]],
+    dump: Callable[[list[Record]], list[dict[str, Any]]],
+) -> Response:
+    """Answer a list request: `fetch(query, total=...)` gets the page, `dump` makes it JSON."""
+    given = parameters.read_parameters()
+    query = _query(given, reader)
+    wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
+    page, total = fetch(query, total=wants_total)
+    body: dict[str, Any] = {"items": dump(page.items), "next_cursor": None}
+    headers = {}
+    if page.next is not None:
+        body["next_cursor"] = cursor = _serializer(query).dumps(_plain(page.next))
+        following = urlencode({**given, "cursor": cursor})
+        headers["Link"] = f'<{absolute(request.path)}?{following}>; rel="next"'
+    if total is not None:
+        body["total"] = total.count
+        if total.is_estimate:
+            body["total_is_estimate"] = True
+    return respond(body, headers=headers)
+
+
+def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
+    query = Query(
+        filters={
+            name: parameters.filter_value(reader, name, text)
+            for name, text in given.items()
+            if name not in _CONTROLS
+        },
+        limit=parameters.limit(given.get("limit")),
+    )
+    if "q" in given:
+        if reader.searched is None:
+            parameters.check_known(["q"], [])
+        query = replace(query, search=parameters.search(given["q"]))
+    if "sort" in given:
+        query = replace(query, sort=parameters.sorting(given["sort"], reader))
+    if "include_deleted" in given:
+        if not hasattr(reader.model, "deleted_at"):
+            parameters.check_known(["include_deleted"], [])
+        wanted = parameters.boolean("include_deleted", given["include_deleted"])
+        query = replace(query, include_deleted=wanted)
+    if "cursor" in given:
+        query = replace(query, after=_after(given["cursor"], query, reader))
+    return query
+
+
+def _serializer(query: Query) -> URLSafeSerializer:
+    """Signs with what the cursor belongs to, so that it fits no other list, sort or filter."""
+    binding = orjson.dumps(
+        [
+            request.path,
+            {name: query.filters[name] for name in sorted(query.filters)},
+            query.search,
+            [[sort.name, sort.descending] for sort in query.sort],
+            query.include_deleted,
+        ]
+    )
+    return URLSafeSerializer(
+        settings().secret_key,
+        salt=b"cursor " + binding,
+        signer_kwargs={"digest_method": hashlib.sha256},
+    )
+
+
+def _plain(values: tuple[Any, ...]) -> list[Any]:
+    return [
+        value.isoformat()
+        if isinstance(value, datetime)
+        else str(value)
+        if isinstance(value, UUID)
+        else value
+        for value in values
+    ]
+
+
+def _after(cursor: str, query: Query, reader: Reader[Any]) -> tuple[Any, ...]:
+    try:
+        values = _serializer(query).loads(cursor)
+    except BadData as error:
+        raise InvalidCursor("cursor", "It belongs to another list, or was changed.") from error
+    kinds = [reader.sorts[sort.name].type.python_type for sort in query.sort]
+    return tuple(_restored(kind, value) for kind, value in zip([*kinds, UUID], values, strict=True))
+
+
+def _restored(kind: type, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    return UUID(value) if kind is UUID else value

@@ -1,0 +1,141 @@
+"""Every error becomes application/problem+json (RFC 9457), here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, g, request
+from werkzeug.exceptions import HTTPException
+
+from app import errors
+from app.api.responses import absolute, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flask import Response
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.CaseloadError], int] = {
+    errors.NotFound: 404,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Invalid: 422,
+    errors.InvalidCriterion: 400,
+    errors.Conflict: 409,
+    errors.VersionMismatch: 412,
+    errors.Unavailable: 503,
+}
+"""By class; a subclass has its parent's."""
+
+_RETRY_AFTER = "1"  # seconds
+_MOST_IN_DETAIL = 5
+
+_CODES = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    413: "body-too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    431: "headers-too-large",
+}
+
+
+class Problem(Exception):
+    """A request that HTTP itself, not a rule of the domain, has answered."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        mistakes: Iterable[dict[str, str]] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+        self.mistakes, self.headers = list(mistakes), headers or {}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(Problem, _answer)
+    app.register_error_handler(errors.CaseloadError, lambda error: _answer(_of_domain(error)))
+    app.register_error_handler(HTTPException, lambda error: _answer(_of_framework(error)))
+    app.register_error_handler(Exception, lambda error: _answer(_of_bug(error)))
+
+
+def status_of(error: type[errors.CaseloadError]) -> int:
+    return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON Pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
+def _of_domain(error: errors.CaseloadError) -> Problem:
+    status, detail = status_of(type(error)), str(error)
+    mistakes: list[dict[str, str]] = []
+    headers = {}
+    if isinstance(error, errors.Invalid):
+        mistakes = [
+            {"pointer": pointer(mistake.path), "code": mistake.code, "detail": mistake.detail}
+            for mistake in error.mistakes
+        ]
+        if len(mistakes) > _MOST_IN_DETAIL:
+            detail = f"There are {len(mistakes)} mistakes; `errors` names them all."
+    elif isinstance(error, errors.InvalidCriterion):
+        mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
+    elif isinstance(error, errors.AlreadyExists):
+        mistakes = [
+            {"pointer": pointer([name]), "code": error.code, "detail": "It is taken."}
+            for name in error.fields
+        ]
+    elif isinstance(error, errors.InUse):
+        mistakes = [
+            {"pointer": "", "code": error.code, "detail": dependant}
+            for dependant in error.dependants
+        ]
+    elif isinstance(error, errors.Unauthenticated):
+        headers = {"WWW-Authenticate": 'Bearer realm="caseload"'}
+    elif isinstance(error, errors.Unavailable):
+        headers = {"Retry-After": _RETRY_AFTER}
+        logger.warning("%s: %s", error.code, error, exc_info=error)
+    return Problem(status, error.code, detail, mistakes=mistakes, headers=headers)
+
+
+def _of_framework(error: HTTPException) -> Problem:
+    status = error.code or 500
+    code = _CODES.get(status, "bad-request" if status < 500 else "internal-error")  # noqa: PLR2004 - where server errors begin
+    headers = {
+        name: value
+        for name, value in error.get_headers(request.environ)
+        if name not in ("Content-Type", "Content-Length")
+    }
+    return Problem(status, code, error.description or error.name, headers=headers)
+
+
+def _of_bug(error: Exception) -> Problem:
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return Problem(500, "internal-error", "Something went wrong; the request_id is in the log.")
+
+
+def _answer(problem: Problem) -> Response:
+    body: dict[str, Any] = {
+        "type": absolute(f"/problems/{problem.code}"),
+        "title": problem.code.replace("-", " ").capitalize(),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.path,
+        "request_id": g.request_id,
+    }
+    if problem.mistakes:
+        body["errors"] = problem.mistakes
+    response = respond(body, problem.status, problem.headers)
+    response.mimetype = "application/problem+json"
+    return response

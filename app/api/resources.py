@@ -1,0 +1,113 @@
+"""The routes that every resource has, made from its service and its schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import g
+
+from app.api import bodies, context, parameters
+from app.api.access import allow
+from app.api.lists import list_of
+from app.api.responses import absolute, expected_versions, no_content, respond_with
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from flask import Blueprint, Response
+
+    from app.api.schemas.base import ResourceSchema
+    from app.domain.actors import Role
+    from app.repositories import Repository
+    from app.services import ResourceService
+
+ALL = ("list", "create", "read", "update", "delete", "restore")
+
+
+class Dumper:
+    """Dumps a resource as its reader may see it: only admins are shown `deleted_at`."""
+
+    def __init__(self, schema: type[ResourceSchema]) -> None:
+        self._whole = schema()
+        self._without_deleted_at = schema(exclude=("deleted_at",))
+
+    def one(self, resource: Any) -> dict[str, Any]:
+        dumped: dict[str, Any] = self._schema.dump(resource)
+        return dumped
+
+    def many(self, resources: list[Any]) -> list[dict[str, Any]]:
+        dumped: list[dict[str, Any]] = self._schema.dump(resources, many=True)
+        return dumped
+
+    @property
+    def _schema(self) -> ResourceSchema:
+        return self._whole if g.actor.is_admin else self._without_deleted_at
+
+
+def add_routes(
+    blueprint: Blueprint,
+    kind: type[ResourceService[Any]],
+    schema: type[ResourceSchema],
+    *,
+    read: frozenset[Role],
+    write: frozenset[Role],
+    only: Collection[str] = ALL,
+) -> None:
+    """Add the routes named in `only`, under the resource's plural name."""
+    repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
+    name = repository.model.__tablename__
+    dump, new, patch = Dumper(schema), schema(), schema(partial=True)
+
+    @allow(read, None)
+    def list_() -> Response:
+        return list_of(repository, context.service(kind).page, dump.many)
+
+    @allow(write)
+    def create() -> Response:
+        created = context.service(kind).create(bodies.load(new))
+        return respond_with(dump.one(created), 201, location_of(name, created.id))
+
+    @allow(read, ("include_deleted",))
+    def read_(key: UUID) -> Response:
+        found = context.service(kind).get(key, include_deleted=_include_deleted())
+        return respond_with(dump.one(found))
+
+    @allow(write)
+    def update(key: UUID) -> Response:
+        values = bodies.load(patch)
+        updated = context.service(kind).update(key, values, expected=expected_versions())
+        return respond_with(dump.one(updated))
+
+    @allow(write)
+    def delete(key: UUID) -> Response:
+        context.service(kind).remove(key, expected=expected_versions())
+        return no_content()
+
+    @allow(write)
+    def restore(key: UUID) -> Response:
+        bodies.load_nothing()
+        restored = context.service(kind).restore(key, expected=expected_versions())
+        return respond_with(dump.one(restored))
+
+    one = f"/{name}/<id:key>"
+    routes: dict[str, tuple[str, str, Any]] = {
+        "list": (f"/{name}", "GET", list_),
+        "create": (f"/{name}", "POST", create),
+        "read": (one, "GET", read_),
+        "update": (one, "PATCH", update),
+        "delete": (one, "DELETE", delete),
+        "restore": (f"{one}/restore", "POST", restore),
+    }
+    for action in only:
+        path, method, view = routes[action]
+        blueprint.add_url_rule(path, f"{name}_{action}", view, methods=[method])
+
+
+def location_of(name: str, key: UUID) -> str:
+    return absolute(f"/v1/{name}/{key}")
+
+
+def _include_deleted() -> bool:
+    text = parameters.read_parameters().get("include_deleted", "false")
+    return parameters.boolean("include_deleted", text)

@@ -1,0 +1,65 @@
+"""JSON answers, and the conditions that a client may put on a request (RFC 9110, section 13)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from flask import Response, request
+
+from app.errors import VersionMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+
+
+def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(_to_json(body), status, mimetype="application/json")
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def respond_with(body: dict[str, Any], status: int = 200, location: str | None = None) -> Response:
+    """One resource, under its ETag; 304 where the client has it already."""
+    version: int = body["version"]
+    headers = {"ETag": f'"{version}"'}
+    if location is not None:
+        headers["Location"] = location
+    if request.method in ("GET", "HEAD"):
+        expected = expected_versions()
+        if expected is not None and version not in expected:
+            raise VersionMismatch(f"The version is {version} by now.")
+        if request.if_none_match.contains_weak(str(version)):
+            return Response(status=304, headers=headers)
+    return respond(body, status, headers)
+
+
+def no_content() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def absolute(path: str) -> str:
+    """The URL of a path; only the path where the request's Host is no host."""
+    return f"{request.scheme}://{request.host}{path}" if request.host else path
+
+
+def expected_versions() -> frozenset[int] | None:
+    """The versions that If-Match names; None where any will do."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    tags: set[str | None] = request.if_match.as_set()  # type: ignore[assignment] # None for ""
+    return frozenset(int(tag) for tag in tags if tag and _VERSION.fullmatch(tag))
+
+
+def _to_json(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a number beyond 64 bits, which HTTP lets nobody write, is readable too
+        return json.dumps(body, ensure_ascii=False, default=str).encode()

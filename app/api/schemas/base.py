@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from marshmallow import RAISE, Schema
+
+from app.api.schemas.fields import Coded, Id, Integer, Timestamp
+
+
+class StrictSchema(Schema):
+    """Refuses what it does not know."""
+
+    error_messages: dict[str, str] = {  # noqa: RUF012 - marshmallow declares it so
+        "unknown": Coded("unknown-field", "There is no such field."),
+        "type": Coded("type", "It must be an object."),
+    }
+
+    class Meta:
+        unknown = RAISE
+
+
+class ResourceSchema(StrictSchema):
+    """What every resource has; only admins are shown `deleted_at`."""
+
+    id = Id(dump_only=True)
+    version = Integer(dump_only=True)
+    created_at = Timestamp(dump_only=True)
+    updated_at = Timestamp(dump_only=True)
+    deleted_at = Timestamp(dump_only=True)

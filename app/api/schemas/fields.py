@@ -1,0 +1,143 @@
+"""marshmallow's fields, made strict, with a code for every message."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from marshmallow import ValidationError, fields, validate
+
+from app.domain.formats import format_timestamp, parse_timestamp, parse_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Coded(str):
+    """A message with the code that programs read; survives marshmallow's formatting."""
+
+    code: str
+    __slots__ = ("code",)
+
+    def __new__(cls, code: str, message: str) -> Self:
+        coded = super().__new__(cls, message)
+        coded.code = code
+        return coded
+
+    def format(self, *args: Any, **kwargs: Any) -> Coded:
+        return Coded(self.code, super().format(*args, **kwargs))
+
+
+Messages = dict[str, str | list[Any] | dict[Any, Any]]
+
+
+class _Coding:
+    default_error_messages: Messages = {  # noqa: RUF012 - marshmallow declares it so
+        "required": Coded("required", "It is required."),
+        "null": Coded("null", "It must not be null."),
+        "invalid": Coded("type", "It has the wrong type."),
+        "invalid_uuid": Coded("format", "It is not a canonical UUID."),
+        "invalid_time": Coded("format", "It is not an RFC 3339 time with an offset."),
+    }
+
+
+class Text(_Coding, fields.String):
+    """A string with something in it."""
+
+    def __init__(self, *, longest: int, **options: Any) -> None:
+        super().__init__(validate=[Length(longest), _not_blank], **options)
+        self.longest = longest
+
+
+class Email(Text):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(longest=254, **options)
+        self.validators.append(
+            validate.Email(error=Coded("format", "It is not an e-mail address."))
+        )
+
+
+class Choice(_Coding, fields.String):
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        allowed = list(choices)
+        wrong = Coded("choice", f"It must be one of {', '.join(allowed)}.")
+        super().__init__(validate=validate.OneOf(allowed, error=wrong), **options)
+
+
+class Boolean(_Coding, fields.Boolean):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Integer(_Coding, fields.Integer):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strict=True, **options)
+
+
+class Id(_Coding, fields.UUID):
+    """A canonical, lower-case UUID."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> UUID:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return parse_uuid(value)
+        except ValueError as error:
+            raise self.make_error("invalid_uuid") from error
+
+
+class Timestamp(_Coding, fields.Field[datetime]):
+    """RFC 3339 with an offset; always written in UTC."""
+
+    def _serialize(self, value: datetime | None, *_: Any, **__: Any) -> str | None:
+        return None if value is None else format_timestamp(value)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return parse_timestamp(value)
+        except ValueError as error:
+            raise self.make_error("invalid_time") from error
+
+
+class JSONObject(_Coding, fields.Field[dict[str, Any]]):
+    """Any JSON object; in a PATCH, null empties it."""
+
+    def deserialize(self, value: Any, attr: Any = None, data: Any = None, **kwargs: Any) -> Any:
+        partial = kwargs.get("partial") or (self.root is not None and self.root.partial)
+        if value is None and partial:
+            return None
+        return super().deserialize(value, attr, data, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        return value
+
+
+class Ids(_Coding, fields.List[UUID]):
+    """A list of ids, at most as many as `most()` says when it is read."""
+
+    def __init__(self, *, most: Callable[[], int], **options: Any) -> None:
+        super().__init__(Id(), **options)
+        self.most = most
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            Length(self.most())(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class Length(validate.Length):
+    def __init__(self, longest: int) -> None:
+        wrong = Coded("length", f"It must have a length of 1 to {longest}.")
+        super().__init__(min=1, max=longest, error=wrong)
+
+
+def _not_blank(value: str) -> None:
+    if value and not value.strip():
+        raise ValidationError(Coded("length", "It must not be blank."))

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from app.api.context import settings
+from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.fields import Boolean, Choice, Email, Ids, Text
+from app.domain.actors import Role
+
+
+class UserSchema(ResourceSchema):
+    email = Email(required=True)
+    name = Text(longest=200, required=True)
+    role = Choice(Role, required=True)
+    is_active = Boolean()
+
+
+class DeactivationSchema(StrictSchema):
+    ids = Ids(required=True, most=lambda: settings().max_deactivate)

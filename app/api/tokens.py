@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import ADMINS, allow
+from app.api.resources import Dumper, add_routes, location_of
+from app.api.responses import respond_with
+from app.api.schemas.tokens import TokenSchema
+from app.api.users import look_up_again
+from app.services import TokenService
+
+if TYPE_CHECKING:
+    from flask import Response
+
+blueprint = Blueprint("tokens", __name__)
+_schema, _dump = TokenSchema(), Dumper(TokenSchema)
+
+add_routes(
+    blueprint, TokenService, TokenSchema, read=ADMINS, write=ADMINS, only=("list", "read", "delete")
+)
+
+
+@blueprint.post("/tokens")
+@allow(ADMINS)
+def create() -> Response:
+    """The only answer that holds the token itself."""
+    token, secret = context.service(TokenService).issue(bodies.load(_schema))
+    body = {**_dump.one(token), "token": secret}
+    return respond_with(body, 201, location_of("tokens", token.id))
+
+
+blueprint.after_request(look_up_again)

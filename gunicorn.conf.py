@@ -1,0 +1,50 @@
+"""How Caseload is served. GUNICORN_CMD_ARGS and the command line win over this file."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from app import create_database
+from app.errors import CaseloadError
+from app.settings import Settings, SettingsError
+
+try:
+    settings = Settings.from_environment()
+except SettingsError as error:
+    print(f"Error: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    raise SystemExit(2) from None
+
+# Loopback only: what faces the world is a proxy that speaks TLS.
+bind = f"127.0.0.1:{settings.port}"
+workers = settings.workers
+# Threads: a worker waits for the database most of the time.
+worker_class = "gthread"
+threads = settings.threads
+# Instances of one user collide on the control socket.
+control_socket_disable = True
+# The heartbeat file must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder for it, made private by gunicorn
+# Longer than the longest statement, so that a stop lets every request end.
+graceful_timeout = int(settings.statement_timeout) + 5
+# Cursors make long lines.
+limit_request_line = 8190
+
+
+def on_starting(server: Any) -> None:
+    """Start the embedded server before the workers race for it; hold it while they come and go."""
+    if settings.database_url is None:
+        try:
+            create_database(settings).url  # noqa: B018 - asking starts it
+        except CaseloadError as error:
+            server.log.error("%s", error)  # noqa: TRY400 - the message says it all
+            raise SystemExit(1) from None
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let only the master hear Ctrl-C, which goes to all of the process group, and end gracefully.
+
+    The worker's own way to end at once waits for ever where a second signal interrupts it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, worker.handle_exit)
