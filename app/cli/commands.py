@@ -1,0 +1,95 @@
+"""Commands that end in one line and the right exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+from alembic.util.exc import CommandError
+from flask import current_app
+from flask.cli import AppGroup
+
+from app import errors
+from app.domain.actors import Actor, ActorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.db import Database
+    from app.services import Service
+    from app.settings import Settings
+
+    S = TypeVar("S", bound=Service)
+
+EXIT_CODES: dict[type[errors.CaseloadError], int] = {
+    errors.CaseloadError: 1,
+    errors.Invalid: 2,
+    errors.InvalidCriterion: 2,
+    errors.NotFound: 3,
+    errors.Conflict: 4,
+    errors.VersionMismatch: 4,
+    errors.LastAdmin: 1,
+    errors.Unavailable: 5,
+}
+"""By class; a subclass has its parent's."""
+
+
+class Group(AppGroup):
+    """A noun; its commands are verbs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with explained():
+            return super().invoke(ctx)
+
+
+class Command(click.Command):
+    """A command that stands by itself."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Flask pushes the application's context for its own group only.
+        with ctx.obj.load_app().app_context(), explained():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the errors that callers are expected to handle into exit codes."""
+    try:
+        yield
+    except errors.CaseloadError as error:
+        raise Refused(str(error), exit_code_of(type(error))) from error
+    except CommandError as error:
+        raise Refused(str(error), 1) from error
+
+
+class Refused(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code  # type: ignore[misc] # click reads it off the instance
+
+
+def exit_code_of(error: type[errors.CaseloadError]) -> int:
+    return next(EXIT_CODES[kind] for kind in error.__mro__ if kind in EXIT_CODES)
+
+
+def database() -> Database:
+    return cast("Database", current_app.extensions["database"])
+
+
+def settings() -> Settings:
+    return cast("Settings", current_app.extensions["settings"])
+
+
+def service(kind: type[S]) -> S:
+    """A service that acts for the system, noting who typed the command."""
+    return kind(database=database(), actor=Actor(ActorKind.SYSTEM, None, f"cli:{_os_user()}"))
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        return str(os.getuid())

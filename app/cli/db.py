@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+
+import click
+
+from app.cli.commands import Group, Refused, database
+from app.cli.types import Text
+from app.db import migrations
+from app.db.embedded.binaries import find_bindir
+from app.db.embedded.errors import EmbeddedServerError
+from app.errors import Unavailable
+
+db = Group("db", help="The database and its schema.")
+
+
+@db.command("upgrade")
+@click.argument("revision", default="head")
+def upgrade(revision: str) -> None:
+    """Bring the schema up to REVISION."""
+    migrations.upgrade(database().url, revision)
+    click.echo(f"The schema is at {migrations.current(database().url)}.")
+
+
+@db.command("downgrade")
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take the schema back to REVISION, such as 0001, base or -1."""
+    migrations.downgrade(database().url, revision)
+    click.echo(f"The schema is at {migrations.current(database().url) or 'base'}.")
+
+
+@db.command("current")
+def current() -> None:
+    """Print the schema's revision."""
+    revision = migrations.current(database().url) or "base"
+    click.echo(f"{revision} (head)" if revision == migrations.head() else revision)
+
+
+@db.command("check")
+def check() -> None:
+    """Fail where the models and the schema differ."""
+    migrations.check(database().url)
+
+
+@db.command("revision")
+@click.option("-m", "--message", type=Text(), required=True)
+@click.option("--autogenerate", is_flag=True, help="Start from how the models differ.")
+def revision(message: str, *, autogenerate: bool) -> None:
+    """Write a new migration to fill in."""
+    migrations.revision(database().url, message, autogenerate=autogenerate)
+
+
+@db.command("wait")
+@click.option("--timeout", type=click.FloatRange(0, 3600), default=30.0, show_default=True)
+def wait(timeout: float) -> None:
+    """Wait until the database answers."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with database().connect(read_only=True):
+                break
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise Refused(f"No answer within {timeout:g} s: {error}", 5) from error
+            time.sleep(0.2)
+    click.echo("The database answers.")
+
+
+@db.command("shell")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def shell(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+    """Open psql on the database; ARGUMENTS, after --, go to psql."""
+    done = subprocess.run([_psql(), database().url, *arguments], env=os.environ, check=False)  # noqa: S603 - psql, for whoever typed this
+    ctx.exit(done.returncode)
+
+
+def _psql() -> str:
+    found = shutil.which("psql")
+    try:
+        found = str(find_bindir() / "psql")
+    except EmbeddedServerError:
+        if found is None:
+            raise Refused("psql is not installed.", 1) from None
+    return found

@@ -1,0 +1,51 @@
+"""A table for people, JSON for machines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from sqlalchemy import inspect
+
+from app.domain.formats import format_timestamp
+from app.models.base import SECRET, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def print_json(value: Any) -> None:
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
+    click.echo(orjson.dumps(value, option=options).decode())
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    cells = [[_shown(row[column]) for column in columns] for row in rows]
+    lines = [[column.upper() for column in columns], *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_fields(row: Mapping[str, Any]) -> None:
+    width = max(map(len, row))
+    for name, value in row.items():
+        click.echo(f"{name.ljust(width)}  {_shown(value)}".rstrip())
+
+
+def as_record(entity: Resource) -> dict[str, Any]:
+    columns: Iterable[Any] = inspect(type(entity)).columns
+    return {c.key: getattr(entity, c.key) for c in columns if not c.info.get(SECRET)}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from contextvars import Context
+from pathlib import Path
+from runpy import run_path
+
+import click
+
+from app.cli.commands import Command, database, service, settings
+from app.db import migrations
+from app.services.demo import ADMIN, DemoService
+from app.settings import ROOT
+
+
+@click.command("serve", cls=Command)
+def serve() -> None:
+    """Migrate and serve: what `make run` does. The embedded server gets the demo once."""
+    migrations.upgrade(database().url)
+    embedded = settings().database_url is None
+    if embedded:
+        _load_demo_once()
+    user = ADMIN if embedded else "EMAIL"
+    click.echo(_WELCOME.format(port=settings().port, user=user))
+    sys.stdout.flush()
+    _run_gunicorn()
+
+
+def _load_demo_once() -> None:
+    """Once in the life of the data directory: what a user removed stays removed."""
+    with (settings().data_dir / "demo-loaded").open("a+") as marker:
+        fcntl.flock(marker, fcntl.LOCK_EX)  # of two that start together, one loads it
+        if marker.tell() == 0:
+            service(DemoService).load()
+            marker.write("The demo was loaded, and is not loaded again.\n")
+
+
+def _run_gunicorn() -> None:
+    """In this process, which keeps the embedded server until it ends."""
+    database().dispose()
+    os.chdir(ROOT)
+    gunicorn = Path(sys.executable).with_name("gunicorn")
+    sys.argv = [str(gunicorn), "wsgi:app"]
+    # In a context of its own: requests must not find the command's.
+    Context().run(run_path, str(gunicorn), run_name="__main__")
+
+
+_WELCOME = """
+Caseload answers on http://127.0.0.1:{port}
+
+Get a token with
+    .venv/bin/flask tokens create --user {user}
+and use it:
+    curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:{port}/v1/customers
+
+Ctrl-C stops it.
+"""

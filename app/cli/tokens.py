@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.commands import Group, service
+from app.cli.output import as_json, print_json, print_table
+from app.cli.types import ID, TIME, Email, Text
+from app.repositories import Query
+from app.services import TokenService
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+tokens = Group("tokens", help="What clients show to be let in.")
+
+
+@tokens.command("create")
+@click.option("--user", "email", type=Email(254), required=True, help="Whose token: an e-mail.")
+@click.option("--name", type=Text(), default="cli", show_default=True, help="What it is for.")
+@click.option("--expires-at", type=TIME, help="RFC 3339; without it the token lasts.")
+def create(email: str, name: str, expires_at: datetime | None) -> None:
+    """Print a new token, alone and once: it is kept nowhere."""
+    _, secret = service(TokenService).issue_for(email, name, expires_at)
+    click.echo(secret)
+
+
+@tokens.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
+@as_json
+def list_tokens(limit: int, *, as_json: bool) -> None:
+    """List the tokens that are not revoked, the newest first."""
+    page, _ = service(TokenService).page(Query(limit=limit))
+    if as_json:
+        print_json(page.items)
+    else:
+        print_table(page.items, ["id", "user_id", "name", "expires_at", "last_used_at"])
+
+
+@tokens.command("revoke")
+@click.argument("token_id", type=ID)
+def revoke(token_id: UUID) -> None:
+    """Revoke the token with the id TOKEN_ID: it lets nobody in within seconds."""
+    service(TokenService).remove(token_id)
+    click.echo(f"Revoked {token_id}.")

@@ -1,0 +1,61 @@
+"""Arguments, checked before anything is done with them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+from marshmallow import ValidationError, validate
+
+from app.domain.formats import parse_timestamp, parse_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Text(click.ParamType[str]):
+    """A string in UTF-8 with something in it."""
+
+    name = "text"
+
+    def __init__(self, longest: int = 200) -> None:
+        self.longest = longest
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        text = str(value)
+        if not text.strip() or len(text) > self.longest:
+            self.fail(f"it must have 1 to {self.longest} characters.", param, ctx)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.fail("it is not UTF-8.", param, ctx)
+        return text
+
+
+class Email(Text):
+    name = "email"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        text = super().convert(value, param, ctx)
+        try:
+            validate.Email()(text)
+        except ValidationError:
+            self.fail(f"{text!r} is not an e-mail address.", param, ctx)
+        return text
+
+
+class Parsed(click.ParamType[Any]):
+    def __init__(self, name: str, parse: Callable[[str], Any], kind: type) -> None:
+        self.name, self.parse, self.kind = name, parse, kind
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, self.kind):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+ID = Parsed("id", parse_uuid, UUID)
+TIME = Parsed("time", parse_timestamp, datetime)
