@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+
+from app import create_app
+from app.services import TokenService, UserService
+from app.settings import Settings
+from tests.client import Client
+from tests.round_trips import RoundTrips
+from tests.server import TestServer, copy_template, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+
+    from app.db import Database
+
+_server = pytest.StashKey[TestServer]()
+_template = pytest.StashKey[str]()
+
+_EMPTY = """
+ALTER TABLE events DISABLE TRIGGER events_append_only;
+TRUNCATE users, tokens, customers, events, event_personal_values;
+ALTER TABLE events ENABLE TRIGGER events_append_only;
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[_template] = config.workerinput["template_url"]
+    elif not config.option.collectonly and not config.option.help:
+        config.stash[_server] = TestServer()
+        config.stash[_template] = config.stash[_server].create_template()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["template_url"] = node.config.stash[_template]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _server in config.stash:
+        config.stash[_server].stop()
+
+
+@pytest.fixture(scope="session")
+def template_url(request: pytest.FixtureRequest) -> str:
+    return request.config.stash[_template]
+
+
+@pytest.fixture(scope="session")
+def database_url(template_url: str, worker_id: str) -> Iterator[str]:
+    """A migrated database of this worker's own, emptied after each test that uses `app`."""
+    url = copy_template(template_url, worker_id)
+    yield url
+    drop(url)
+
+
+@pytest.fixture(scope="session")
+def shared_app(database_url: str) -> Iterator[Flask]:
+    app = create_app(Settings(database_url=database_url, given_secret_key="k" * 32))
+    yield app
+    app.extensions["database"].dispose()
+
+
+@pytest.fixture
+def empty(database_url: str) -> Callable[[], None]:
+    """Remove all rows."""
+
+    def empty() -> None:
+        with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+            cursor.execute(_EMPTY)
+            connection.commit()
+
+    return empty
+
+
+@pytest.fixture
+def app(shared_app: Flask, empty: Callable[[], None]) -> Iterator[Flask]:
+    yield shared_app
+    shared_app.extensions["authenticator"].forget()
+    empty()
+
+
+@pytest.fixture
+def database(app: Flask) -> Database:
+    database: Database = app.extensions["database"]
+    return database
+
+
+@pytest.fixture
+def sql(database_url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Run SQL on a connection of its own, outside the application, committed at once."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.autocommit = True
+
+        def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def sign_in(app: Flask, database: Database) -> Callable[[str], Client]:
+    """A client with the token of a new user of this role."""
+
+    def sign_in(role: str, name: str | None = None) -> Client:
+        name = name or role
+        values = {"email": f"{name}@desk.example", "name": name.title(), "role": role}
+        user = UserService(database=database).create(values)
+        token, secret = TokenService(database=database).issue({"user_id": user.id, "name": "test"})
+        return Client(app, secret, user_id=str(user.id), token_id=str(token.id))
+
+    return sign_in
+
+
+@pytest.fixture
+def admin(sign_in: Callable[[str], Client]) -> Client:
+    return sign_in("admin")
+
+
+@pytest.fixture
+def staff(sign_in: Callable[[str], Client]) -> Client:
+    return sign_in("staff")
+
+
+@pytest.fixture
+def viewer(sign_in: Callable[[str], Client]) -> Client:
+    return sign_in("viewer")
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Client:
+    return Client(app, None)
+
+
+@pytest.fixture
+def round_trips(database: Database) -> Iterator[RoundTrips]:
+    """What is sent to PostgreSQL while it is recording, message by message."""
+    with RoundTrips(database) as recorder:
+        yield recorder

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from app.models import Customer
+from app.services import CustomerService
+from tests.library import TABLES, open_library
+from tests.server import copy_template, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.db import Database
+
+
+@pytest.fixture
+def customers(database: Database) -> CustomerService:
+    return CustomerService(database=database)
+
+
+@pytest.fixture
+def new_customer(customers: CustomerService) -> Callable[..., Customer]:
+    """Make a customer, committed; only the reference is asked for."""
+
+    def make(reference: str, **values: object) -> Customer:
+        return customers.create({"reference": reference, "name": "Ann", **values})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def library_url(template_url: str, worker_id: str) -> Iterator[str]:
+    url = copy_template(template_url, f"library_{worker_id}")
+    yield url
+    drop(url)
+
+
+@pytest.fixture(scope="session")
+def shared_library(library_url: str) -> Iterator[Database]:
+    database = open_library(library_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def library(shared_library: Database) -> Iterator[Database]:
+    """A database with books and shelves, emptied after the test."""
+    yield shared_library
+    with shared_library.connect() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(TABLES)}"))

@@ -1,0 +1,175 @@
+"""Soft deletion is finished work: parents, children, restores and purges, raced where they race."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.orm import selectinload
+
+from app.errors import (
+    AlreadyExists,
+    CaseloadError,
+    InUse,
+    NotFound,
+    ParentDeleted,
+    UnknownReference,
+)
+from app.repositories import EventRepository, NewEvent
+from tests.library import BOOKS, SHELVES, Book, BookService, Shelf, ShelfService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.db import Database
+
+
+class NoEvents(EventRepository):
+    """The library's resources are not in the events' tables of the desk."""
+
+    def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
+        pass
+
+
+@pytest.fixture
+def shelves(library: Database) -> ShelfService:
+    return ShelfService(database=library, events=NoEvents())
+
+
+@pytest.fixture
+def books(library: Database) -> BookService:
+    return BookService(database=library, events=NoEvents())
+
+
+def race(*calls: Callable[[], object]) -> list[type[BaseException] | None]:
+    """Run them at once on threads of their own; returns how each ended."""
+    start = threading.Barrier(len(calls))
+    ends: list[type[BaseException] | None] = [None] * len(calls)
+
+    def run(position: int, call: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            call()
+        except CaseloadError as error:
+            ends[position] = type(error)
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
+
+
+def test_a_parent_with_live_children_is_not_deleted(
+    shelves: ShelfService, books: BookService
+) -> None:
+    """The refusal names them; once they are gone, so may it be."""
+    shelf = shelves.create({"name": "s"})
+    book = books.create({"title": "T", "isbn": "1", "shelf_id": shelf.id})
+    with pytest.raises(InUse) as caught:
+        shelves.remove(shelf.id)
+    assert caught.value.dependants == ("library_books",)
+    books.remove(book.id)
+    shelves.remove(shelf.id)
+    with pytest.raises(NotFound):
+        shelves.remove(shelf.id)
+
+
+def test_a_child_of_a_deleted_parent_is_refused(shelves: ShelfService, books: BookService) -> None:
+    """When it is created, moved or restored."""
+    shelf, other = shelves.create({"name": "s"}), shelves.create({"name": "o"})
+    book = books.create({"title": "T", "isbn": "1", "shelf_id": other.id})
+    shelves.remove(shelf.id)
+    with pytest.raises(UnknownReference):
+        books.create({"title": "U", "isbn": "2", "shelf_id": shelf.id})
+    with pytest.raises(UnknownReference):
+        books.update(book.id, {"shelf_id": shelf.id})
+    books.remove(book.id)
+    shelves.remove(other.id)
+    with pytest.raises(ParentDeleted):
+        books.restore(book.id)
+    shelves.restore(other.id)
+    books.restore(book.id)
+
+
+def test_no_child_slips_under_a_parent_that_is_being_deleted(
+    library: Database, shelves: ShelfService, books: BookService
+) -> None:
+    """Raced again and again: one of the two is refused, always."""
+    for number in range(25):
+        shelf = shelves.create({"name": "s"})
+        ends = race(
+            lambda: shelves.remove(shelf.id),  # noqa: B023 - run before the next turn
+            lambda: books.create({"title": "T", "isbn": f"{number}", "shelf_id": shelf.id}),  # noqa: B023 - same
+        )
+        assert ends in ([InUse, None], [None, UnknownReference])
+        with library.connect(read_only=True) as connection:
+            children = BOOKS.count(connection, shelf_id=shelf.id)
+            assert SHELVES.exists(connection, shelf.id) == bool(children)
+
+
+def test_of_two_restores_into_one_value_one_wins(books: BookService) -> None:
+    """Raced: the unique index decides, and the other is told the field."""
+    ids = []
+    for _ in range(2):
+        book = books.create({"title": "T", "isbn": "1"})
+        books.remove(book.id)
+        ids.append(book.id)
+    ends = race(*(lambda key=key: books.restore(key) for key in ids))
+    assert sorted(map(str, ends)) == sorted(map(str, [None, AlreadyExists]))
+
+
+def test_a_deleted_parent_is_never_read_as_none(
+    library: Database, shelves: ShelfService, books: BookService
+) -> None:
+    """What a child refers to is there, also if somebody deleted it by raw means."""
+    shelf = shelves.create({"name": "s"})
+    book = books.create({"title": "T", "isbn": "1", "shelf_id": shelf.id})
+    with library.session() as session:
+        SHELVES.soft_delete(session.connection(), shelf.id)
+        found = BOOKS.get(session, book.id, load=[selectinload(Book.shelf)])
+        assert found is not None
+        assert found.shelf is not None
+        assert found.shelf.deleted_at is not None
+
+
+def test_deleted_children_are_in_no_loaded_collection(
+    library: Database, shelves: ShelfService, books: BookService
+) -> None:
+    """A parent's eagerly loaded children are the live ones."""
+    shelf = shelves.create({"name": "s"})
+    kept, gone = (
+        books.create({"title": title, "isbn": title, "shelf_id": shelf.id}).id for title in "KG"
+    )
+    books.remove(gone)
+    with library.session(read_only=True) as session:
+        found = SHELVES.get(session, shelf.id, load=[selectinload(Shelf.books)])
+        assert found is not None
+        assert [book.id for book in found.books] == [kept]
+
+
+def test_purge_takes_old_deleted_rows_in_batches(
+    library: Database, shelves: ShelfService, books: BookService
+) -> None:
+    """Live rows, fresh deletions and parents that something refers to stay."""
+    shelf = shelves.create({"name": "s"})
+    ids = [
+        books.create({"title": f"{i}", "isbn": f"{i}", "shelf_id": shelf.id}).id for i in range(5)
+    ]
+    for key in ids[1:]:
+        books.remove(key)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    with library.connect() as connection:
+        assert BOOKS.purge(connection, before=later - timedelta(hours=1), at_most=10) == []
+        sizes = [len(BOOKS.purge(connection, before=later, at_most=3)) for _ in range(3)]
+        assert sizes == [3, 1, 0]
+        assert BOOKS.exists(connection, ids[0])
+        SHELVES.soft_delete(connection, shelf.id)
+        assert SHELVES.purge(connection, before=later, at_most=10) == []
+        BOOKS.delete(connection, at_most=1, isbn="0")
+        assert SHELVES.purge(connection, before=later, at_most=10) == [shelf.id]

@@ -1,0 +1,119 @@
+"""Migrations run under timeouts, one at a time, and back; models and schema agree."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from app.db import migrations
+from app.errors import LockTimeout
+from app.models import Base
+from tests.server import copy_template, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Everything about a schema that a migration could forget, as text.
+_SCHEMA = """
+SELECT 'column', table_name || '.' || column_name,
+       concat_ws(' ', udt_name, is_nullable, column_default) FROM information_schema.columns
+WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+UNION ALL
+SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+  AND conrelid <> 'alembic_version'::regclass
+UNION ALL
+SELECT 'index', tablename || '.' || indexname, indexdef FROM pg_indexes
+WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+"""
+_PROGRAMS = """
+SELECT 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid)
+FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'function', proname, prosrc FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace AND prolang <> 13 AND proname !~ 'trgm|similarity|limit'
+"""
+
+
+@pytest.fixture
+def url(template_url: str, worker_id: str) -> Iterator[str]:
+    """A migrated database to take apart."""
+    url = copy_template(template_url, f"migrations_{worker_id}")
+    yield url
+    drop(url)
+
+
+def rows(url: str, query: str) -> set[tuple[Any, ...]]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return set(cursor.fetchall())
+
+
+def test_up_down_up_ends_where_it_began(url: str) -> None:
+    """Every migration can be taken back, and leaves nothing behind."""
+    before = rows(url, _SCHEMA), rows(url, _PROGRAMS)
+    migrations.downgrade(url, "base")
+    assert rows(url, _SCHEMA) == set()
+    assert migrations.current(url) is None
+    migrations.upgrade(url)
+    assert (rows(url, _SCHEMA), rows(url, _PROGRAMS)) == before
+    assert migrations.current(url) == migrations.head()
+
+
+def test_models_and_migrations_make_the_same_schema(url: str) -> None:
+    """Columns, defaults, constraints and indexes, to the letter."""
+    migrated = rows(url, _SCHEMA)
+    migrations.downgrade(url, "base")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+        Base.metadata.create_all(connection)
+    engine.dispose()
+    modelled = rows(url, _SCHEMA)
+    assert modelled - migrated == set()
+    assert migrated - modelled == set()
+
+
+def test_alembic_finds_no_difference(url: str) -> None:
+    """What `flask db check` runs: it raises where models and schema differ."""
+    migrations.check(url)
+
+
+def test_two_upgrades_at_once_are_one_after_the_other(url: str) -> None:
+    """The second one waits, and finds nothing left to do."""
+    migrations.downgrade(url, "base")
+    failures = []
+
+    def upgrade() -> None:
+        try:
+            migrations.upgrade(url)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            failures.append(error)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert migrations.current(url) == migrations.head()
+
+
+def test_a_migration_does_not_wait_long_for_a_lock(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives up, and with it those who queue behind it go on; nothing of it is done."""
+    monkeypatch.setattr(migrations, "_TIMEOUTS", migrations._TIMEOUTS.replace("'4s'", "'100ms'"))
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM users")
+        started = time.monotonic()
+        with pytest.raises(LockTimeout):
+            migrations.downgrade(url, "base")
+        assert time.monotonic() - started < 3
+    assert migrations.current(url) == migrations.head()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+KEY = "0123456789abcdef"
+URL = "postgresql://user:hunter2@db.example/caseload"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("CASELOAD_", "DATABASE_")) or name == "PORT":
+            monkeypatch.delenv(name)
+
+
+def test_without_any_setting_the_embedded_server_is_meant() -> None:
+    """A fresh clone needs no configuration."""
+    settings = Settings.from_environment()
+    assert settings.database_url is None
+    assert settings.port == 8000
+
+
+def test_all_mistakes_are_reported_at_once_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to start the program once per mistake."""
+    wrong = {
+        "PORT": "abc",
+        "DATABASE_URL": "mysql://db.example/x",
+        "CASELOAD_POOL_SIZE": "0",
+        "CASELOAD_STATEMENT_TIMEOUT": "nan",
+        "CASELOAD_TOKEN_CACHE": "-1",
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    for name in (*wrong, "CASELOAD_SECRET_KEY"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_both_spellings_of_a_postgresql_url_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """As libpq has it; a SQLAlchemy driver is no part of it."""
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://db.example/caseload")
+    monkeypatch.setenv("CASELOAD_SECRET_KEY", KEY)
+    assert Settings.from_environment().database_url == f"{scheme}://db.example/caseload"
+
+
+@pytest.mark.parametrize("key", [None, "short"])
+def test_an_explicit_database_needs_a_real_secret_key(
+    monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    """There is no default secret that anybody could know."""
+    monkeypatch.setenv("DATABASE_URL", URL)
+    if key is not None:
+        monkeypatch.setenv("CASELOAD_SECRET_KEY", key)
+    with pytest.raises(SettingsError, match="CASELOAD_SECRET_KEY"):
+        Settings.from_environment()
+
+
+def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logged Settings gives away neither the key nor the password."""
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CASELOAD_SECRET_KEY", KEY)
+    shown = repr(Settings.from_environment())
+    assert KEY not in shown
+    assert "hunter2" not in shown
+
+
+def test_a_mistake_does_not_show_the_secret_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the setting, not its value."""
+    monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2@db.example/x")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    """Cursors stay good across restarts, and nobody else can read the key."""
+    first = Settings(data_dir=tmp_path).secret_key
+    assert Settings(data_dir=tmp_path).secret_key == first
+    assert len(first) >= 32
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_processes_that_start_together_agree_on_the_key(tmp_path: Path) -> None:
+    """Whoever comes first makes it; the others take that one."""
+    with ThreadPoolExecutor(8) as pool:
+        keys: list[Future[str]] = [
+            pool.submit(lambda: Settings(data_dir=tmp_path).secret_key) for _ in range(32)
+        ]
+    assert len({key.result() for key in keys}) == 1
+
+
+def test_the_pool_follows_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool smaller than a worker's threads would make them wait for each other."""
+    monkeypatch.setenv("CASELOAD_THREADS", "9")
+    assert Settings.from_environment().pool_size == 9
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    """What can be set is told, and what is told can be set."""
+    root = Path(__file__).parents[2]
+    code = (root / "app/settings.py").read_text()
+    documented = (root / "docs/operations.md").read_text()
+    names = set(re.findall(r'"((?:CASELOAD|DATABASE)_[A-Z_]+|PORT)"', code))
+    assert names
+    assert {name for name in names if f"`{name}`" not in documented} == set()
+    told = set(re.findall(r"^\| `((?:CASELOAD|DATABASE)_[A-Z_]+|PORT)`", documented, re.MULTILINE))
+    assert told == names
