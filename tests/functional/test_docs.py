@@ -1,0 +1,67 @@
+"""The documentation is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.api.access import policy_of
+from app.domain.actors import Role
+from app.services import CustomerService, EventService, TokenService, UserService
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.repositories import Reader
+
+ROOT = Path(__file__).parents[2]
+API = (ROOT / "docs/api.md").read_text()
+
+
+def routes(app: Flask) -> list[str]:
+    """One row of the table for each route and method."""
+    rows = []
+    with app.app_context():
+        for rule in app.url_map.iter_rules():
+            policy = policy_of(rule.endpoint)
+            assert policy is not None
+            path = re.sub(r"<\w+:\w+>", "{id}", rule.rule)
+            allowed = [
+                "all" if policy.roles is None else "yes" if r in policy.roles else "no"
+                for r in Role
+            ]
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                rows.append(f"| `{method} {path}` | {' | '.join(allowed)} |")  # noqa: PERF401 - nested far enough
+    return sorted(rows, key=lambda row: row.split()[2:0:-1])
+
+
+def test_the_table_of_routes_and_roles_is_the_codes(app: Flask) -> None:
+    """Who may call what is told as it is."""
+    table = API.partition("| route |")[2].strip().splitlines()[2:]
+    assert table == routes(app)
+
+
+def test_the_filters_and_sorts_are_the_repositories() -> None:
+    """What a list may be asked for is told as it is."""
+    readers: dict[str, Reader] = {  # type: ignore[type-arg] # of four models
+        "users": UserService.repository,
+        "tokens": TokenService.repository,
+        "customers": CustomerService.repository,
+        "events": EventService.events,
+    }
+    for name, reader in readers.items():
+        filters = ", ".join(
+            field for field, declared in reader.filters.items() if not declared.internal
+        )
+        row = f"| `{name}` | {filters} | {', '.join(reader.sorts)} |"
+        assert row in API, row
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    """No page points at one that is not there."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert len(pages) > 5
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,87 @@
+"""The change feed: whoever reads it on from where they were misses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from app.services import CustomerService
+from tests.client import codes, problem
+
+if TYPE_CHECKING:
+    from app.db import Database
+    from tests.client import Client
+
+
+def read_on(client: Client, cursor: str | None) -> tuple[list[dict[str, Any]], str]:
+    suffix = "" if cursor is None else f"&cursor={cursor}"
+    answer = client.get(f"/v1/events/feed?limit=2{suffix}")
+    assert answer.status_code == 200, answer.text
+    return answer.json["items"], answer.json["next_cursor"]
+
+
+def read_all(
+    client: Client, cursor: str | None = None, *, at_least: int = 0
+) -> tuple[list[dict[str, Any]], str]:
+    """A transaction of another test on the same server holds the feed back: it is waited for."""
+    found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 20
+    while True:
+        items, cursor = read_on(client, cursor)
+        found += items
+        if not items and (len(found) >= at_least or time.monotonic() > deadline):
+            return found, cursor
+
+
+def test_an_event_that_commits_late_is_not_skipped(staff: Client, database: Database) -> None:
+    """A unit that began first and commits last: a reader who came in between still gets it."""
+    customers = CustomerService(database=database)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        with database.connect():
+            customers.create({"reference": "late", "name": "x"})
+            begun.set()
+            go_on.wait(10)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert begun.wait(10)
+    customers.create({"reference": "early", "name": "x"})
+    seen, cursor = read_all(staff)
+    go_on.set()
+    thread.join()
+    rest, _ = read_all(staff, cursor, at_least=1)
+    references = [
+        event["changes"]["reference"]["after"]
+        for event in seen + rest
+        if event["object_type"] == "customers"
+    ]
+    assert sorted(references) == ["early", "late"]
+
+
+def test_an_empty_feed_says_where_to_read_on(staff: Client, database: Database) -> None:
+    """The cursor stays good: what comes later is found from it, once."""
+    nothing, cursor = read_all(staff)
+    assert nothing == []
+    CustomerService(database=database).create({"reference": "A", "name": "x"})
+    [event], cursor = read_all(staff, cursor, at_least=1)
+    assert event["action"] == "created"
+    assert event["changes"]["name"] == {"before": None, "after": "x"}
+    assert read_all(staff, cursor)[0] == []
+
+
+def test_the_feed_hides_what_the_list_hides(staff: Client, admin: Client) -> None:
+    """Events of users and tokens are for admins."""
+    assert {event["object_type"] for event in read_all(admin, at_least=4)[0]} == {"users", "tokens"}
+    assert read_all(staff)[0] == []
+
+
+def test_a_cursor_of_another_list_is_refused(staff: Client) -> None:
+    """Nor does a changed one pass."""
+    for cursor in ("x", "WyIwIl0.abc"):
+        answer = staff.get(f"/v1/events/feed?cursor={cursor}")
+        assert problem(answer) == (400, "invalid-cursor")
+        assert codes(answer) == {"cursor": "invalid-cursor"}
+    assert problem(staff.get("/v1/events/feed?sort=xid")) == (400, "invalid-parameter")

