@@ -6,7 +6,7 @@ A SELECT that calls a function which writes must be text, so that it counts as u
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update
 from sqlalchemy.sql.elements import (
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.engine import Compiled
 
+    from app.db.session import UnitSession
     from app.db.unit import UnitOfWork
 
-NOTHING: Final = ""
-EVERYTHING: Final = None
-
 _KEEPING_ROWS = (Select, CompoundSelect, Insert, Update, SavepointClause, ReleaseSavepointClause)
+_RECOGNISED = (Select, CompoundSelect, Insert, Update, Delete)
 _SAVEPOINTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
 
@@ -46,32 +45,31 @@ def after_statement(
     session = unit.session
     if session is None or session.flushing or isinstance(statement, _SAVEPOINTS):
         return
-    changed = _changed(statement, compiled)
-    if changed != NOTHING:
-        session.expire_rows(changed)
+    if not isinstance(statement, _RECOGNISED) or _has_changing_cte(compiled):
+        session.expire_rows()
+    elif isinstance(statement, Insert | Update | Delete):
+        _expire(session, statement)
 
 
-def _changed(statement: Executable | None, compiled: Compiled | None) -> str | None:
-    """The full name of the table whose rows may have changed, NOTHING or EVERYTHING."""
-    if not isinstance(statement, Select | CompoundSelect | Insert | Update | Delete):
-        return EVERYTHING
-    if any(_changes_rows(cte.element) for cte in getattr(compiled, "ctes", None) or ()):
-        return EVERYTHING
-    if not _changes_rows(statement):
-        return NOTHING
-    table: Any = cast("Any", statement).table
-    if isinstance(statement, Delete) and _cascades(table):
-        return EVERYTHING
-    if table.info.get("side_effects"):
-        return EVERYTHING
-    return str(table.fullname)
+def _expire(session: UnitSession, statement: Insert | Update | Delete) -> None:
+    table: Any = statement.table
+    cascades = isinstance(statement, Delete) and _cascades(table)
+    if not isinstance(table, Table) or cascades or table.info.get("side_effects"):
+        session.expire_rows()
+    else:
+        session.expire_rows(table, only_added=not _changes_rows(statement))
+
+
+def _has_changing_cte(compiled: Compiled | None) -> bool:
+    return any(_changes_rows(cte.element) for cte in getattr(compiled, "ctes", None) or ())
 
 
 def _changes_rows(statement: Any) -> bool:
     """Whether rows that were there before may differ now: a plain INSERT only adds some."""
     if isinstance(statement, Insert):
         upsert = statement._post_values_clause is not None  # noqa: SLF001 - no public way to ask
-        return upsert or bool(cast("Any", statement).table.info.get("side_effects"))
+        table: Any = statement.table
+        return upsert or bool(table.info.get("side_effects"))
     return isinstance(statement, Update | Delete)
 
 

@@ -25,8 +25,16 @@ class Lines:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self._rest = ""
+        self.error: Exception | None = None
 
     def read(self, size: int) -> str:
+        try:
+            return self._read(size)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _read(self, size: int) -> str:
         ready = self._rest
         while len(ready) < size and (batch := "".join(islice(self._lines, _BATCH))):
             ready += batch
@@ -81,6 +89,6 @@ def _element(value: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | bytearray | memoryview):
         return f"\\x{value.hex()}"
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ClauseElement, Executable, text
 from sqlalchemy.ext.compiler import compiles
 
+from app.db.dialect import CHANGES_NOTHING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -39,8 +41,9 @@ def stream(
     It needs a real transaction: a unit that writes, or one with an isolation.
     """
     name = f"stream_{next(_numbers)}"
-    connection.execute(_Declare(name, statement), parameters)
+    harmless = {CHANGES_NOTHING: True}
+    connection.execute(_Declare(name, statement), parameters, execution_options=harmless)
     fetch = text(f"FETCH FORWARD {batch:d} FROM {name}").columns(*statement.selected_columns)
-    while rows := connection.execute(fetch).all():
+    while rows := connection.execute(fetch, execution_options=harmless).all():
         yield from rows
-    connection.execute(text(f"CLOSE {name}"))
+    connection.execute(text(f"CLOSE {name}"), execution_options=harmless)

@@ -124,8 +124,9 @@ class Database:
             return attempt()
         backoff = Backoff() if deadline is None else Backoff(deadline=deadline)
         self._local.retrying = True
+        self._local.committed = False
         try:
-            return keep_trying(attempt, backoff)
+            return keep_trying(attempt, backoff, may_repeat=lambda: not self._local.committed)
         finally:
             self._local.retrying = False
 
@@ -178,7 +179,8 @@ class Database:
 
     @property
     def _open_unit(self) -> UnitOfWork | None:
-        return getattr(self._local, "unit", None)
+        unit: UnitOfWork | None = getattr(self._local, "unit", None)
+        return None if unit is None or unit.closed else unit
 
     @contextmanager
     def _unit(self, mode: Mode) -> Iterator[UnitOfWork]:
@@ -200,7 +202,8 @@ class Database:
                 self._end(unit, unit.rollback)
                 raise
             self._end(unit)
-        _call_hooks(unit.hooks)
+        self._local.committed = self._local.__dict__.get("committed") or not mode.read_only
+        self._call_hooks(unit.hooks)
 
     @contextmanager
     def _joined(self, unit: UnitOfWork, mode: Mode) -> Iterator[None]:
@@ -219,9 +222,18 @@ class Database:
         try:
             how()
         finally:
-            if self._open_unit is unit:
+            if getattr(self._local, "unit", None) is unit:
                 self._local.unit = None
             unit.close()
+
+    def _call_hooks(self, hooks: list[Callable[[], None]]) -> None:
+        retrying, self._local.retrying = self._retrying, False  # they are on their own
+        for hook in hooks:
+            try:
+                hook()
+            except Exception:
+                logger.exception("A hook failed after the commit.")
+        self._local.retrying = retrying
 
     def _on_error(self, context: ExceptionContext) -> BaseException | None:
         """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
@@ -231,14 +243,6 @@ class Database:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
             unit.fail(error or context.original_exception)
         return error
-
-
-def _call_hooks(hooks: list[Callable[[], None]]) -> None:
-    for hook in hooks:
-        try:
-            hook()
-        except Exception:
-            logger.exception("A hook failed after the commit.")
 
 
 def _start_afresh_after_fork(database: Database) -> None:

@@ -8,8 +8,10 @@ where the server is in a transaction.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 from psycopg2.extensions import (
@@ -31,6 +33,9 @@ DRIVER = "postgresql+unitofwork"
 
 _UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone in which times come as the program has them
 
+_IDLE = TRANSACTION_STATUS_IDLE
+
+CHANGES_NOTHING = "changes_nothing"  # execution option: it is not recognised, and yet harmless
 COPY_FROM = "copy_from"  # execution option: what a COPY statement reads from
 
 
@@ -43,6 +48,7 @@ class DriverConnection(psycopg2.extensions.connection):
     """
 
     unit: UnitOfWork | None = None
+    pid: int = 0
     begin: str = ""
     zone: str = ""
     settings: str = ""
@@ -68,9 +74,13 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
 
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[no-untyped-call] # SQLAlchemy's
-        unit: UnitOfWork | None = self.cursor.connection.unit
-        if unit is not None:
-            after_statement(unit, self.invoked_statement, self.compiled)
+        connection: DriverConnection = self.cursor.connection
+        if connection.unit is None:
+            return
+        if connection.begin[0] == "B" and connection.get_transaction_status() == _IDLE:
+            raise UnitOfWorkError("A statement ended the transaction: only Database may.")
+        if CHANGES_NOTHING not in self.execution_options:
+            after_statement(connection.unit, self.invoked_statement, self.compiled)
 
 
 class UnitOfWorkDialect(PGDialect_psycopg2):
@@ -85,6 +95,7 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
             if prepare is not None:
                 prepare(connection)
             connection.autocommit = True
+            connection.pid = os.getpid()
             if connection.get_parameter_status("TimeZone") not in _UTC:
                 connection.zone = "SET LOCAL TimeZone = 'UTC'; "
 
@@ -97,16 +108,19 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
         if source is None:
             cursor.execute(cursor.connection.prologue() + statement, parameters)
             return
-        if prologue := cursor.connection.prologue():
-            cursor.execute(prologue)
-        cursor.copy_expert(statement, source)
+        _send_prologue(cursor)
+        try:
+            cursor.copy_expert(statement, source)
+        except psycopg2.Error:
+            if source.error is not None:  # libpq tells only that it could not read
+                raise source.error from None
+            raise
 
     def do_executemany(
         self, cursor: Any, statement: str, parameters: Any, context: Any | None = None
     ) -> None:
         # psycopg2 sends the statement once per set of parameters: the prologue must not be in it.
-        if prologue := cursor.connection.prologue():
-            cursor.execute(prologue)
+        _send_prologue(cursor)
         super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call] # SQLAlchemy's
 
     def do_commit(self, dbapi_connection: Any) -> None:
@@ -118,9 +132,19 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Also run by the pool when a connection comes back, so that it is idle afterwards."""
+        if dbapi_connection.pid != os.getpid():
+            return  # of a forked child: the transaction is the parent's
         _refuse_foreign_end(dbapi_connection)
         if dbapi_connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
             _send(dbapi_connection, "ROLLBACK")
+
+
+def _send_prologue(cursor: Any) -> None:
+    prologue: str = cursor.connection.prologue()
+    if prologue and cursor.connection.begin.startswith("SET"):
+        raise UnitOfWorkError("A read-only unit without an isolation runs single statements only.")
+    if prologue:
+        cursor.execute(prologue)
 
 
 def _refuse_foreign_end(connection: Any) -> None:

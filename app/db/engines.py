@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -107,5 +108,9 @@ def _to_json(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """What JSON has no word for, as PostgreSQL reads it from text."""
-    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
+    """What JSON has no word for, as PostgreSQL reads it from text; raises TypeError."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"\\x{value.hex()}"
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON.")

@@ -42,8 +42,10 @@ class Backoff:
         return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311 - no secret
 
 
-def keep_trying(attempt: Callable[[], T], backoff: Backoff) -> T:
+def keep_trying(attempt: Callable[[], T], backoff: Backoff, *, may_repeat: Callable[[], bool]) -> T:
     """Call `attempt` until it ends well, fails for good, or the deadline would pass.
+
+    Where a failed attempt has committed something, `may_repeat` says no: it would be done twice.
 
     The error that is raised in the end has those of the earlier attempts in `causes`.
     """
@@ -54,7 +56,7 @@ def keep_trying(attempt: Callable[[], T], backoff: Backoff) -> T:
             return attempt()
         except RETRYABLE as error:
             pause = backoff.pause(len(causes))
-            if time.monotonic() + pause > end:
+            if time.monotonic() + pause > end or not may_repeat():
                 error.causes = tuple(causes)
                 raise
             causes.append(error)

@@ -15,7 +15,8 @@ from app.errors import Contention
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
+    from sqlalchemy.orm import InstanceState
 
 # Execution options of an ORM query:
 INCLUDE_DELETED = "include_deleted"  # soft-deleted rows are wanted too
@@ -54,17 +55,31 @@ class UnitSession(Session):
     def close(self) -> NoReturn:
         raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
 
-    def expire_rows(self, table: str | None) -> None:
-        """Expire the loaded objects of a table, or of all tables: their rows may have changed."""
+    def expire_rows(self, table: Table | None = None, *, only_added: bool = False) -> None:
+        """The rows of a table, or of all tables, may have changed: forget what was loaded of them.
+
+        A relationship that leads there is forgotten too: it was loaded on purpose, and reading
+        it now raises where it would be stale.
+        """
         for entity in list(self.identity_map.values()):
             state = inspect(entity)
-            if table is None or any(t.fullname == table for t in state.mapper.tables):
-                if not state.expired:
-                    columns = state.mapper.column_attrs.keys()
-                    self._last_known[entity] = {
-                        name: value for name, value in state.dict.items() if name in columns
-                    }
-                self.expire(entity)
+            if not only_added and (table is None or table in state.mapper.tables):
+                self._expire_columns(entity, state)
+            stale = [
+                relationship.key
+                for relationship in state.mapper.relationships
+                if relationship.key in state.dict
+                and (table is None or table in relationship.mapper.tables)
+            ]
+            if stale:
+                self.expire(entity, stale)
+
+    def _expire_columns(self, entity: object, state: InstanceState[Any]) -> None:
+        columns = state.mapper.column_attrs.keys()
+        loaded = {name: value for name, value in state.dict.items() if name in columns}
+        if loaded:
+            self._last_known[entity] = {**self._last_known.get(entity, {}), **loaded}
+        self.expire(entity, columns)
 
     def load_expired(self) -> None:
         """Read again what was expired and is still in use, so that it can leave the block.

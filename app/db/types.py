@@ -15,6 +15,9 @@ class JSONObject(types.TypeDecorator[dict[str, Any]]):
     impl = JSONB
     cache_ok = True
 
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)  # None is SQL's NULL, whichever way it is written
+
     def compare_values(self, x: Any, y: Any) -> bool:
         return _same(x, y)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,6 +63,8 @@ class UnitOfWork:
         self._driver.settings = ""
         self._transaction = connection.begin()
         self._driver.unit = self
+        self.closed = False
+        self._pid = os.getpid()
 
     def open_session(self) -> UnitSession:
         if self.session is None:
@@ -72,7 +75,8 @@ class UnitOfWork:
         """Raise where a block asks for what the open unit can't give."""
         if self.mode.read_only and not mode.read_only:
             raise UnitOfWorkError("A block that writes can't join a read-only unit of work.")
-        if mode.isolation not in (None, self.mode.isolation or "READ COMMITTED"):
+        own = self.mode.isolation or (None if self.mode.read_only else "READ COMMITTED")
+        if mode.isolation not in (None, own):
             raise UnitOfWorkError(f"The unit of work is open, and not at {mode.isolation}.")
 
     def limit(self, timeout: float | None) -> float:
@@ -101,6 +105,8 @@ class UnitOfWork:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """The session's own: one opened first inside a connection's would not survive it."""
+        if self.mode.read_only and self.mode.isolation is None:
+            raise UnitOfWorkError("A read-only unit without an isolation has no savepoints.")
         session = self.open_session()
         self.check_alive()
         hooks = len(self.hooks)
@@ -110,6 +116,7 @@ class UnitOfWork:
                 yield
         except BaseException:
             del self.hooks[hooks:]
+            session.expire_rows()  # also what was only read inside it
             if not self.connection.invalidated:
                 self.failure = None
             raise
@@ -124,6 +131,8 @@ class UnitOfWork:
             self.session.flush()
 
     def commit(self) -> None:
+        if self.closed or self._pid != os.getpid():
+            raise UnitOfWorkError("The unit of work was abandoned, or is another process's.")
         self.check_alive()
         if self.session is not None:
             self.session.flush()
@@ -132,6 +141,8 @@ class UnitOfWork:
         self._transaction.commit()
 
     def rollback(self) -> None:
+        if self.closed or self._pid != os.getpid():
+            return  # the connection works for somebody else by now
         self.ending = "rollback"
         try:
             if self._transaction.is_active:  # a flush that failed has rolled back already
@@ -143,6 +154,9 @@ class UnitOfWork:
                 self.connection.invalidate()  # it is gone, and the transaction with it
 
     def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
         self._driver.begin = self._driver.settings = ""
         self._driver.unit = None
         if self.session is not None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import FetchedValue, Integer, MetaData, Text, event, func, text
+from sqlalchemy import FetchedValue, Integer, MetaData, Select, Text, event, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -27,7 +26,6 @@ from app.db.types import JSONObject
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
-    from sqlalchemy.sql.base import ExecutableOption
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,7 +39,7 @@ NAMES = {
 PERSONAL = "personal"  # tells of a person: its values are kept where they can be erased
 SECRET = "secret"  # noqa: S105 - the name of a mark; such a value is in no event
 BOOKKEEPING = "bookkeeping"  # a change of it moves no version and writes no event
-OWNED = "owned"  # a foreign key to what the row is part of: it goes with it, and is not in its way
+OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
 
 LIVE = text("deleted_at IS NULL")
 
@@ -97,6 +95,14 @@ class SoftDeleted:
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=92)
 
 
+_LIVE_ONLY = with_loader_criteria(
+    SoftDeleted,
+    lambda cls: cls.deleted_at.is_(None),
+    include_aliases=True,
+    propagate_to_loaders=False,
+)
+
+
 @event.listens_for(UnitSession, "do_orm_execute")
 def _hide_deleted(state: ORMExecuteState) -> None:
     """Every ORM query is about live rows, and so is a collection that is loaded.
@@ -104,25 +110,29 @@ def _hide_deleted(state: ORMExecuteState) -> None:
     What a row refers to is read in any case: a deleted parent must not look like none. So is a
     loaded object when it is refreshed.
     """
-    options = state.execution_options
-    if not state.is_select or state.is_column_load or options.get(INCLUDE_DELETED):
+    statement, options = state.statement, state.execution_options
+    if not isinstance(statement, Select) or state.is_column_load:
+        return
+    _refuse_joined_loading(statement)
+    if options.get(INCLUDE_DELETED):
         return
     if _loads_parent(state) if state.is_relationship_load else options.get(SAYS_LIVE):
         return
-    models: list[Any] = [mapper.class_ for mapper in state.all_mappers]
-    live = [_live_only(model) for model in models if issubclass(model, SoftDeleted)]
-    state.statement = state.statement.options(*live)
+    state.statement = statement.options(_LIVE_ONLY)
+
+
+def _refuse_joined_loading(statement: Select[Any]) -> None:
+    """One join can't hide deleted children and show a deleted parent; two statements can."""
+    for option in statement._with_options:  # noqa: SLF001 - no public way to ask
+        for element in getattr(option, "context", ()):
+            if ("lazy", "joined") in (element.strategy or ()):
+                raise TypeError("Load relationships with selectinload().")
 
 
 def _loads_parent(state: ORMExecuteState) -> bool:
     steps: Any = state.loader_strategy_path or ()
     relationships = [step for step in steps if isinstance(step, RelationshipProperty)]
     return bool(relationships) and relationships[-1].direction is RelationshipDirection.MANYTOONE
-
-
-@cache
-def _live_only(model: Any) -> ExecutableOption:
-    return with_loader_criteria(model, model.deleted_at.is_(None), propagate_to_loaders=False)
 
 
 @event.listens_for(Base, "mapper_configured", propagate=True)

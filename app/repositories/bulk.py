@@ -48,7 +48,7 @@ class BulkWriter(Reader[R]):
         complete = [{"id": uuid7(), **row} for row in rows]
         fields = tuple(complete[0])
         self._check_fields(fields)
-        if any(tuple(row) != fields for row in complete):
+        if any(row.keys() != complete[0].keys() for row in complete):
             raise ValueError("All rows must have the same fields.")
         connection.execute(_insert_many(self, fields), {"rows": complete})
         return [row["id"] for row in complete]
@@ -65,8 +65,9 @@ class BulkWriter(Reader[R]):
         if "id" not in named:
             named, rows = ("id", *named), ((uuid7(), *row) for row in rows)
         table = self.model.__table__
-        names = ", ".join(table.c[name].name for name in named)
-        statement = text(f"COPY {table.fullname} ({names}) FROM STDIN")
+        quoted = connection.dialect.identifier_preparer
+        names = ", ".join(quoted.quote(table.c[name].name) for name in named)
+        statement = text(f"COPY {quoted.format_table(table)} ({names}) FROM STDIN")
         lines = copy_lines([table.c[name].type for name in named], rows)
         return connection.execute(statement.execution_options(copy_from=lines)).rowcount
 
@@ -89,7 +90,7 @@ class BulkWriter(Reader[R]):
 
         Raises TooManyRows, and so undoes the unit, where more than `at_most` fit.
         """
-        self._check_fields(values)
+        self._check_changes(values)
         bound = {f"set_{name}": value for name, value in values.items()}
         statement = _update_where(self, tuple(values), tuple(filters))
         return self._mass(connection, statement, {**bound, **self._bind(filters)}, at_most)
@@ -111,7 +112,7 @@ class BulkWriter(Reader[R]):
 
         Rows that another unit has locked are passed over, not waited for.
         """
-        self._check_fields(values)
+        self._check_changes(values)
         statement = _claim(self, tuple(values), tuple(sort), tuple(filters))
         bound = {f"set_{name}": value for name, value in values.items()}
         rows = connection.execute(statement, {**bound, **self._bind(filters), "limit": limit})
@@ -128,6 +129,11 @@ class BulkWriter(Reader[R]):
         if len(ids) > at_most:
             raise TooManyRows(at_most)
         return ids
+
+    def _check_changes(self, values: Mapping[str, Any]) -> None:
+        if not values:
+            raise ValueError("A mass write must say what to change.")
+        self._check_fields(values)
 
     def _check_fields(self, names: Iterable[str]) -> None:
         for name in names:

@@ -86,7 +86,9 @@ Filters = dict[str, Filter]
 
 
 def filters_on(*columns: InstrumentedAttribute[Any], fold: tuple[str, ...] = ()) -> Filters:
-    """Filters with each column's own name and type."""
+    """Filters with each column's own name and type; raises KeyError for a type without any."""
+    for column in columns:
+        _BY_TYPE[column.type.python_type]
     return {
         column.key: Filter(
             column.expression,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Column, CompoundSelect, Connection, Select
+    from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
     from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 R = TypeVar("R", bound=Resource)
@@ -123,13 +123,18 @@ def _references(reader: Reader[Any]) -> dict[str, Select[Any]]:
     return found
 
 
+def _referred_to(column: Column[Any], key: ColumnElement[Any]) -> ColumnElement[bool]:
+    referring: Any = column.table.alias()  # it may be the same table
+    return exists().where(referring.c[column.key] == key)
+
+
 @lru_cache(maxsize=512)
 def _purge(reader: Reader[Any]) -> ReturningDelete[Any]:
     table = reader.model.__table__
     doomed = (
         select(table.c.id)
         .where(table.c.deleted_at < bindparam("before"))
-        .where(*(~exists().where(column == table.c.id) for column in _inbound(reader)))
+        .where(*(~_referred_to(column, table.c.id) for column in _inbound(reader)))
         .order_by(table.c.id)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True, of=table)

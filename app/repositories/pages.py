@@ -34,6 +34,10 @@ class Query:
     limit: int = 25
     include_deleted: bool = False
 
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise InvalidCriterion("limit", "It must be at least 1.")
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):

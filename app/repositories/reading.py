@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from app.db.cursors import stream
+from app.db.dialect import CHANGES_NOTHING
 from app.db.explain import explain
 from app.models.base import SECRET, Identified
 from app.repositories import criteria, pages, statements
@@ -116,7 +117,11 @@ class Reader(Generic[M]):
         ).scalar_one()
         if counted <= exact_to:
             return Total(counted, is_estimate=False)
-        plan = connection.execute(explain(statements.matching(self, shape)), bound).scalar_one()
+        plan = connection.execute(
+            explain(statements.matching(self, shape)),
+            bound,
+            execution_options={CHANGES_NOTHING: True},
+        ).scalar_one()
         return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
 
     def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:

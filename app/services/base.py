@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import inspect
 
 from app.db import retry
+from app.db.types import JSONObject
 from app.domain.actors import SYSTEM, Actor
 from app.domain.merge_patch import merge
 from app.errors import (
@@ -201,7 +202,9 @@ def initial_values(entity: Resource) -> Changes:
 
 
 def _merged(entity: Resource, name: str, value: Any) -> Any:
-    before = getattr(entity, name, None)
-    if not isinstance(before, dict):
+    column: Any = entity.__table__.c.get(name)
+    if column is None or not isinstance(column.type, JSONObject):
         return value
-    return {} if value is None else merge(before, value)
+    if value is None:
+        return None if column.nullable else {}
+    return merge(getattr(entity, name) or {}, value)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import StatementError
 
 from app.errors import AlreadyExists, Invalid, InvalidCriterion, TooManyRows, UnknownReference
 from app.repositories import Query, Sort
@@ -242,3 +243,37 @@ def test_core_bulk_and_orm_agree_on_what_is_live(library: Database) -> None:
         book = BOOKS.add(session, Book(title="T", isbn="1", shelf_id=shelf.id))
         BOOKS.update_where(session.connection(), {"copies": 5}, at_most=1, isbn="1")
         assert (book.copies, book.version) == (5, 2)
+
+
+def test_a_mistake_in_the_rows_is_told_as_it_is(library: Database) -> None:
+    """Not as what libpq makes of it."""
+
+    def rows() -> Any:
+        yield ("1", "T")
+        raise LookupError("of the caller")
+
+    cases: list[tuple[Any, type[Exception]]] = [(rows(), LookupError), ([("1",)], ValueError)]
+    for given_rows, error in cases:
+        with pytest.raises(error), library.connect() as connection:
+            BOOKS.copy(connection, ("isbn", "title"), given_rows)
+
+
+def test_none_is_sql_null_on_every_path(library: Database) -> None:
+    """Never the JSON null, which no filter would find."""
+    with library.session() as session:
+        connection = session.connection()
+        BOOKS.add(session, Book(title="orm", isbn="1", notes=None))
+        BOOKS.add(session, Book(title="orm", isbn="2"))
+        BOOKS.insert_many(connection, [{"title": "many", "isbn": "3", "notes": None}])
+        BOOKS.copy(connection, ("title", "isbn", "notes"), [("copy", "4", None)])
+        BOOKS.upsert(connection, {"title": "upsert", "isbn": "5", "notes": None}, on=["isbn"])
+        BOOKS.insert_many(connection, [{"isbn": "6", "title": "where", "notes": {"a": 1}}])
+        BOOKS.update_where(connection, {"notes": None}, at_most=1, title="where")
+        nulls = text("SELECT count(*) FROM library_books WHERE notes IS NULL")
+        assert connection.execute(nulls).scalar() == 6
+
+
+def test_what_json_has_no_word_for_is_refused(library: Database) -> None:
+    """Rather than stored as some text."""
+    with pytest.raises(StatementError), library.connect() as connection:
+        BOOKS.insert_many(connection, [{"title": "T", "isbn": "1", "notes": {"a": object()}}])

@@ -10,10 +10,12 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     Table,
+    column,
     delete,
     func,
     insert,
     select,
+    table,
     text,
     update,
 )
@@ -261,3 +263,28 @@ def test_what_the_database_changes_by_itself_is_read_anew(
         child = session.scalars(select(Child)).one()
         session.connection().execute(statement)
         assert child.parent_id is None
+
+
+def test_what_was_read_inside_a_rolled_back_savepoint_is_read_anew(
+    database: Database, new_customer: NewCustomer
+) -> None:
+    """A value that never came to be does not outlive the savepoint."""
+    new_customer("A")
+    with database.session() as session:
+        customer = load(session)
+        with pytest.raises(LookupError), database.savepoint():
+            session.connection().execute(RENAME)
+            assert customer.name == "Bea"
+            raise LookupError
+        assert customer.name == "Ann"
+    assert customer.name == "Ann"
+
+
+def test_a_bare_table_expires_everything(database: Database, new_customer: NewCustomer) -> None:
+    """What can't be told apart is read anew."""
+    new_customer("A")
+    with database.session() as session:
+        customer = load(session)
+        bare = table("customers", column("name"))
+        session.connection().execute(update(bare).values(name="Cleo"))
+        assert customer.name == "Cleo"

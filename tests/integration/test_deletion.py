@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.orm import selectinload
+from sqlalchemy import func, select
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import aliased, joinedload, selectinload
 
 from app.errors import (
     AlreadyExists,
@@ -17,7 +19,7 @@ from app.errors import (
     ParentDeleted,
     UnknownReference,
 )
-from app.repositories import EventRepository, NewEvent
+from app.repositories import EventRepository, NewEvent, Query
 from tests.library import BOOKS, SHELVES, Book, BookService, Shelf, ShelfService
 
 if TYPE_CHECKING:
@@ -173,3 +175,44 @@ def test_purge_takes_old_deleted_rows_in_batches(
         assert SHELVES.purge(connection, before=later, at_most=10) == []
         BOOKS.delete(connection, at_most=1, isbn="0")
         assert SHELVES.purge(connection, before=later, at_most=10) == [shelf.id]
+
+
+def test_deleted_rows_are_in_no_orm_query(library: Database) -> None:
+    """Aliased, counted, joined, in a subquery or an EXISTS."""
+    with library.session() as session:
+        shelf = SHELVES.add(session, Shelf(name="s"))
+        live = BOOKS.add(session, Book(title="live", isbn="1", shelf_id=shelf.id))
+        gone = BOOKS.add(session, Book(title="gone", isbn="2", shelf_id=shelf.id))
+        BOOKS.soft_delete(session.connection(), gone.id)
+        other = aliased(Book)
+        assert [book.id for book in session.scalars(select(other))] == [live.id]
+        assert session.scalar(select(func.count()).select_from(Book)) == 1
+        assert session.scalar(select(func.count()).select_from(select(Book).subquery())) == 1
+        joined = select(Shelf).join(Shelf.books)
+        assert len(session.scalars(joined).all()) == 1
+        assert session.scalars(joined.where(Book.title == "gone")).all() == []
+        having = select(Shelf).where(Shelf.books.any(Book.title == "gone"))
+        assert session.scalars(having).all() == []
+
+
+def test_a_joined_load_is_refused(library: Database) -> None:
+    """It would show deleted children, or hide a deleted parent."""
+    with library.session() as session, pytest.raises(TypeError, match="selectinload"):
+        BOOKS.page(session, Query(), load=[joinedload(Book.shelf)])
+
+
+def test_a_loaded_collection_that_may_have_changed_raises_instead_of_being_stale(
+    library: Database,
+) -> None:
+    """What did not change stays loaded, for the view too."""
+    with library.session() as session:
+        shelf = SHELVES.add(session, Shelf(name="s"))
+        BOOKS.add(session, Book(title="T", isbn="1", shelf_id=shelf.id))
+        found = SHELVES.get(session, shelf.id, lock=True, load=[selectinload(Shelf.books)])
+        assert found is not None
+        SHELVES.total(session.connection(), Query(), exact_to=0)
+        SHELVES.update_where(session.connection(), {"name": "t"}, at_most=1, name="s")
+        assert (found.name, len(found.books)) == ("t", 1)
+        BOOKS.update_where(session.connection(), {"shelf_id": None}, at_most=1, title="T")
+        with pytest.raises(InvalidRequestError, match="raise"):
+            _ = found.books

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
-from app.db import Database, Timeouts, UnitRolledBack
+from app.db import Database, Timeouts, UnitOfWorkError, UnitRolledBack
 from app.errors import (
     ConnectionLost,
     Contention,
@@ -22,6 +22,7 @@ from app.errors import (
     StatementTimeout,
 )
 from app.models import Customer
+from app.repositories import CustomerRepository
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
@@ -302,3 +303,26 @@ def test_swallowing_a_statements_failure_is_told_at_the_end(database: Database) 
     with pytest.raises(UnitRolledBack), database.connect() as connection:
         with pytest.raises(DBAPIError):
             connection.execute(text("SELECT no_such_column"))
+
+
+def test_a_read_only_unit_takes_no_executemany(
+    database: Database, sql: Callable[..., Any], new_customer: Callable[..., Customer]
+) -> None:
+    """Its statements would run outside of what makes the unit read-only."""
+    new_customer("A")
+    statement = text("UPDATE customers SET name = :name")
+    with pytest.raises(UnitOfWorkError), database.connect(read_only=True) as connection:
+        connection.execute(statement, [{"name": "x"}, {"name": "y"}])
+    with pytest.raises(UnitOfWorkError), database.connect(read_only=True) as connection:
+        CustomerRepository().copy(connection, ("reference", "name"), [("B", "x")])
+    assert sql("SELECT reference, name FROM customers") == [("A", "Ann")]
+
+
+def test_a_read_only_unit_without_a_transaction_has_no_savepoint(database: Database) -> None:
+    """Nor can a block that needs one join it."""
+    with database.connect(read_only=True):
+        with pytest.raises(UnitOfWorkError), database.savepoint():
+            pytest.fail("the block was entered")
+        with pytest.raises(UnitOfWorkError):
+            with database.connect(read_only=True, isolation="READ COMMITTED"):
+                pytest.fail("the block was entered")

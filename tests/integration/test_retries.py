@@ -333,3 +333,31 @@ def test_a_lost_connection_inside_a_savepoint_ends_the_unit(database: Database, 
                 pass
             add(connection, "C")
     assert references(sql) == []
+
+
+def test_a_call_that_has_committed_something_is_not_repeated(
+    database: Database, customers: CustomerService, sql: Sql
+) -> None:
+    """A method that opens two units: the first one's work would be done twice."""
+
+    def two_units() -> None:
+        customers.create({"reference": "A", "name": "Ann"})
+        with Faults(database, 1, "40001"), database.connect() as connection:
+            add(connection, "B")
+
+    with pytest.raises(Contention):
+        database.again(two_units)
+    assert references(sql) == ["A"]
+
+
+def test_a_hook_may_retry(database: Database) -> None:
+    """It is not part of the call that registered it."""
+    attempts = []
+
+    def conflict(_: Connection) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise Contention
+
+    database.run(lambda _: database.after_commit(lambda: database.run(conflict)))
+    assert len(attempts) == 2

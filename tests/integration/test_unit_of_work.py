@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from app.errors import AlreadyExists
 from app.models import Customer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
@@ -271,3 +272,58 @@ def test_a_session_is_sqlalchemys_own(database: Database) -> None:
     """Nobody learns a wrapper."""
     with database.session() as session:
         assert isinstance(session, Session)
+
+
+def left_open(database: Database) -> Iterator[None]:
+    with database.connect() as connection:
+        connection.execute(select(1))
+        yield
+
+
+def test_an_abandoned_block_that_ends_later_harms_nobody(database_url: str, sql: Sql) -> None:
+    """Its connection works for another unit by then."""
+    database = Database(database_url, pool_size=1)
+    block = left_open(database)
+    next(block)
+    database.abandon()
+    with pytest.raises(LookupError), database.connect() as connection:
+        block.close()  # type: ignore[attr-defined] # a generator
+        add(connection, "A")
+        raise LookupError
+    database.dispose()
+    assert references(sql) == []
+
+
+def test_a_block_that_another_thread_ends_leaves_its_own_thread_usable(
+    database: Database,
+) -> None:
+    """The unit is over, wherever it was ended."""
+    block: Any = left_open(database)
+    next(block)
+    thread = threading.Thread(target=block.close)
+    thread.start()
+    thread.join()
+    with database.connect() as connection:
+        assert connection.execute(select(1)).scalar() == 1
+
+
+def test_a_forked_child_cannot_end_its_parents_unit(database: Database, sql: Sql) -> None:
+    """Unwinding through the parent's block, it sends nothing on the parent's connection."""
+    parent = os.getpid()
+    try:
+        with database.connect() as connection:
+            add(connection, "A")
+            if os.fork() == 0:
+                raise KeyboardInterrupt
+            os.wait()
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+    assert references(sql) == ["A"]
+
+
+def test_sql_that_ends_the_transaction_is_an_error(database: Database) -> None:
+    """Also where it is written as text."""
+    with pytest.raises(UnitOfWorkError), database.connect() as connection:
+        add(connection, "A")
+        connection.execute(text("COMMIT"))

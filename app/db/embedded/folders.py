@@ -44,9 +44,8 @@ def digest(directory: Path) -> str:
 def socket_folder(home: Path, directory: Path) -> Path:
     """Beside the data if the path is short enough, and has no comma: libpq splits hosts there."""
     inside = home / "run"
-    if len(os.fsencode(inside / f"{_SOCKET}.lock")) <= _LONGEST_SOCKET_PATH and "," not in str(
-        home
-    ):
+    path = os.fsencode(inside / f"{_SOCKET}.lock")
+    if len(path) <= _LONGEST_SOCKET_PATH and b"," not in path:
         return inside
     # The same for every shell, whatever its TMPDIR is.
     return Path("/tmp") / f"caseload-{digest(directory)}"  # noqa: S108 - make_private refuses a trap
@@ -76,9 +75,9 @@ def make_private(folder: Path, account: Account) -> None:
 
 
 def give(folder: Path, account: Account) -> None:
-    """Make the account the owner of all that is in there."""
-    for inside, _, files in os.walk(folder):
-        for name in (".", *files):
+    """Make the account the owner of all that is in there, and at last of the folder."""
+    for inside, _, files in os.walk(folder, topdown=False):
+        for name in (*files, "."):
             os.chown(Path(inside, name), account.uid, account.gid, follow_symlinks=False)
 
 

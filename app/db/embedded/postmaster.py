@@ -27,7 +27,8 @@ def answers(address: Path) -> bool:
         try:
             connection.connect(str(address))
             connection.sendall(struct.pack("!I", len(body) + 4) + body + _TERMINATE)
-            answer = connection.makefile("rb").read()
+            with connection.makefile("rb") as stream:
+                answer = stream.read()
         except OSError:
             return False
     return answer != b"" and _CANNOT_CONNECT_NOW not in answer
