@@ -171,5 +171,11 @@ class OutcomeUnknown(Unavailable):
     code = "outcome-unknown"
 
 
+class ReadOnlyViolation(CaseloadError):
+    """A unit of work that was opened read-only tried to write: a bug of ours."""
+
+    code = "internal-error"
+
+
 def _dotted(path: tuple[str | int, ...]) -> str:
     return ".".join(map(str, path)) or "body"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
@@ -9,6 +11,9 @@ from sqlalchemy import event
 
 if TYPE_CHECKING:
     from app.db import Database
+
+
+_SETTINGS = re.compile(r"(BEGIN|SET)[^;]*; ")
 
 
 class RoundTrips(list[str]):
@@ -36,6 +41,12 @@ class RoundTrips(list[str]):
     def __exit__(self, *_: object) -> None:
         event.remove(self._pool, "checkout", self._record)
         event.listen(self._pool, "checkout", _forget, once=True)
+
+    def check_no_repeats(self) -> None:
+        """Fail where one statement was sent more than once: a query per row."""
+        counted = Counter(_SETTINGS.sub("", message) for message in self)
+        repeated = [message for message, times in counted.items() if times > 1]
+        assert not repeated, repeated
 
     def take(self) -> list[str]:
         """What was sent since the last take."""

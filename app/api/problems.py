@@ -27,6 +27,7 @@ STATUS: dict[type[errors.CaseloadError], int] = {
     errors.Conflict: 409,
     errors.VersionMismatch: 412,
     errors.Unavailable: 503,
+    errors.ReadOnlyViolation: 500,
 }
 """By class; a subclass has its parent's."""
 

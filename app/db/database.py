@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import PendingRollbackError
 
 from app.db.driver_errors import translate
-from app.db.engines import Engines
+from app.db.engines import Engines, start_afresh_after_fork
 from app.db.retries import Backoff, keep_trying
 from app.db.session import UnitOfWorkError
 from app.db.unit import Isolation, Mode, Timeouts, UnitOfWork, UnitRolledBack
@@ -62,7 +60,7 @@ class Database:
             max_overflow=0,
             pool_timeout=pool_timeout,
         )
-        _start_afresh_after_fork(self)
+        start_afresh_after_fork(self)
 
     @contextmanager
     def connect(
@@ -164,6 +162,11 @@ class Database:
         """Close the pooled connections; the next use opens new ones."""
         self._engines.dispose()
 
+    def start_afresh(self) -> None:
+        """Forget all connections, and the open unit: they are those of the parent process."""
+        self._local = threading.local()
+        self._engines.start_afresh()
+
     @property
     def url(self) -> str:
         """Where the database is, as libpq reads it. Starts the embedded server if that is it."""
@@ -243,15 +246,3 @@ class Database:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
             unit.fail(error or context.original_exception)
         return error
-
-
-def _start_afresh_after_fork(database: Database) -> None:
-    """A forked child must not talk on its parent's sockets, nor join its unit of work."""
-    reference = weakref.ref(database)
-
-    def in_child() -> None:
-        if (database := reference()) is not None:
-            database._local = threading.local()  # noqa: SLF001 - of this module
-            database._engines.start_afresh()  # noqa: SLF001
-
-    os.register_at_fork(after_in_child=in_child)

@@ -12,6 +12,7 @@ from app.errors import (
     Contention,
     DatabaseUnreachable,
     LockTimeout,
+    ReadOnlyViolation,
     StatementTimeout,
 )
 
@@ -25,6 +26,7 @@ _BY_SQLSTATE: dict[str, tuple[type[CaseloadError], str]] = {
     "40P01": (Contention, "Two units of work waited for each other."),
     "55P03": (LockTimeout, "Another unit of work held the rows for too long."),
     "57014": (StatementTimeout, "The statement took longer than it may."),
+    "25006": (ReadOnlyViolation, "A read-only unit of work tried to write."),
     "25P03": (ConnectionLost, "The unit of work was idle for too long."),
     "57P01": (ConnectionLost, "The database is shutting down."),
     "57P02": (ConnectionLost, "The database crashed and is recovering."),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from psycopg2 import OperationalError
@@ -114,3 +116,18 @@ def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value).__name__} can't be written as JSON.")
+
+
+class _Forgetful(Protocol):
+    def start_afresh(self) -> None: ...
+
+
+def start_afresh_after_fork(database: _Forgetful) -> None:
+    """A forked child must not talk on its parent's sockets, nor join its unit of work."""
+    reference = weakref.ref(database)
+
+    def in_child() -> None:
+        if (database := reference()) is not None:
+            database.start_afresh()
+
+    os.register_at_fork(after_in_child=in_child)

@@ -51,3 +51,19 @@ def library(shared_library: Database) -> Iterator[Database]:
     yield shared_library
     with shared_library.connect() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(TABLES)}"))
+
+
+@pytest.fixture
+def rolled_back(shared_library: Database) -> Iterator[Database]:
+    """The library inside one unit of work that is undone: for tests of a single thread.
+
+    All blocks join it, so nothing of the test is ever committed. It hides what happens at COMMIT,
+    and its clock stands still.
+    """
+    with pytest.raises(_UndoneError), shared_library.connect():
+        yield shared_library
+        raise _UndoneError
+
+
+class _UndoneError(Exception):
+    pass

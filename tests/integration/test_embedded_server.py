@@ -24,7 +24,7 @@ from app.settings import ROOT
 _IS_ROOT = os.geteuid() == 0
 _NOBODY = 65534
 _HOLD = """
-import os, sys
+import os, select, sys
 from pathlib import Path
 from app.db.embedded import EmbeddedServer, EmbeddedServerError, folders
 options = {}
@@ -34,6 +34,9 @@ try:
 except EmbeddedServerError as error:
     raise SystemExit(f"refused: {error}")
 exec(sys.argv[3])
+# A signal that comes just before a read blocks would wait for the read to end.
+while not select.select([sys.stdin], [], [], 0.1)[0]:
+    pass
 sys.stdin.read()
 """
 

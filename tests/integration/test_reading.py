@@ -119,6 +119,7 @@ def test_eager_loading_costs_a_fixed_number_of_statements(library: Database) -> 
             page = BOOKS.page(session, Query(), load=[selectinload(Book.shelf)])
             assert all(book.shelf is not None for book in page.items)
             assert len(round_trips) == 2
+            round_trips.check_no_repeats()
 
 
 def test_ordered_locks_neither_deadlock_nor_lose_an_update(
@@ -169,3 +170,20 @@ def test_a_name_is_held_by_one_unit_at_a_time(library: Database) -> None:
     assert outcomes == [False, True, LockTimeout]
     with library.connect() as connection:
         assert try_lock_name(connection, "job")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_rolled_back_library_is_empty_every_time(rolled_back: Database, turn: int) -> None:
+    """What a test adds in it is gone with the test: the same isbn can be added again."""
+    with rolled_back.session() as session:
+        assert BOOKS.count(session.connection(), copies__gte=0) == 0
+        BOOKS.add(session, Book(title="T", isbn="same"))
+
+
+def test_a_query_per_row_is_found(library: Database, ten: list[UUID]) -> None:
+    """The assertion that says so fails where it should."""
+    with RoundTrips(library) as round_trips, library.connect(read_only=True) as connection:
+        for key in ten:
+            BOOKS.record(connection, key)
+        with pytest.raises(AssertionError):
+            round_trips.check_no_repeats()
