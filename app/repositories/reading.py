@@ -14,7 +14,7 @@ from app.repositories.pages import NumberedPage, Page, Query, Total
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, CursorResult
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.base import ExecutableOption
 
@@ -106,7 +106,7 @@ class Reader(Generic[M]):
         """As `page`, without the ORM."""
         statement = statements.page(self, statements.shape(query))
         rows = connection.execute(statement, self._bind_page(query))
-        return _cut([row._asdict() for row in rows], query, Record.__getitem__)
+        return _cut(_records(rows), query, Record.__getitem__)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
@@ -133,7 +133,7 @@ class Reader(Generic[M]):
         bound = self._bind_filters(query)
         offset = (number - 1) * query.limit
         rows = connection.execute(statement, {**bound, "limit": query.limit, "offset": offset})
-        items = [row._asdict() for row in rows]
+        items = _records(rows)
         total: int = connection.execute(
             statements.count_all(self, statements.shape(query)), bound
         ).scalar_one()
@@ -173,6 +173,11 @@ class Reader(Generic[M]):
         for position, value in enumerate(query.after or ()):
             bound[f"after_{position}"] = value
         return {**bound, "limit": query.limit + 1}
+
+
+def _records(rows: CursorResult[Any]) -> list[Record]:
+    names = tuple(rows.keys())
+    return [dict(zip(names, row, strict=True)) for row in rows.all()]
 
 
 def _cut(found: list[T], query: Query, value_of: Callable[[T, str], Any]) -> Page[T]:
