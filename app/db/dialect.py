@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-from psycopg2.extensions import (
-    TRANSACTION_STATUS_IDLE,
-    TRANSACTION_STATUS_INERROR,
-)
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecutionContext_psycopg2
 
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
 DRIVER = "postgresql+unitofwork"
 
 _UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone in which times come as the program has them
-
-_IDLE = TRANSACTION_STATUS_IDLE
 
 CHANGES_NOTHING = "changes_nothing"  # execution option: it is not recognised, and yet harmless
 COPY_FROM = "copy_from"  # execution option: what a COPY statement reads from
@@ -77,8 +72,11 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
         connection: DriverConnection = self.cursor.connection
         if connection.unit is None:
             return
-        if connection.begin[0] == "B" and connection.get_transaction_status() == _IDLE:
-            raise UnitOfWorkError("A statement ended the transaction: only Database may.")
+        status = connection.get_transaction_status()
+        if status == TRANSACTION_STATUS_IDLE and connection.begin.startswith("BEGIN"):
+            error = UnitOfWorkError("A statement ended the transaction: only Database may.")
+            connection.unit.fail(error)
+            raise error
         if CHANGES_NOTHING not in self.execution_options:
             after_statement(connection.unit, self.invoked_statement, self.compiled)
 
