@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
 
@@ -20,7 +21,10 @@ class Mistake:
 
 
 class CaseloadError(Exception):
+    """`facts` are told to clients beside the message, under their own names."""
+
     code: ClassVar[str]
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 class NotFound(CaseloadError):
@@ -115,6 +119,70 @@ class TooManyRows(Conflict):
     def __init__(self, at_most: int) -> None:
         super().__init__(f"More than {at_most} rows would be changed.")
         self.at_most = at_most
+
+
+class InvalidTransition(Conflict):
+    """The state does not allow this action; `allowed` names those that it does."""
+
+    code = "invalid-transition"
+
+    def __init__(self, action: str, state: str, allowed: Iterable[str]) -> None:
+        self.facts = {"from": state, "allowed": sorted(allowed)}
+        super().__init__(f"What is {state} can't be changed by {action}.")
+
+
+class LeaseLost(Conflict):
+    """The lease token is not, or no longer, the one under which the task runs."""
+
+    code = "lease-lost"
+
+    def __init__(self) -> None:
+        super().__init__("The task is not held under this lease token.")
+
+
+class TaskCycle(Conflict):
+    code = "task-cycle"
+
+    def __init__(self) -> None:
+        super().__init__("A task can't be below itself.")
+
+
+class OpenSubtasks(Conflict):
+    code = "open-subtasks"
+
+    def __init__(self) -> None:
+        super().__init__("A task can't be completed before its sub-tasks have ended.")
+
+
+class ParentFinished(Conflict):
+    code = "parent-finished"
+
+    def __init__(self) -> None:
+        super().__init__("Only a pending or running task can have open sub-tasks.")
+
+
+class ConversationMerged(Conflict):
+    """It goes on in another conversation."""
+
+    code = "conversation-merged"
+
+    def __init__(self, into: UUID) -> None:
+        self.facts = {"merged_into_id": str(into)}
+        super().__init__(f"It was merged into {into}.")
+
+
+class MergeIntoItself(Conflict):
+    code = "merge-into-itself"
+
+    def __init__(self) -> None:
+        super().__init__("A conversation can't be merged into itself.")
+
+
+class CustomerMismatch(Conflict):
+    code = "customer-mismatch"
+
+    def __init__(self) -> None:
+        super().__init__("The two belong to different customers.")
 
 
 class LastAdmin(Conflict):

@@ -1,4 +1,4 @@
-"""Who is acting: a user or the system."""
+"""Who is acting: a user, an agent or the system."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
+    """What a token may do. A user has one of the first three; every agent has the last."""
+
     ADMIN = "admin"
     STAFF = "staff"
     VIEWER = "viewer"
+    AGENT = "agent"
+
+
+USER_ROLES = (Role.ADMIN, Role.STAFF, Role.VIEWER)
 
 
 class ActorKind(StrEnum):
     USER = "user"
+    AGENT = "agent"
+    CUSTOMER = "customer"  # only ever the author of a message
     SYSTEM = "system"
 
 

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import FetchedValue, Integer, MetaData, Select, Text, event, func, text
+from sqlalchemy import (
+    CheckConstraint,
+    FetchedValue,
+    Integer,
+    MetaData,
+    Select,
+    Text,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -25,6 +35,8 @@ from app.db.session import INCLUDE_DELETED, SAYS_LIVE, UnitSession
 from app.db.types import JSONObject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Table
 
 NAMES = {
@@ -39,9 +51,18 @@ NAMES = {
 PERSONAL = "personal"  # tells of a person: its values are kept where they can be erased
 SECRET = "secret"  # noqa: S105 - the name of a mark; such a value is in no event
 BOOKKEEPING = "bookkeeping"  # a change of it moves no version and writes no event
+INTERNAL = "internal"  # how the row is kept or found: in no record and no event
+UNRECORDED = "unrecorded"  # its value stands in its row alone: events do not repeat it
 OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
+HISTORY = "history"  # a foreign key that tells who did it: not in the way either
 
 LIVE = text("deleted_at IS NULL")
+
+
+def one_of(column: str, choices: Iterable[str]) -> CheckConstraint:
+    """The column holds one of these."""
+    listed = ", ".join(f"'{choice}'" for choice in choices)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class Base(DeclarativeBase):

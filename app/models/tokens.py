@@ -10,17 +10,19 @@ from app.models.base import BOOKKEEPING, OWNED, SECRET, Resource, SoftDeleted
 
 
 class Token(SoftDeleted, Resource):
-    """What a user shows to be let in. Only its SHA-256 is kept; deleting it revokes it."""
+    """What a user or agent shows to be let in. Only its SHA-256 is kept; deleting it revokes it."""
 
     __tablename__ = "tokens"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), info={OWNED: True})
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), info={OWNED: True})
+    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"), info={OWNED: True})
     name: Mapped[str]
     token_hash: Mapped[bytes] = mapped_column(info={SECRET: True})
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None] = mapped_column(info={BOOKKEEPING: True})
 
     __table_args__ = (
+        CheckConstraint("num_nonnulls(user_id, agent_id) = 1", name="owner"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
     )
@@ -29,4 +31,5 @@ class Token(SoftDeleted, Resource):
 # Over deleted rows too: a revoked token is never handed out again.
 Index("uq_tokens_token_hash", Token.token_hash, unique=True)
 Index("ix_tokens_user_id", Token.user_id)
+Index("ix_tokens_agent_id", Token.agent_id)
 Index("ix_tokens_created_at", Token.created_at, Token.id)

@@ -3,9 +3,9 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Index, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.domain.actors import Role
+from app.domain.actors import USER_ROLES
 from app.errors import LastAdmin
-from app.models.base import LIVE, PERSONAL, Resource, SoftDeleted
+from app.models.base import LIVE, PERSONAL, Resource, SoftDeleted, one_of
 
 
 class User(SoftDeleted, Resource):
@@ -21,7 +21,7 @@ class User(SoftDeleted, Resource):
     __table_args__ = (
         CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="email"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
-        CheckConstraint("role IN ({})".format(", ".join(f"'{r}'" for r in Role)), name="role"),
+        one_of("role", USER_ROLES),
         {"info": {"rules": {"users_last_admin": LastAdmin}}},
     )
 

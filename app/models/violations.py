@@ -22,7 +22,6 @@ def violations(metadata: MetaData = Base.metadata) -> dict[str, Callable[[], Cas
 
 
 def _of_table(table: Table) -> Iterator[tuple[str, Callable[[], CaseloadError]]]:
-    yield from table.info.get("rules", {}).items()
     for index in table.indexes:
         if index.unique:
             yield str(index.name), partial(AlreadyExists, table.name, _fields(index))
@@ -36,6 +35,7 @@ def _of_table(table: Table) -> Iterator[tuple[str, Callable[[], CaseloadError]]]
             yield name, partial(AlreadyExists, table.name, tuple(constraint.columns.keys()))
         else:  # the primary key
             yield name, partial(AlreadyExists, table.name, ("id",))
+    yield from table.info.get("rules", {}).items()  # last: it may tell more than what stands above
 
 
 def _fields(index: Index) -> tuple[str, ...]:

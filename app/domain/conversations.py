@@ -1,0 +1,77 @@
+"""The life of a conversation: what may be done to it when, and what a message does to it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from app.errors import InvalidTransition
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class ConversationStatus(StrEnum):
+    OPEN = "open"
+    PENDING = "pending"  # the desk has answered and waits for the customer
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    CHAT = "chat"
+    PHONE = "phone"
+    WEB = "web"
+
+
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"  # from the customer
+    OUTBOUND = "outbound"  # to the customer
+    NOTE = "note"  # among the staff
+
+
+_S = ConversationStatus
+_UNRESOLVED = {_S.OPEN, _S.PENDING, _S.SNOOZED}
+_ACTIONS = {
+    "message": _UNRESOLVED | {_S.RESOLVED},
+    "update": _UNRESOLVED | {_S.RESOLVED},
+    "assign": _UNRESOLVED | {_S.RESOLVED},
+    "snooze": _UNRESOLVED,
+    "resolve": _UNRESOLVED,
+    "reopen": {_S.PENDING, _S.SNOOZED, _S.RESOLVED},
+    "close": _UNRESOLVED | {_S.RESOLVED},
+    "merge": _UNRESOLVED | {_S.RESOLVED},
+}
+
+
+def check_action(action: str, status: str) -> None:
+    """Raises InvalidTransition where a conversation in this status does not allow the action."""
+    allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
+    if action not in allowed:
+        raise InvalidTransition(action, status, allowed)
+
+
+def after_message(
+    status: str, direction: str, *, since: timedelta, reopen_window: timedelta
+) -> ConversationStatus:
+    """The status that a message leaves behind; `since` is how long the present one has lasted.
+
+    A customer's message re-opens, a resolved conversation only within the window; an answer
+    makes an unresolved one wait for the customer; a note changes nothing.
+    """
+    now = ConversationStatus(status)
+    if direction == Direction.INBOUND:
+        too_late = now is _S.RESOLVED and since > reopen_window
+        return now if too_late or now is _S.CLOSED else _S.OPEN
+    if direction == Direction.OUTBOUND and now in _UNRESOLVED:
+        return _S.PENDING
+    return now

@@ -1,0 +1,76 @@
+"""The life of a task: what may be done to it when, and how long a retry waits."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from app.errors import InvalidTransition
+
+
+class TaskStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RELEASED = "released"  # given back: it does not count against `max_attempts`
+    CANCELLED = "cancelled"
+    LOST = "lost"  # the lease ran out
+
+
+OPEN = (TaskStatus.PENDING, TaskStatus.RUNNING)
+HIGHEST, LOWEST = 0, 9  # priorities
+
+_ACTIONS = {
+    "claim": {TaskStatus.PENDING},
+    "heartbeat": {TaskStatus.RUNNING},
+    "complete": {TaskStatus.RUNNING},
+    "fail": {TaskStatus.RUNNING},
+    "release": {TaskStatus.RUNNING},
+    "update": {TaskStatus.PENDING},
+    "delete": {TaskStatus.PENDING, TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED},
+    "cancel": set(OPEN),
+    "requeue": {TaskStatus.FAILED, TaskStatus.CANCELLED},
+}
+
+
+def check_action(action: str, status: str) -> None:
+    """Raises InvalidTransition where a task in this status does not allow the action."""
+    allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
+    if action not in allowed:
+        raise InvalidTransition(action, status, allowed)
+
+
+def after_failure(
+    *, retry: bool, cancel_requested: bool, attempts: int, max_attempts: int
+) -> TaskStatus:
+    """What becomes of a task whose attempt failed, after `attempts` that counted."""
+    if cancel_requested:
+        return TaskStatus.CANCELLED
+    return TaskStatus.PENDING if retry and attempts < max_attempts else TaskStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDelay:
+    """Capped exponential backoff with full jitter: anywhere up to `base * 2**n`, at most `cap`."""
+
+    base: timedelta = timedelta(seconds=5)
+    cap: timedelta = timedelta(hours=1)
+
+    def after(self, attempts: int) -> timedelta:
+        """How long to wait after `attempts` failures."""
+        return random.uniform(0, 1) * self.longest(attempts)  # noqa: S311 - no secret
+
+    def longest(self, attempts: int) -> timedelta:
+        factor = 1 << min(attempts - 1, 20)  # more could overflow, and any cap is long reached
+        return min(self.cap, self.base * factor)
