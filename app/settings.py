@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,19 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from app.domain.calendar import BusinessCalendar, parse_hours
+from app.domain.clocks import ServiceLevels, Targets
+from app.domain.conversations import Priority
+from app.domain.rules import Rules
+from app.domain.tasks import RetryDelay
 from app.errors import CaseloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).parents[1]
 _LEAST_SECRET = 16  # characters
+_LONGEST_TARGET = 60 * 1000  # minutes
 
 
 class SettingsError(CaseloadError):
@@ -49,6 +56,19 @@ class Settings:
     max_page: int = 100
     default_page: int = 25
     max_deactivate: int = 10_000
+    job_interval: float = 2.0
+    time_zone: str = "Europe/London"
+    opening_hours: str = "mon-fri 09:00-17:00"
+    holidays: str = "GB-ENG"
+    first_response_targets: Mapping[str, int] = field(default_factory=dict)
+    resolution_targets: Mapping[str, int] = field(default_factory=dict)
+    reopen_window: int = 7 * 24 * 3600
+    task_lease: int = 60
+    max_task_lease: int = 3600
+    task_attempts: int = 3
+    max_task_depth: int = 5
+    task_retry_base: float = 5.0
+    task_retry_cap: float = 3600.0
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -63,6 +83,29 @@ class Settings:
         if "pool_size" not in given and "threads" in given:
             given["pool_size"] = given["threads"]  # a smaller pool makes the threads wait
         return cls(**given)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the firm has decided; raises ValueError where it can't be."""
+        return Rules(
+            service_levels=ServiceLevels(
+                BusinessCalendar(
+                    self.time_zone, parse_hours(self.opening_hours), self.holidays or None
+                ),
+                Targets(
+                    {**Targets().first_response, **_minutes(self.first_response_targets)},
+                    {**Targets().resolution, **_minutes(self.resolution_targets)},
+                ),
+            ),
+            reopen_window=timedelta(seconds=self.reopen_window),
+            lease_seconds=self.task_lease,
+            longest_lease_seconds=self.max_task_lease,
+            max_attempts=self.task_attempts,
+            max_task_depth=self.max_task_depth,
+            retry_delay=RetryDelay(
+                timedelta(seconds=self.task_retry_base), timedelta(seconds=self.task_retry_cap)
+            ),
+        )
 
     @cached_property
     def secret_key(self) -> str:
@@ -121,6 +164,40 @@ def _seconds(name: str, least: float, most: float) -> Callable[[Env], float | No
     return lambda env: env.float(name, None, validate=validate.Range(least, most))
 
 
+def _targets(name: str) -> Callable[[Env], Mapping[str, int] | None]:
+    """Minutes of open time by priority, such as `high=60,urgent=15`."""
+    return lambda env: env.dict(name, None, subcast_values=int, validate=_are_targets)
+
+
+def _are_targets(value: Mapping[str, int] | None) -> None:
+    for priority, minutes in (value or {}).items():
+        if priority not in list(Priority) or not 0 < minutes <= _LONGEST_TARGET:
+            raise ValidationError("Must be minutes by priority, such as high=60,urgent=15.")
+
+
+def _minutes(targets: Mapping[str, int]) -> dict[str, timedelta]:
+    return {priority: timedelta(minutes=minutes) for priority, minutes in targets.items()}
+
+
+def _zone(value: str) -> None:
+    _try(lambda: BusinessCalendar(zone=value, holidays=None))
+
+
+def _hours(value: str) -> None:
+    _try(lambda: parse_hours(value))
+
+
+def _country(value: str) -> None:
+    _try(lambda: BusinessCalendar(holidays=value or None))
+
+
+def _try(make: Callable[[], object]) -> None:
+    try:
+        make()
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 def _folder(env: Env) -> Path | None:
     path = env.path("CASELOAD_DATA_DIR", None)
     return path and path.absolute()
@@ -145,4 +222,17 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
     "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
     "max_deactivate": _int("CASELOAD_MAX_DEACTIVATE", 1, 1_000_000),
+    "job_interval": _seconds("CASELOAD_JOB_INTERVAL", 0, 3600),
+    "time_zone": lambda env: env.str("CASELOAD_TIME_ZONE", None, validate=_zone),
+    "opening_hours": lambda env: env.str("CASELOAD_OPENING_HOURS", None, validate=_hours),
+    "holidays": lambda env: env.str("CASELOAD_HOLIDAYS", None, validate=_country),
+    "first_response_targets": _targets("CASELOAD_FIRST_RESPONSE_TARGETS"),
+    "resolution_targets": _targets("CASELOAD_RESOLUTION_TARGETS"),
+    "reopen_window": _int("CASELOAD_REOPEN_WINDOW", 0, 3650 * 24 * 3600),
+    "task_lease": _int("CASELOAD_TASK_LEASE", 1, 86_400),
+    "max_task_lease": _int("CASELOAD_MAX_TASK_LEASE", 1, 86_400),
+    "task_attempts": _int("CASELOAD_TASK_ATTEMPTS", 1, 100),
+    "max_task_depth": _int("CASELOAD_MAX_TASK_DEPTH", 1, 32),
+    "task_retry_base": _seconds("CASELOAD_TASK_RETRY_BASE", 0, 86_400),
+    "task_retry_cap": _seconds("CASELOAD_TASK_RETRY_CAP", 0, 30 * 86_400),
 }

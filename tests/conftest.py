@@ -8,14 +8,14 @@ import psycopg2.extensions
 import pytest
 
 from app import create_app
-from app.services import TokenService, UserService
+from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
 from tests.client import Client
 from tests.round_trips import RoundTrips
 from tests.server import TestServer, copy_template, drop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flask import Flask
 
@@ -26,8 +26,11 @@ _template = pytest.StashKey[str]()
 
 _EMPTY = """
 ALTER TABLE events DISABLE TRIGGER events_append_only;
-TRUNCATE users, tokens, customers, events, event_personal_values;
+ALTER TABLE messages DISABLE TRIGGER messages_never_removed;
+TRUNCATE users, tokens, agents, customers, conversations, messages, tasks, task_attempts, todos,
+    events, event_personal_values;
 ALTER TABLE events ENABLE TRIGGER events_append_only;
+ALTER TABLE messages ENABLE TRIGGER messages_never_removed;
 """
 
 
@@ -120,6 +123,19 @@ def sign_in(app: Flask, database: Database) -> Callable[[str], Client]:
         return Client(app, secret, user_id=str(user.id), token_id=str(token.id))
 
     return sign_in
+
+
+@pytest.fixture
+def hire(app: Flask, database: Database) -> Callable[..., Client]:
+    """A client with the token of a new agent; its id is the client's `user_id`."""
+
+    def hire(name: str = "bot", queues: Sequence[str] = ("work",), **values: Any) -> Client:
+        values = {"name": name, "kind": "ai", "queues": list(queues), **values}
+        agent = AgentService(database=database).create(values)
+        issued = TokenService(database=database).issue({"agent_id": agent.id, "name": "test"})
+        return Client(app, issued[1], user_id=str(agent.id), token_id=str(issued[0].id))
+
+    return hire
 
 
 @pytest.fixture

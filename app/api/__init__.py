@@ -9,7 +9,21 @@ from flask import Flask, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
-from app.api import access, context, customers, events, health, problems, tokens, users
+from app.api import (
+    access,
+    agents,
+    context,
+    conversations,
+    customers,
+    events,
+    health,
+    messages,
+    problems,
+    tasks,
+    todos,
+    tokens,
+    users,
+)
 
 if TYPE_CHECKING:
     from flask import Response
@@ -37,7 +51,7 @@ def register(app: Flask) -> None:
     app.after_request(_name_request)
     problems.register(app)
     app.register_blueprint(health.blueprint)
-    for module in (users, tokens, customers, events):
+    for module in (users, tokens, agents, customers, conversations, messages, tasks, todos, events):
         app.register_blueprint(module.blueprint, url_prefix="/v1")
 
 

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 ADMINS = frozenset({Role.ADMIN})
 WRITERS = frozenset({Role.ADMIN, Role.STAFF})
 READERS = frozenset({Role.ADMIN, Role.STAFF, Role.VIEWER})
+# What an agent may see or write among these, its tasks decide.
+WRITERS_AND_AGENTS = WRITERS | {Role.AGENT}
+READERS_AND_AGENTS = READERS | {Role.AGENT}
 
 _LONGEST_TOKEN = 200
 

@@ -27,7 +27,12 @@ def authenticator() -> Authenticator:
 
 def service(kind: type[S]) -> S:
     """A service that acts for whoever is asking."""
-    return kind(database=current_app.extensions["database"], actor=g.actor, request_id=g.request_id)
+    return kind(
+        database=current_app.extensions["database"],
+        actor=g.actor,
+        request_id=g.request_id,
+        rules=settings().rules,
+    )
 
 
 def take_request_id() -> None:

@@ -18,6 +18,7 @@ from app.api.context import settings
 from app.api.responses import absolute, respond
 from app.errors import InvalidCursor
 from app.repositories import Query
+from app.repositories.criteria import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,18 @@ def list_of(
     reader: Reader[Any],
     fetch: Callable[..., tuple[Page[Record], Total | None]],
     dump: Callable[[list[Record]], list[dict[str, Any]]],
+    *,
+    within: str | None = None,
+    sort: str | None = None,
 ) -> Response:
-    """Answer a list request: `fetch(query, total=...)` gets the page, `dump` makes it JSON."""
+    """Answer a list request: `fetch(query, total=...)` gets the page, `dump` makes it JSON.
+
+    `within` is the field that the path has fixed already, `sort` the order where none is asked for.
+    """
     given = parameters.read_parameters()
-    query = _query(given, reader)
+    if within is not None:
+        parameters.check_known(given, [name for name in given if split(name)[0] != within])
+    query = _query({"sort": sort, **given} if sort is not None else given, reader)
     wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
     page, total = fetch(query, total=wants_total)
     body: dict[str, Any] = {"items": dump(page.items), "next_cursor": None}

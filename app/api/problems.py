@@ -12,7 +12,7 @@ from app import errors
 from app.api.responses import absolute, respond
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from flask import Response
 
@@ -56,11 +56,12 @@ class Problem(Exception):
         detail: str,
         *,
         mistakes: Iterable[dict[str, str]] = (),
+        facts: Mapping[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
-        self.mistakes, self.headers = list(mistakes), headers or {}
+        self.mistakes, self.facts, self.headers = list(mistakes), facts or {}, headers or {}
 
 
 def register(app: Flask) -> None:
@@ -107,7 +108,9 @@ def _of_domain(error: errors.CaseloadError) -> Problem:
     elif isinstance(error, errors.Unavailable):
         headers = {"Retry-After": _RETRY_AFTER}
         logger.warning("%s: %s", error.code, error, exc_info=error)
-    return Problem(status, error.code, detail, mistakes=mistakes, headers=headers)
+    return Problem(
+        status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
+    )
 
 
 def _of_framework(error: HTTPException) -> Problem:
@@ -134,6 +137,7 @@ def _answer(problem: Problem) -> Response:
         "detail": problem.detail,
         "instance": request.path,
         "request_id": g.request_id,
+        **problem.facts,
     }
     if problem.mistakes:
         body["errors"] = problem.mistakes

@@ -52,15 +52,20 @@ def add_routes(
     *,
     read: frozenset[Role],
     write: frozenset[Role],
+    list_: frozenset[Role] | None = None,
+    patch: type[ResourceSchema] | None = None,
     only: Collection[str] = ALL,
 ) -> None:
-    """Add the routes named in `only`, under the resource's plural name."""
+    """Add the routes named in `only`, under the resource's plural name.
+
+    Who may read one may list all, unless `list_` says who; `patch` is what an update may hold.
+    """
     repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
     name = repository.model.__tablename__
-    dump, new, patch = Dumper(schema), schema(), schema(partial=True)
+    dump, new, changes = Dumper(schema), schema(), (patch or schema)(partial=True)
 
-    @allow(read, None)
-    def list_() -> Response:
+    @allow(list_ or read, None)
+    def list_all() -> Response:
         return list_of(repository, context.service(kind).page, dump.many)
 
     @allow(write)
@@ -75,7 +80,7 @@ def add_routes(
 
     @allow(write)
     def update(key: UUID) -> Response:
-        values = bodies.load(patch)
+        values = bodies.load(changes)
         updated = context.service(kind).update(key, values, expected=expected_versions())
         return respond_with(dump.one(updated))
 
@@ -92,7 +97,7 @@ def add_routes(
 
     one = f"/{name}/<id:key>"
     routes: dict[str, tuple[str, str, Any]] = {
-        "list": (f"/{name}", "GET", list_),
+        "list": (f"/{name}", "GET", list_all),
         "create": (f"/{name}", "POST", create),
         "read": (one, "GET", read_),
         "update": (one, "PATCH", update),

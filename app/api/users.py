@@ -2,21 +2,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, request
+from flask import Blueprint, g, request
 
 from app.api import bodies, context
-from app.api.access import ADMINS, READERS, allow
+from app.api.access import ADMINS, READERS_AND_AGENTS, allow
 from app.api.resources import Dumper, add_routes
 from app.api.responses import respond, respond_with
+from app.api.schemas.agents import AgentSchema
 from app.api.schemas.users import DeactivationSchema, UserSchema
-from app.services import UserService
+from app.domain.actors import ActorKind
+from app.services import AgentService, UserService
 
 if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Blueprint("users", __name__)
 _deactivation = DeactivationSchema()
-_dump = Dumper(UserSchema)
+_dump, _dump_agent = Dumper(UserSchema), Dumper(AgentSchema)
 
 add_routes(blueprint, UserService, UserSchema, read=ADMINS, write=ADMINS)
 
@@ -29,8 +31,11 @@ def deactivate() -> Response:
 
 
 @blueprint.get("/me")
-@allow(READERS)
+@allow(READERS_AND_AGENTS)
 def me() -> Response:
+    """The user or agent whose token it is."""
+    if g.actor.kind is ActorKind.AGENT:
+        return respond_with(_dump_agent.one(context.service(AgentService).me()))
     return respond_with(_dump.one(context.service(UserService).me()))
 
 

@@ -85,7 +85,8 @@ def settings() -> Settings:
 
 def service(kind: type[S]) -> S:
     """A service that acts for the system, noting who typed the command."""
-    return kind(database=database(), actor=Actor(ActorKind.SYSTEM, None, f"cli:{_os_user()}"))
+    actor = Actor(ActorKind.SYSTEM, None, f"cli:{_os_user()}")
+    return kind(database=database(), actor=actor, rules=settings().rules)
 
 
 def _os_user() -> str:

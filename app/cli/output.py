@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import inspect
 
 from app.domain.formats import format_timestamp
-from app.models.base import SECRET, Resource
+from app.models.base import INTERNAL, SECRET, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,9 @@ def print_fields(row: Mapping[str, Any]) -> None:
 
 def as_record(entity: Resource) -> dict[str, Any]:
     columns: Iterable[Any] = inspect(type(entity)).columns
-    return {c.key: getattr(entity, c.key) for c in columns if not c.info.get(SECRET)}
+    return {
+        c.key: getattr(entity, c.key) for c in columns if not c.info.keys() & {INTERNAL, SECRET}
+    }
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,7 @@ import click
 from app.cli.commands import Group, service
 from app.cli.output import as_json, as_record, print_json, print_table
 from app.cli.types import Email, Text
-from app.domain.actors import Role
+from app.domain.actors import USER_ROLES, Role
 from app.repositories import Query
 from app.services import UserService
 
@@ -15,7 +15,7 @@ users = Group("users", help="Members of staff who can log in.")
 @users.command("create")
 @click.argument("email", type=Email(254))
 @click.option("--name", type=Text(), required=True)
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in USER_ROLES]), required=True)
 @as_json
 def create(email: str, name: str, role: str, *, as_json: bool) -> None:
     """Create a user who logs in as EMAIL."""

@@ -1,16 +1,26 @@
 """The only layer that builds SQL."""
 
+from app.repositories.agents import AgentRepository
 from app.repositories.base import Repository
+from app.repositories.conversations import ConversationRepository
 from app.repositories.customers import CustomerRepository
 from app.repositories.events import EventRepository, NewEvent
+from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
 from app.repositories.reading import Reader, Record
+from app.repositories.task_queue import TaskQueue
+from app.repositories.tasks import AttemptRepository, TaskRepository
+from app.repositories.todos import TodoRepository
 from app.repositories.tokens import TokenRepository
 from app.repositories.users import UserRepository
 
 __all__ = [
+    "AgentRepository",
+    "AttemptRepository",
+    "ConversationRepository",
     "CustomerRepository",
     "EventRepository",
+    "MessageRepository",
     "NewEvent",
     "Page",
     "Query",
@@ -18,6 +28,9 @@ __all__ = [
     "Record",
     "Repository",
     "Sort",
+    "TaskQueue",
+    "TaskRepository",
+    "TodoRepository",
     "TokenRepository",
     "Total",
     "UserRepository",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import bindparam, delete, exists, literal, select, union_all
 
 from app.errors import VersionMismatch
-from app.models.base import OWNED, Resource
+from app.models.base import HISTORY, OWNED, Resource
 from app.repositories import statements
 from app.repositories.reading import Reader, Record
 
@@ -94,7 +94,11 @@ def _inbound(reader: Reader[Any]) -> Iterator[Column[Any]]:
 
 @lru_cache(maxsize=512)
 def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
-    columns = [c for c in _inbound(reader) if "deleted_at" in c.table.c and not c.info.get(OWNED)]
+    columns = [
+        column
+        for column in _inbound(reader)
+        if "deleted_at" in column.table.c and not column.info.keys() & {OWNED, HISTORY}
+    ]
     found = [
         select(literal(column.table.name).label("name")).where(
             exists().where(column == bindparam("key"), column.table.c.deleted_at.is_(None))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from app.db.cursors import stream
 from app.db.dialect import CHANGES_NOTHING
 from app.db.explain import explain
-from app.models.base import SECRET, Identified
+from app.models.base import INTERNAL, SECRET, Identified
 from app.repositories import criteria, pages, statements
 from app.repositories.pages import NumberedPage, Page, Query, Total
 
@@ -36,7 +36,8 @@ class Reader(Generic[M]):
     @property
     def columns(self) -> list[ColumnElement[Any]]:
         """What a record holds."""
-        return [column for column in self.model.__table__.c if not column.info.get(SECRET)]
+        columns = self.model.__table__.c
+        return [column for column in columns if not column.info.keys() & {INTERNAL, SECRET}]
 
     # ORM
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
-from app.models import Token, User
+from app.models import Agent, Token, User
 from app.repositories.base import Repository
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
@@ -16,21 +16,29 @@ if TYPE_CHECKING:
 
     from app.repositories.reading import Record
 
-_TOKENS, _USERS = Token.__table__, User.__table__
+_TOKENS, _USERS, _AGENTS = Token.__table__, User.__table__, Agent.__table__
+
+
+def _active(owners: Any, key: Any) -> ColumnElement[bool]:
+    return and_(owners.c.id == key, owners.c.deleted_at.is_(None), owners.c.is_active)
+
 
 _OWNER = (
     select(
         _TOKENS.c.id.label("token_id"),
         _TOKENS.c.last_used_at,
         _TOKENS.c.expires_at,
-        _USERS.c.id,
-        _USERS.c.name,
+        _TOKENS.c.agent_id,
+        func.coalesce(_USERS.c.id, _AGENTS.c.id).label("id"),
+        func.coalesce(_USERS.c.name, _AGENTS.c.name).label("name"),
         _USERS.c.role,
     )
-    .join_from(_TOKENS, _USERS, _TOKENS.c.user_id == _USERS.c.id)
+    .select_from(_TOKENS)
+    .outerjoin(_USERS, _active(_USERS, _TOKENS.c.user_id))
+    .outerjoin(_AGENTS, _active(_AGENTS, _TOKENS.c.agent_id))
     .where(_TOKENS.c.token_hash == bindparam("token_hash"), _TOKENS.c.deleted_at.is_(None))
     .where(or_(_TOKENS.c.expires_at.is_(None), _TOKENS.c.expires_at > func.clock_timestamp()))
-    .where(_USERS.c.deleted_at.is_(None), _USERS.c.is_active)
+    .where(or_(_USERS.c.id.is_not(None), _AGENTS.c.id.is_not(None)))
 )
 _TOUCH = (
     update(_TOKENS)
@@ -39,7 +47,8 @@ _TOUCH = (
 )
 _REVOKE_ALL = (
     update(_TOKENS)
-    .where(_TOKENS.c.user_id == bindparam("owner"), _TOKENS.c.deleted_at.is_(None))
+    .where(or_(_TOKENS.c.user_id == bindparam("owner"), _TOKENS.c.agent_id == bindparam("owner")))
+    .where(_TOKENS.c.deleted_at.is_(None))
     .values(deleted_at=func.now())
     .returning(_TOKENS.c.id, _TOKENS.c.deleted_at)
 )
@@ -48,17 +57,22 @@ _REVOKE_ALL = (
 class TokenRepository(Repository[Token]):
     model = Token
     filters = filters_on(
-        Token.user_id, Token.name, Token.expires_at, Token.last_used_at, Token.created_at
+        Token.user_id,
+        Token.agent_id,
+        Token.name,
+        Token.expires_at,
+        Token.last_used_at,
+        Token.created_at,
     )
     sorts = sorts_on(Token.created_at, Token.name, Token.expires_at, Token.last_used_at)
 
     def owner(self, connection: Connection, token_hash: bytes) -> Any | None:
-        """The active user whose token this is; a token that is revoked or expired has none."""
+        """The active user or agent whose token this is; one that is revoked or expired has none."""
         return connection.execute(_OWNER, {"token_hash": token_hash}).one_or_none()
 
     def touch(self, connection: Connection, token_id: UUID) -> None:
         connection.execute(_TOUCH, {"token_id": token_id})
 
-    def revoke_all(self, connection: Connection, user_id: UUID) -> list[Record]:
-        """Delete all live tokens of a user; returns them."""
-        return [row._asdict() for row in connection.execute(_REVOKE_ALL, {"owner": user_id})]
+    def revoke_all(self, connection: Connection, owner_id: UUID) -> list[Record]:
+        """Delete all live tokens of a user or agent; returns them."""
+        return [row._asdict() for row in connection.execute(_REVOKE_ALL, {"owner": owner_id})]

@@ -1,19 +1,33 @@
 """Use cases. They open the unit of work and pass its handle down. They know no HTTP."""
 
+from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
 from app.services.base import ResourceService, Service
+from app.services.conversation_lifecycle import ConversationLifecycle
+from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
 from app.services.events import EventService
+from app.services.messages import MessageService
+from app.services.task_queue import TaskQueueService
+from app.services.tasks import TaskService
+from app.services.todos import TodoService
 from app.services.tokens import TokenService
 from app.services.users import UserService
 
 __all__ = [
+    "AgentService",
     "Authenticator",
+    "ConversationLifecycle",
+    "ConversationService",
     "CustomerService",
     "EventService",
     "Identity",
+    "MessageService",
     "ResourceService",
     "Service",
+    "TaskQueueService",
+    "TaskService",
+    "TodoService",
     "TokenService",
     "UserService",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.actors import Actor, ActorKind, Role
 from app.errors import Unauthenticated
-from app.repositories import TokenRepository
+from app.repositories import AgentRepository, TokenRepository
 from app.services.tokens import digest
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Authenticator:
         self._database = database
         self._remember = remember
         self._tokens = TokenRepository()
+        self._agents = AgentRepository()
         self._known: dict[bytes, tuple[float, Identity]] = {}
         self._lock = threading.Lock()
 
@@ -66,13 +67,16 @@ class Authenticator:
     def record_use(self, identity: Identity) -> None:
         with self._database.connect() as connection:
             self._tokens.touch(connection, identity.token_id)
+            if identity.actor.kind is ActorKind.AGENT and identity.actor.id is not None:
+                self._agents.touch(connection, identity.actor.id)
 
     def _look_up(self, token_hash: bytes) -> tuple[Identity, float]:
         with self._database.connect(read_only=True) as connection:
             owner = self._tokens.owner(connection, token_hash)
         if owner is None:
             raise Unauthenticated("The token is not valid.")
-        actor = Actor(ActorKind.USER, owner.id, owner.name, Role(owner.role))
+        kind = ActorKind.USER if owner.agent_id is None else ActorKind.AGENT
+        actor = Actor(kind, owner.id, owner.name, Role(owner.role or Role.AGENT))
         now = datetime.now(UTC)
         stale = owner.last_used_at is None or now - owner.last_used_at > _USE_IS_RECORDED_EVERY
         return Identity(actor, owner.token_id, record_use=stale), self._lifetime(owner, now)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import inspect
 
 from app.db import retry
 from app.db.types import JSONObject
-from app.domain.actors import SYSTEM, Actor
+from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.merge_patch import merge
+from app.domain.rules import Rules
 from app.errors import (
     Forbidden,
     InUse,
@@ -19,7 +20,7 @@ from app.errors import (
     ParentDeleted,
     UnknownReference,
 )
-from app.models.base import BOOKKEEPING, PERSONAL, SECRET, Resource
+from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED, Resource
 from app.repositories import EventRepository, NewEvent, Query
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
     from app.db import Database
     from app.repositories import Page, Record, Total
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource)
 
+S = TypeVar("S", bound="Service")
+
+_IN_NO_EVENT = {SECRET, INTERNAL, UNRECORDED}
 _SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
 
 
@@ -43,7 +48,17 @@ class Service:
     database: Database
     actor: Actor = SYSTEM
     request_id: str | None = None
+    rules: Rules = field(default_factory=Rules)
     events: EventRepository = EventRepository()
+
+    def beside(self, kind: type[S]) -> S:
+        """Another service, for the same actor and request: what it does joins the open unit."""
+        return kind(
+            database=self.database,
+            actor=self.actor,
+            request_id=self.request_id,
+            rules=self.rules,
+        )
 
     def record(
         self,
@@ -62,7 +77,7 @@ class Service:
         shown = {
             name: {"before": before, "after": after}
             for name, (before, after) in changes.items()
-            if not columns[name].info.get(SECRET)
+            if not columns[name].info.keys() & _IN_NO_EVENT
         }
         personal = {name: of for name, of in shown.items() if columns[name].info.get(PERSONAL)}
         return NewEvent(
@@ -72,10 +87,20 @@ class Service:
             action=action,
             object_type=model.__tablename__,
             object_id=key,
-            changes={name: None if name in personal else of for name, of in shown.items()},
+            changes={
+                str(columns[name].name): None if name in personal else of
+                for name, of in shown.items()
+            },
             personal=personal or None,
             request_id=self.request_id,
         )
+
+    @property
+    def agent_id(self) -> UUID:
+        """Of the agent who is acting."""
+        if self.actor.kind is not ActorKind.AGENT or self.actor.id is None:
+            raise Forbidden("Only for agents.")
+        return self.actor.id
 
     def require_admin_for_deleted(self, *, include_deleted: bool) -> None:
         if include_deleted and not self.actor.is_admin:
@@ -105,7 +130,17 @@ class ResourceService(Service, Generic[R]):
     @retry
     def get(self, key: UUID, *, include_deleted: bool = False) -> Record:
         self.require_admin_for_deleted(include_deleted=include_deleted)
-        return read_one(self.database, self.repository, key, include_deleted=include_deleted)
+        with self.database.connect(read_only=True) as connection:
+            self.require_visible(connection, key)
+            return read_one(self.database, self.repository, key, include_deleted=include_deleted)
+
+    def require_visible(self, connection: Connection, key: UUID) -> None:
+        """An agent sees what its tasks refer to, and learns nothing about anything else."""
+        if self.actor.kind is ActorKind.AGENT and not self.is_visible_to_agent(connection, key):
+            raise Forbidden("None of the agent's tasks refers to this.")
+
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - for those that have what agents may see
+        return False
 
     @retry
     def find(self, /, **filters: Any) -> R | None:
@@ -127,15 +162,33 @@ class ResourceService(Service, Generic[R]):
         What changes nothing moves no version and writes no event.
         """
         with self.database.session() as session:
-            entity = self.repository.get(session, key, lock=True)
-            if entity is None:
-                raise NotFound(self.model.__tablename__, key)
+            entity = self.locked(session, key)
             self._check_references(session.connection(), values)
             merged = {name: _merged(entity, name, value) for name, value in values.items()}
-            changes = self.repository.update(session, entity, merged, expected=expected)
-            if changes:
-                self.record(session.connection(), "updated", self.model, {key: changes})
+            self.apply(session, entity, merged, expected=expected)
             return entity
+
+    def apply(
+        self,
+        session: Session,
+        entity: R,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        """Change a locked entity and record it; what all changes of this kind need goes here."""
+        changes = self.repository.update(session, entity, values, expected=expected)
+        if changes:
+            self.record(session.connection(), action, self.model, {entity.id: changes})
+        return changes
+
+    def locked(self, session: Session, key: UUID) -> R:
+        """The live row, locked until the unit ends; raises NotFound."""
+        entity = self.repository.get(session, key, lock=True)
+        if entity is None:
+            raise NotFound(self.model.__tablename__, key)
+        return entity
 
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
@@ -187,6 +240,19 @@ def read_page(
     with database.connect(read_only=True) as connection:
         page = repository.records(connection, query)
         return page, repository.total(connection, query) if total else None
+
+
+def differences(model: type[Resource], before: Record, after: Record) -> Changes:
+    """What an event tells of a row that Core statements have changed."""
+    return {
+        column.key: (before[column.key], after[column.key])
+        for column in model.__table__.c
+        if column.key not in _SET_BY_DATABASE
+        and not column.info.get(BOOKKEEPING)
+        and column.key in before
+        and column.key in after
+        and before[column.key] != after[column.key]
+    }
 
 
 def initial_values(entity: Resource) -> Changes:

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.models import Customer
-from app.repositories import CustomerRepository
+from app.repositories import CustomerRepository, TaskRepository
 from app.services.base import ResourceService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerService(ResourceService[Customer]):
     repository: CustomerRepository = CustomerRepository()
+    tasks: TaskRepository = TaskRepository()
+
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
+        return self.tasks.refers_to_customer(connection, self.agent_id, key)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
 from app.models import Token
-from app.repositories import TokenRepository, UserRepository
+from app.repositories import AgentRepository, TokenRepository, UserRepository
 from app.services.base import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.models import User
+    from app.models import Agent, User
 
 _PREFIX = "cl_"  # lets secret scanners recognise a token
 
@@ -24,10 +24,16 @@ _PREFIX = "cl_"  # lets secret scanners recognise a token
 class TokenService(ResourceService[Token]):
     repository: TokenRepository = TokenRepository()
     users: UserRepository = UserRepository()
+    agents: AgentRepository = AgentRepository()
 
     @retry
     def issue(self, values: Mapping[str, Any]) -> tuple[Token, str]:
-        """A new token and its secret, which is shown this once and kept nowhere."""
+        """A new token and its secret, which is shown this once and kept nowhere.
+
+        It is for the user `user_id` or the agent `agent_id`.
+        """
+        if (values.get("user_id") is None) == (values.get("agent_id") is None):
+            raise Invalid([Mistake(("user_id",), "required", "Either it or agent_id is required.")])
         expires_at = values.get("expires_at")
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
@@ -42,6 +48,17 @@ class TokenService(ResourceService[Token]):
             if user is None:
                 raise NotFound("users", email)
             return self.issue({"user_id": user.id, "name": name, "expires_at": expires_at})
+
+    @retry
+    def issue_for_agent(
+        self, agent_name: str, name: str, expires_at: datetime | None
+    ) -> tuple[Token, str]:
+        """As `issue`, for the agent of this name."""
+        with self.database.session() as session:
+            agent: Agent | None = self.agents.find(session, name=agent_name)
+            if agent is None:
+                raise NotFound("agents", agent_name)
+            return self.issue({"agent_id": agent.id, "name": name, "expires_at": expires_at})
 
 
 def digest(secret: str) -> bytes:

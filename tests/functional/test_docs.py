@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from app.api.access import policy_of
 from app.domain.actors import Role
-from app.services import CustomerService, EventService, TokenService, UserService
+from app.services import (
+    AgentService,
+    ConversationService,
+    CustomerService,
+    EventService,
+    MessageService,
+    TaskService,
+    TodoService,
+    TokenService,
+    UserService,
+)
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,10 +54,16 @@ def test_the_table_of_routes_and_roles_is_the_codes(app: Flask) -> None:
 
 def test_the_filters_and_sorts_are_the_repositories() -> None:
     """What a list may be asked for is told as it is."""
-    readers: dict[str, Reader] = {  # type: ignore[type-arg] # of four models
+    readers: dict[str, Reader] = {  # type: ignore[type-arg] # of many models
         "users": UserService.repository,
         "tokens": TokenService.repository,
+        "agents": AgentService.repository,
         "customers": CustomerService.repository,
+        "conversations": ConversationService.repository,
+        "messages": MessageService.messages,
+        "tasks": TaskService.repository,
+        "attempts": TaskService.attempts_,
+        "todos": TodoService.repository,
         "events": EventService.events,
     }
     for name, reader in readers.items():

@@ -1,20 +1,12 @@
 from __future__ import annotations
 
-from marshmallow import fields
-
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Id, JSONObject, Text, Timestamp
+from app.api.schemas.fields import Actor, Id, JSONObject, Text, Timestamp
 
 
 class EventSchema(ResourceSchema):
     occurred_at = Timestamp(dump_only=True)
-    actor = fields.Function(
-        lambda event: {
-            "type": event["actor_kind"],
-            "id": event["actor_id"],
-            "name": event["actor_name"],
-        }
-    )
+    actor = Actor("actor")
     action = Text(longest=64, dump_only=True)
     object_type = Text(longest=64, dump_only=True)
     object_id = Id(dump_only=True)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from marshmallow import ValidationError, fields, validate
+from marshmallow.utils import get_value
 
 from app.domain.formats import format_timestamp, parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterable
 
 
@@ -45,9 +47,13 @@ class _Coding:
 class Text(_Coding, fields.String):
     """A string with something in it."""
 
-    def __init__(self, *, longest: int, **options: Any) -> None:
+    def __init__(
+        self, *, longest: int, pattern: re.Pattern[str] | None = None, **options: Any
+    ) -> None:
         super().__init__(validate=[Length(longest), _not_blank], **options)
         self.longest = longest
+        if pattern is not None:
+            self.validators.append(_Matches(pattern))
 
 
 class Email(Text):
@@ -119,6 +125,38 @@ class JSONObject(_Coding, fields.Field[dict[str, Any]]):
         return value
 
 
+class Actor(fields.Field[Any]):
+    """Who did it, from the columns `<prefix>_kind`, `<prefix>_id` and `<prefix>_name`."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(dump_only=True)
+        self.prefix = prefix
+
+    def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> dict[str, Any]:  # noqa: ARG002 - as marshmallow calls it
+        kind, key, name = (
+            get_value(obj, f"{self.prefix}_{part}") for part in ("kind", "id", "name")
+        )
+        return {"type": kind, "id": key, "name": name}
+
+
+class JSONValue(_Coding, fields.Raw):
+    """Anything that JSON can say."""
+
+
+class Texts(_Coding, fields.List[str]):
+    """A list of different strings; in a PATCH it replaces the old one."""
+
+    def __init__(
+        self, *, most: int, longest: int, pattern: re.Pattern[str] | None = None, **options: Any
+    ) -> None:
+        wrong = Coded("length", f"It must have at most {most} items.")
+        super().__init__(
+            Text(longest=longest, pattern=pattern),
+            validate=[validate.Length(max=most, error=wrong), _all_differ],
+            **options,
+        )
+
+
 class Ids(_Coding, fields.List[UUID]):
     """A list of ids, at most as many as `most()` says when it is read."""
 
@@ -136,6 +174,25 @@ class Length(validate.Length):
     def __init__(self, longest: int) -> None:
         wrong = Coded("length", f"It must have a length of 1 to {longest}.")
         super().__init__(min=1, max=longest, error=wrong)
+
+
+class _Matches:
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern = pattern
+
+    def __call__(self, value: str) -> None:
+        if not self.pattern.fullmatch(value):
+            raise ValidationError(Coded("format", f"It must match {self.pattern.pattern}"))
+
+
+def within(least: int, most: int) -> validate.Range:
+    """Validates a number from `least` to `most`."""
+    return validate.Range(least, most, error=Coded("range", f"It must be {least} to {most}."))
+
+
+def _all_differ(value: list[str]) -> None:
+    if len(set(value)) != len(value):
+        raise ValidationError(Coded("duplicate", "An item is in it twice."))
 
 
 def _not_blank(value: str) -> None:

@@ -5,7 +5,8 @@ from app.api.schemas.fields import Id, Text, Timestamp
 
 
 class TokenSchema(ResourceSchema):
-    user_id = Id(required=True)
+    user_id = Id()
+    agent_id = Id()
     name = Text(longest=200, required=True)
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(dump_only=True)

@@ -3,13 +3,13 @@ from __future__ import annotations
 from app.api.context import settings
 from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import Boolean, Choice, Email, Ids, Text
-from app.domain.actors import Role
+from app.domain.actors import USER_ROLES
 
 
 class UserSchema(ResourceSchema):
     email = Email(required=True)
     name = Text(longest=200, required=True)
-    role = Choice(Role, required=True)
+    role = Choice(USER_ROLES, required=True)
     is_active = Boolean()
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import READERS, WRITERS, allow
+from app.api.resources import Dumper, add_routes
+from app.api.responses import expected_versions, respond_with
+from app.api.schemas.agents import AgentDeactivationSchema, AgentSchema
+from app.api.users import look_up_again
+from app.services import AgentService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+blueprint = Blueprint("agents", __name__)
+_dump, _deactivation = Dumper(AgentSchema), AgentDeactivationSchema()
+
+add_routes(blueprint, AgentService, AgentSchema, read=READERS, write=WRITERS)
+
+
+@blueprint.post("/agents/<id:key>/deactivate")
+@allow(WRITERS)
+def deactivate(key: UUID) -> Response:
+    heir = bodies.load(_deactivation, empty_is_object=True)["reassign_to"]
+    service = context.service(AgentService)
+    agent = service.deactivate(key, reassign_to=heir, expected=expected_versions())
+    return respond_with(_dump.one(agent))
+
+
+blueprint.after_request(look_up_again)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allow
+from app.api.lists import list_of
+from app.api.resources import Dumper, location_of
+from app.api.responses import respond_with
+from app.api.schemas.messages import MessageSchema
+from app.services import MessageService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+blueprint = Blueprint("messages", __name__)
+_schema, _dump = MessageSchema(), Dumper(MessageSchema)
+
+
+@blueprint.get("/conversations/<id:key>/messages")
+@allow(READERS_AND_AGENTS, None)
+def list_messages(key: UUID) -> Response:
+    """In the order in which they came, unless asked otherwise."""
+    service = context.service(MessageService)
+    return list_of(
+        service.messages,
+        lambda query, total: service.page(key, query, total=total),
+        _dump.many,
+        within="conversation_id",
+        sort="seq",
+    )
+
+
+@blueprint.post("/conversations/<id:key>/messages")
+@allow(WRITERS_AND_AGENTS)
+def post_message(key: UUID) -> Response:
+    """201, or 200 with the message that was delivered under this `external_id` before."""
+    message, created = context.service(MessageService).post(key, bodies.load(_schema))
+    location = location_of("messages", message.id)
+    return respond_with(_dump.one(message), 201 if created else 200, location)
+
+
+@blueprint.get("/messages/<id:key>")
+@allow(READERS_AND_AGENTS)
+def read_message(key: UUID) -> Response:
+    return respond_with(_dump.one(context.service(MessageService).get(key)))

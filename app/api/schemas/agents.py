@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.fields import Boolean, Choice, Id, Text, Texts, Timestamp
+from app.domain.agents import MOST_QUEUES, QUEUE, AgentKind
+
+
+class AgentSchema(ResourceSchema):
+    name = Text(longest=200, required=True)
+    kind = Choice(AgentKind, required=True)
+    user_id = Id(allow_none=True)
+    queues = Texts(most=MOST_QUEUES, longest=64, pattern=QUEUE)
+    is_active = Boolean()
+    last_seen_at = Timestamp(dump_only=True)
+
+
+class AgentDeactivationSchema(StrictSchema):
+    reassign_to = Id(allow_none=True, load_default=None)

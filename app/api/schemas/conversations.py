@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from marshmallow import fields
+
+from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.fields import Choice, Id, Integer, Text, Texts, Timestamp
+from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
+from app.api.schemas.tasks import NewTaskSchema, TaskOfConversationSchema
+from app.domain.conversations import Channel, Priority
+
+_MOST_TAGS = 50
+
+
+class ConversationSchema(ResourceSchema):
+    number = Integer(dump_only=True)
+    customer_id = Id(required=True)
+    subject = Text(longest=500, required=True)
+    channel = Choice(Channel, required=True)
+    priority = Choice(Priority)
+    tags = Texts(most=_MOST_TAGS, longest=64)
+    assignee_id = Id(allow_none=True)
+    assignment_reason = fields.String(dump_only=True)
+    status = fields.String(dump_only=True)
+    status_changed_at = Timestamp(dump_only=True)
+    snoozed_until = Timestamp(dump_only=True)
+    first_response_due_at = Timestamp(dump_only=True)
+    first_responded_at = Timestamp(dump_only=True)
+    resolution_due_at = Timestamp(dump_only=True)
+    merged_into_id = Id(dump_only=True)
+
+
+class NewConversationSchema(ConversationSchema):
+    message = fields.Nested(FirstMessageSchema, load_only=True)
+    task = fields.Nested(NewTaskSchema, load_only=True)
+
+
+class ConversationPatchSchema(ConversationSchema):
+    """Its messages were delivered through the channel, which stays what it was."""
+
+    channel = Choice(Channel, dump_only=True)
+
+
+class AssignmentSchema(StrictSchema):
+    agent_id = Id(required=True, allow_none=True)
+    reason = Text(longest=1000, allow_none=True)
+
+
+class SnoozeSchema(StrictSchema):
+    until = Timestamp(required=True)
+
+
+class ResolutionSchema(StrictSchema):
+    message = fields.Nested(LastMessageSchema)
+    complete_task = fields.Nested(TaskOfConversationSchema)
+
+
+class MergeSchema(StrictSchema):
+    into = Id(required=True)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
+from app.api.lists import list_of
+from app.api.resources import Dumper, add_routes, location_of
+from app.api.responses import expected_versions, respond, respond_with
+from app.api.schemas.tasks import (
+    ClaimedTaskSchema,
+    ClaimSchema,
+    CompletionSchema,
+    FailureSchema,
+    HeartbeatSchema,
+    ReleaseSchema,
+    TaskAttemptSchema,
+    TaskSchema,
+)
+from app.domain.formats import format_timestamp
+from app.services import TaskQueueService, TaskService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+blueprint = Blueprint("tasks", __name__)
+_new, _dump, _dump_claimed = TaskSchema(), Dumper(TaskSchema), Dumper(ClaimedTaskSchema)
+_attempts = TaskAttemptSchema(many=True)
+_claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSchema()
+_failure, _release = FailureSchema(), ReleaseSchema()
+
+add_routes(
+    blueprint,
+    TaskService,
+    TaskSchema,
+    read=READERS_AND_AGENTS,
+    list_=READERS,
+    write=WRITERS,
+    only=("list", "read", "update", "delete", "restore"),
+)
+
+
+@blueprint.post("/tasks")
+@allow(WRITERS_AND_AGENTS)
+def create() -> Response:
+    """201, or 200 with the pending or running task that has this `dedupe_key`."""
+    task, created = context.service(TaskService).submit(bodies.load(_new))
+    return respond_with(_dump.one(task), 201 if created else 200, location_of("tasks", task.id))
+
+
+@blueprint.get("/tasks/<id:key>/subtasks")
+@allow(READERS_AND_AGENTS, None)
+def list_subtasks(key: UUID) -> Response:
+    service = context.service(TaskService)
+    return list_of(
+        service.repository,
+        lambda query, total: service.subtasks(key, query, total=total),
+        _dump.many,
+        within="parent_id",
+        sort="created_at",
+    )
+
+
+@blueprint.get("/tasks/<id:key>/attempts")
+@allow(READERS_AND_AGENTS, None)
+def list_attempts(key: UUID) -> Response:
+    service = context.service(TaskService)
+    return list_of(
+        service.attempts_,
+        lambda query, total: service.attempts(key, query, total=total),
+        _attempts.dump,
+        within="task_id",
+        sort="number",
+    )
+
+
+@blueprint.post("/tasks/claim")
+@allow(WRITERS_AND_AGENTS)
+def claim() -> Response:
+    """Tasks to work off, each with its `lease_token`; none where there is nothing to do."""
+    body = bodies.load(_claim, empty_is_object=True)
+    return respond({"items": _dump_claimed.many(_queue().claim(**body))})
+
+
+@blueprint.post("/tasks/<id:key>/heartbeat")
+@allow(WRITERS_AND_AGENTS)
+def heartbeat(key: UUID) -> Response:
+    body = bodies.load(_heartbeat)
+    renewed = _queue().heartbeat(key, body["lease_token"], progress=body.get("progress"))
+    ends = renewed["lease_expires_at"]
+    return respond(
+        {
+            "lease_expires_at": None if ends is None else format_timestamp(ends),
+            "cancel_requested": renewed["cancel_requested"],
+        }
+    )
+
+
+@blueprint.post("/tasks/<id:key>/complete")
+@allow(WRITERS_AND_AGENTS)
+def complete(key: UUID) -> Response:
+    body = bodies.load(_completion)
+    return _answer(
+        _queue().complete(key, body["lease_token"], body["output"], expected=expected_versions())
+    )
+
+
+@blueprint.post("/tasks/<id:key>/fail")
+@allow(WRITERS_AND_AGENTS)
+def fail(key: UUID) -> Response:
+    body = bodies.load(_failure)
+    retry = body.get("retry", True)
+    return _answer(
+        _queue().fail(
+            key, body["lease_token"], body["error"], retry=retry, expected=expected_versions()
+        )
+    )
+
+
+@blueprint.post("/tasks/<id:key>/release")
+@allow(WRITERS_AND_AGENTS)
+def release(key: UUID) -> Response:
+    token = bodies.load(_release)["lease_token"]
+    return _answer(_queue().release(key, token, expected=expected_versions()))
+
+
+@blueprint.post("/tasks/<id:key>/cancel")
+@allow(WRITERS)
+def cancel(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_queue().cancel(key, expected=expected_versions()))
+
+
+@blueprint.post("/tasks/<id:key>/requeue")
+@allow(WRITERS)
+def requeue(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_queue().requeue(key, expected=expected_versions()))
+
+
+def _queue() -> TaskQueueService:
+    return context.service(TaskQueueService)
+
+
+def _answer(task: Any) -> Response:
+    return respond_with(_dump.one(task))

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.api.access import READERS, WRITERS
+from app.api.resources import add_routes
+from app.api.schemas.todos import TodoSchema
+from app.services import TodoService
+
+blueprint = Blueprint("todos", __name__)
+
+add_routes(blueprint, TodoService, TodoSchema, read=READERS, write=WRITERS)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.models import Agent
+from app.repositories.base import Repository
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Row
+
+    from app.repositories.reading import Record
+
+_AGENTS = Agent.__table__
+
+_WORKING = select(_AGENTS).where(_AGENTS.c.deleted_at.is_(None)).with_for_update(read=True)
+_BY_ID = _WORKING.where(_AGENTS.c.id == bindparam("key"))
+_BY_USER = _WORKING.where(_AGENTS.c.user_id == bindparam("key"))
+_TOUCH = (
+    update(_AGENTS)
+    .where(_AGENTS.c.id == bindparam("key"))
+    .values(last_seen_at=func.clock_timestamp())
+)
+
+
+class AgentRepository(Repository[Agent]):
+    model = Agent
+    filters = filters_on(
+        Agent.name,
+        Agent.kind,
+        Agent.user_id,
+        Agent.is_active,
+        Agent.last_seen_at,
+        Agent.created_at,
+        Agent.updated_at,
+    )
+    sorts = sorts_on(Agent.created_at, Agent.updated_at, Agent.name, Agent.last_seen_at)
+    searched = Agent.name.expression
+
+    def at_work(self, connection: Connection, key: UUID) -> Record | None:
+        """The agent, locked FOR SHARE: it is not deactivated before the unit ends."""
+        return self._one(connection.execute(_BY_ID, {"key": key}).one_or_none())
+
+    def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
+        """The agent of this user, as `at_work`."""
+        return self._one(connection.execute(_BY_USER, {"key": user_id}).one_or_none())
+
+    def touch(self, connection: Connection, key: UUID) -> None:
+        """Note that the agent was seen."""
+        connection.execute(_TOUCH, {"key": key})
+
+    def _one(self, row: Row[Any] | None) -> Record | None:
+        return None if row is None else row._asdict()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import selectinload
+
+from app.models import Conversation
+from app.repositories.base import Repository
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.repositories.pages import Page, Query
+
+_CONVERSATIONS = Conversation.__table__
+
+_NUMBERED = (
+    update(_CONVERSATIONS)
+    .where(_CONVERSATIONS.c.id == bindparam("key"))
+    .values(last_seq=_CONVERSATIONS.c.last_seq + bindparam("count"))
+    .returning(_CONVERSATIONS.c.last_seq)
+)
+_REDIRECT = (
+    update(_CONVERSATIONS)
+    .where(_CONVERSATIONS.c.merged_into_id == bindparam("source"))
+    .values(merged_into_id=bindparam("target"))
+    .returning(_CONVERSATIONS.c.id)
+)
+_DUE = (
+    select(Conversation)
+    .where(
+        Conversation.status == "snoozed",
+        Conversation.deleted_at.is_(None),
+        Conversation.snoozed_until <= func.statement_timestamp(),
+    )
+    .order_by(Conversation.snoozed_until)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True, key_share=True)
+    .execution_options(populate_existing=True)
+)
+_OF_AGENT = (
+    select(Conversation)
+    .where(
+        Conversation.assignee_id == bindparam("agent"),
+        Conversation.status != "closed",
+        Conversation.deleted_at.is_(None),
+    )
+    .order_by(Conversation.id)
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+WHOLE = (selectinload(Conversation.messages), selectinload(Conversation.tasks))
+PEOPLE = (selectinload(Conversation.customer), selectinload(Conversation.assignee))
+
+
+class ConversationRepository(Repository[Conversation]):
+    model = Conversation
+    filters = filters_on(
+        Conversation.number,
+        Conversation.customer_id,
+        Conversation.subject,
+        Conversation.channel,
+        Conversation.priority,
+        Conversation.assignee_id,
+        Conversation.status,
+        Conversation.snoozed_until,
+        Conversation.first_response_due_at,
+        Conversation.first_responded_at,
+        Conversation.resolution_due_at,
+        Conversation.merged_into_id,
+        Conversation.created_at,
+        Conversation.updated_at,
+    )
+    sorts = sorts_on(
+        Conversation.created_at,
+        Conversation.updated_at,
+        Conversation.number,
+        Conversation.first_response_due_at,
+        Conversation.resolution_due_at,
+    )
+    searched = Conversation.subject.expression
+
+    def whole(self, session: Session, key: UUID) -> Conversation | None:
+        """With its customer, assignee, messages and tasks, in five statements."""
+        return self.get(session, key, load=(*PEOPLE, *WHOLE))
+
+    def with_people(self, session: Session, query: Query) -> Page[Conversation]:
+        """A page with customers and assignees, in three statements."""
+        return self.page(session, query, load=PEOPLE)
+
+    def lock_two(self, session: Session, one: UUID, other: UUID) -> dict[UUID, Conversation]:
+        """Both, locked in the order of their ids, as far as they are there."""
+        return {found.id: found for found in self.get_many(session, {one, other}, lock=True)}
+
+    def take_numbers(self, connection: Connection, key: UUID, count: int = 1) -> int:
+        """The last of the next `count` message numbers of a conversation, which is locked."""
+        last: int = connection.execute(_NUMBERED, {"key": key, "count": count}).scalar_one()
+        return last
+
+    def redirect(self, connection: Connection, source: UUID, target: UUID) -> list[UUID]:
+        """Let what was merged into `source` lead to `target`."""
+        bound = {"source": source, "target": target}
+        return list(connection.execute(_REDIRECT, bound).scalars())
+
+    def due(self, session: Session, *, limit: int) -> list[Conversation]:
+        """Snoozed ones whose time has come and that nobody else holds, locked."""
+        return list(session.scalars(_DUE, {"limit": limit}))
+
+    def of_agent(self, session: Session, agent_id: UUID) -> list[Conversation]:
+        """What is assigned to the agent and not closed, locked in the order of the ids."""
+        return list(session.scalars(_OF_AGENT, {"agent": agent_id}))

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.models import Message
+from app.repositories.base import Repository
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+_MESSAGES = Message.__table__
+
+_DELIVERED = select(Message).where(
+    Message.channel == bindparam("channel"), Message.external_id == bindparam("external_id")
+)
+
+# Numbered anew in the order in which they came; the numbers that follow `last` are free.
+_ORDER = (
+    select(
+        _MESSAGES.c.id,
+        func.row_number().over(order_by=_MESSAGES.c.seq).label("position"),
+    )
+    .where(_MESSAGES.c.conversation_id == bindparam("source"))
+    .cte("moved")
+)
+_MOVE = (
+    update(_MESSAGES)
+    .where(_MESSAGES.c.id == _ORDER.c.id)
+    .values(
+        conversation_id=bindparam("target"),
+        original_conversation_id=func.coalesce(
+            _MESSAGES.c.original_conversation_id, _MESSAGES.c.conversation_id
+        ),
+        seq=bindparam("last") + _ORDER.c.position,
+    )
+    .returning(_MESSAGES.c.id, _MESSAGES.c.seq)
+)
+
+
+class MessageRepository(Repository[Message]):
+    model = Message
+    filters = filters_on(
+        Message.conversation_id,
+        Message.seq,
+        Message.direction,
+        Message.author_kind,
+        Message.author_id,
+        Message.external_id,
+        Message.created_at,
+    )
+    sorts = sorts_on(Message.created_at, Message.seq)
+    searched = Message.body.expression
+
+    def delivered(self, session: Session, channel: str, external_id: str) -> Message | None:
+        """The message that was delivered under this id before."""
+        bound = {"channel": channel, "external_id": external_id}
+        return session.scalars(_DELIVERED, bound).one_or_none()
+
+    def move(
+        self, connection: Connection, source: UUID, target: UUID, last: int
+    ) -> dict[UUID, int]:
+        """Move all messages behind number `last` of another conversation; returns their numbers."""
+        bound = {"source": source, "target": target, "last": last}
+        return {row.id: row.seq for row in connection.execute(_MOVE, bound)}

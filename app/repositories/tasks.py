@@ -1,0 +1,185 @@
+"""Tasks as a resource: found, searched and read. Working them off is in `task_queue`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, bindparam, cast, func, or_, select
+from sqlalchemy.orm import aliased, selectinload
+
+from app.domain.tasks import OPEN
+from app.models import Conversation, Task, TaskAttempt
+from app.repositories.base import Repository
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+from app.repositories.reading import Reader
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Select
+    from sqlalchemy.orm import Session
+
+_IS_OPEN = Task.status.in_(OPEN) & Task.deleted_at.is_(None)
+
+# What an agent has to do with: what it runs or ran last, and what waits for it alone.
+_MINE = or_(Task.claimed_by_id == bindparam("agent"), Task.agent_id == bindparam("agent"))
+_RUNS_OR_WAITS = Task.deleted_at.is_(None) & or_(
+    (Task.claimed_by_id == bindparam("agent")) & (Task.status == "running"),
+    (Task.agent_id == bindparam("agent")) & Task.status.in_(OPEN),
+)
+
+_WITH_SUBTASKS = (selectinload(Task.subtasks),)
+_LIVE_TWIN = select(Task).where(_IS_OPEN, Task.dedupe_key == bindparam("dedupe_key"))
+_PENDING = (
+    select(Task)
+    .where(
+        Task.agent_id == bindparam("agent"),
+        Task.status == "pending",
+        Task.deleted_at.is_(None),
+    )
+    .order_by(Task.priority, Task.available_at, Task.id)
+    .limit(bindparam("limit"))
+)
+_OPEN_SUBTASKS = (
+    select(Task)
+    .where(Task.parent_id == bindparam("parent"), _IS_OPEN)
+    .order_by(Task.id)
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_OF_CONVERSATION = (
+    select(Task)
+    .where(Task.conversation_id == bindparam("conversation"), Task.deleted_at.is_(None))
+    .order_by(Task.id)
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+_above = select(Task.id, Task.parent_id).where(Task.id == bindparam("key")).cte(recursive=True)
+_above = _above.union(select(Task.id, Task.parent_id).where(Task.id == _above.c.parent_id))
+_ABOVE = select(func.count()).select_from(_above)
+
+_below = (
+    select(Task.id, bindparam("level", 1).label("level"))
+    .where(Task.id == bindparam("key"))
+    .cte(recursive=True)
+)
+_below = _below.union(
+    select(Task.id, _below.c.level + 1).where(
+        Task.parent_id == _below.c.id, Task.deleted_at.is_(None)
+    )
+)
+_BELOW = select(func.max(_below.c.level))
+
+_mine, _other = aliased(Task), aliased(Task)
+_CONCERNS = select(Task.id).where(
+    Task.id == bindparam("key"),
+    or_(
+        _MINE,
+        select(_mine.id)
+        .where(
+            or_(_mine.claimed_by_id == bindparam("agent"), _mine.agent_id == bindparam("agent")),
+            _mine.status.in_(OPEN),
+            _mine.deleted_at.is_(None),
+            or_(_mine.parent_id == Task.id, _mine.id == Task.parent_id),
+        )
+        .exists(),
+    ),
+)
+_REFERS_TO_CONVERSATION = (
+    select(Task.id).where(_RUNS_OR_WAITS, Task.conversation_id == bindparam("key")).limit(1)
+)
+_REFERS_TO_CUSTOMER = (
+    select(Task.id)
+    .join(Conversation, Conversation.id == Task.conversation_id)
+    .where(_RUNS_OR_WAITS, Conversation.customer_id == bindparam("key"))
+    .limit(1)
+)
+
+
+class TaskRepository(Repository[Task]):
+    model = Task
+    filters = filters_on(
+        Task.kind,
+        Task.queue,
+        Task.priority,
+        Task.conversation_id,
+        Task.parent_id,
+        Task.agent_id,
+        Task.claimed_by_id,
+        Task.status,
+        Task.dedupe_key,
+        Task.run_after,
+        Task.lease_expires_at,
+        Task.started_at,
+        Task.completed_at,
+        Task.created_at,
+        Task.updated_at,
+    )
+    sorts = sorts_on(
+        Task.created_at,
+        Task.updated_at,
+        Task.priority,
+        Task.run_after,
+        Task.started_at,
+        Task.completed_at,
+    )
+    searched = cast(Task.input, Text)
+
+    def find_pending_for_agent(
+        self, session: Session, agent_id: UUID, *, limit: int = 100
+    ) -> list[Task]:
+        """What waits for this agent alone, in the order in which it would get it."""
+        return list(session.scalars(_PENDING, {"agent": agent_id, "limit": limit}))
+
+    def get_subtasks(self, session: Session, parent_id: UUID) -> list[Task]:
+        """Its live sub-tasks, the oldest first, in two statements; none of no task."""
+        parent = self.get(session, parent_id, load=_WITH_SUBTASKS)
+        return [] if parent is None else parent.subtasks
+
+    def with_subtasks(self, session: Session, key: UUID) -> Task | None:
+        """With its sub-tasks, in two statements."""
+        return self.get(session, key, load=_WITH_SUBTASKS)
+
+    def find_open(self, session: Session, dedupe_key: str) -> Task | None:
+        """The pending or running one with this key."""
+        return session.scalars(_LIVE_TWIN, {"dedupe_key": dedupe_key}).one_or_none()
+
+    def lock_open_subtasks(self, session: Session, parent_id: UUID) -> list[Task]:
+        """Its open sub-tasks, locked: after their parent, and in the order of their ids."""
+        return list(session.scalars(_OPEN_SUBTASKS, {"parent": parent_id}))
+
+    def lock_of_conversation(self, session: Session, conversation_id: UUID) -> list[Task]:
+        return list(session.scalars(_OF_CONVERSATION, {"conversation": conversation_id}))
+
+    def levels_above(self, connection: Connection, key: UUID) -> int:
+        """How many tasks lead down to this one, itself included."""
+        count: int = connection.execute(_ABOVE, {"key": key}).scalar_one()
+        return count
+
+    def levels_below(self, connection: Connection, key: UUID) -> int:
+        """How many levels hang from this one, itself included."""
+        level: int = connection.execute(_BELOW, {"key": key}).scalar_one()
+        return level
+
+    def concerns(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
+        """Whether it is the agent's, or above or below one that is."""
+        return self._found(connection, _CONCERNS, agent_id, key)
+
+    def refers_to_conversation(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
+        return self._found(connection, _REFERS_TO_CONVERSATION, agent_id, key)
+
+    def refers_to_customer(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
+        return self._found(connection, _REFERS_TO_CUSTOMER, agent_id, key)
+
+    def _found(
+        self, connection: Connection, statement: Select[Any], agent_id: UUID, key: UUID
+    ) -> bool:
+        return connection.execute(statement, {"agent": agent_id, "key": key}).first() is not None
+
+
+class AttemptRepository(Reader[TaskAttempt]):
+    model = TaskAttempt
+    filters = filters_on(TaskAttempt.task_id, TaskAttempt.agent_id, TaskAttempt.outcome)
+    sorts = sorts_on(TaskAttempt.number, TaskAttempt.started_at)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.errors import Forbidden, InUse, Invalid, Mistake, NotFound, UnknownReference
+from app.models import Agent, Conversation, Task, Token
+from app.repositories import (
+    AgentRepository,
+    ConversationRepository,
+    TaskQueue,
+    TokenRepository,
+)
+from app.services.base import ResourceService, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Record
+    from app.repositories.base import Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentService(ResourceService[Agent]):
+    """Who is deactivated lets go of all that they hold, in the same unit of work."""
+
+    repository: AgentRepository = AgentRepository()
+    queue: TaskQueue = TaskQueue()
+    conversations: ConversationRepository = ConversationRepository()
+    tokens: TokenRepository = TokenRepository()
+
+    def me(self) -> Record:
+        """The agent who is acting."""
+        if self.actor.id is None:
+            raise NotFound("agents", self.actor.name)
+        return self.get(self.actor.id)
+
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - needs no look
+        return key == self.actor.id
+
+    @retry
+    def deactivate(
+        self, key: UUID, *, reassign_to: UUID | None = None, expected: Collection[int] | None = None
+    ) -> Agent:
+        """Its tasks and conversations go to the other agent, or to whoever claims them."""
+        with self.database.session() as session:
+            keys = {key, reassign_to} - {None}
+            found = {
+                agent.id: agent for agent in self.repository.get_many(session, keys, lock=True)
+            }
+            if key not in found:
+                raise NotFound("agents", key)
+            if reassign_to is not None:
+                self._check_heir(found.get(reassign_to), key)
+            values = {"is_active": False}
+            if self._change(session, found[key], values, expected=expected):
+                self._hand_over(session, key, to=reassign_to)
+            return found[key]
+
+    def apply(
+        self,
+        session: Session,
+        entity: Agent,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        changes = self._change(session, entity, values, expected=expected, action=action)
+        if "is_active" in changes and not entity.is_active:
+            self._hand_over(session, entity.id, to=None)
+        return changes
+
+    @retry
+    def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
+        """Delete the agent and revoke its tokens; one that runs a task is in use."""
+        with self.database.session() as session:
+            self.locked(session, key)
+            if self.queue.is_busy(session.connection(), key):
+                raise InUse("agents", ["tasks"])
+            super().remove(key, expected=expected)
+            revoked = self.tokens.revoke_all(session.connection(), key)
+            deleted = {
+                token["id"]: {"deleted_at": (None, token["deleted_at"])} for token in revoked
+            }
+            self.record(session.connection(), "deleted", Token, deleted)
+
+    @retry
+    def for_worker(self, name: str, queue: str) -> Agent:
+        """The agent of this name, made or given the queue where that is missing."""
+        with self.database.session() as session:
+            agent: Agent | None = self.repository.find(session, name=name)
+            if agent is None:
+                return self.create({"name": name, "kind": "ai", "queues": [queue]})
+            if not agent.is_active:
+                raise Forbidden(f"The agent {name} is not active.")
+            if queue not in agent.queues:
+                return self.update(agent.id, {"queues": [*agent.queues, queue]})
+            return agent
+
+    def _change(self, *args: Any, **options: Any) -> Changes:
+        return super().apply(*args, **options)
+
+    def _check_heir(self, heir: Agent | None, key: UUID) -> None:
+        if heir is None:
+            raise UnknownReference("reassign_to")
+        if heir.id == key or not heir.is_active:
+            raise Invalid([Mistake(("reassign_to",), "inactive", "It is not active.")])
+
+    def _hand_over(self, session: Session, key: UUID, *, to: UUID | None) -> None:
+        connection = session.connection()
+        released = self.queue.let_go(connection, key, to=to)
+        self.record(
+            connection,
+            "released",
+            Task,
+            {task["id"]: differences(Task, task["was"], task) for task in released},
+        )
+        readdressed = self.queue.readdress(connection, key, to=to)
+        self.record(
+            connection, "updated", Task, {task: {"agent_id": (key, to)} for task in readdressed}
+        )
+        assigned = {}
+        for conversation in self.conversations.of_agent(session, key):
+            assigned[conversation.id] = self.conversations.update(
+                session, conversation, {"assignee_id": to, "assignment_reason": None}
+            )
+        self.record(session.connection(), "assigned", Conversation, assigned)

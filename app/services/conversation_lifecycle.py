@@ -1,0 +1,296 @@
+"""What is done with conversations: opened, assigned, snoozed, resolved, merged and so on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.domain.conversations import ConversationStatus, Direction, check_action
+from app.errors import (
+    AlreadyExists,
+    ConversationMerged,
+    CustomerMismatch,
+    Invalid,
+    MergeIntoItself,
+    Mistake,
+    NotFound,
+    UnknownReference,
+)
+from app.models import Conversation, Message, Task, Todo
+from app.repositories import (
+    ConversationRepository,
+    MessageRepository,
+    TaskRepository,
+    TodoRepository,
+)
+from app.services.base import Service
+from app.services.conversations import ConversationService
+from app.services.messages import MessageService
+from app.services.task_queue import TaskQueueService
+from app.services.tasks import TaskService
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Record
+
+_MOST_MOVED = 100_000  # tasks or to-dos of one conversation
+_WOKEN_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationLifecycle(Service):
+    """Each call is one unit of work, whatever else it touches; with `expected`, as in `update`."""
+
+    repository: ConversationRepository = ConversationRepository()
+    messages: MessageRepository = MessageRepository()
+    tasks: TaskRepository = TaskRepository()
+    todos: TodoRepository = TodoRepository()
+
+    @retry
+    def open(
+        self,
+        values: Mapping[str, Any],
+        *,
+        message: Mapping[str, Any] | None = None,
+        task: Mapping[str, Any] | None = None,
+    ) -> tuple[Conversation, bool]:
+        """A new conversation with its first message and a task for it; and whether it is new.
+
+        A message that was delivered before leads to the conversation that it is in.
+        """
+        with self.database.session() as session:
+            if message is None or message.get("external_id") is None:
+                return self._open(values, message, task), True
+            if (known := self._known(session, values["channel"], message)) is not None:
+                return known, False
+            try:
+                with self.database.savepoint():
+                    return self._open(values, message, task), True
+            except AlreadyExists:  # somebody was faster
+                known = self._known(session, values["channel"], message)
+                if known is None:
+                    raise
+                return known, False
+
+    @retry
+    def assign(
+        self,
+        key: UUID,
+        agent_id: UUID | None,
+        *,
+        reason: str | None = None,
+        expected: Collection[int] | None = None,
+    ) -> Conversation:
+        """To an agent, or to nobody. From a person to a program, or back, it is handed off."""
+        with self.database.session() as session:
+            conversation = self._checked(session, key, "assign")
+            conversations, agent = self._conversations, None
+            if agent_id is not None:
+                agent = conversations.check_assignee(session.connection(), agent_id, "agent_id")
+            values = {"assignee_id": agent_id, "assignment_reason": reason}
+            action = "handed-off" if self._differ(session, conversation, agent) else "assigned"
+            conversations.apply(session, conversation, values, expected=expected, action=action)
+            return conversation
+
+    @retry
+    def snooze(
+        self, key: UUID, until: datetime, *, expected: Collection[int] | None = None
+    ) -> Conversation:
+        with self.database.session() as session:
+            conversation = self._checked(session, key, "snooze")
+            if until <= datetime.now(UTC):
+                raise Invalid([Mistake(("until",), "range", "It lies in the past.")])
+            status = ConversationStatus.SNOOZED
+            self._conversations.move(
+                session,
+                conversation,
+                status,
+                action="snoozed",
+                expected=expected,
+                snoozed_until=until,
+            )
+            return conversation
+
+    @retry
+    def resolve(
+        self,
+        key: UUID,
+        *,
+        message: Mapping[str, Any] | None = None,
+        complete_task: Mapping[str, Any] | None = None,
+        expected: Collection[int] | None = None,
+    ) -> Conversation:
+        """With a last word to the customer, and with the task that it was about completed."""
+        with self.database.session() as session:
+            conversation = self._checked(session, key, "resolve")
+            effect: dict[str, Any] = {}
+            if message is not None:
+                messages = self.beside(MessageService)
+                effect = messages.effect(conversation, Direction.OUTBOUND)
+                values = {"direction": Direction.OUTBOUND, **message}
+                messages.add(session, conversation, values)
+            if complete_task is not None:
+                named = (complete_task[name] for name in ("id", "lease_token", "output"))
+                self._complete(session, key, *named)
+            self._conversations.move(
+                session,
+                conversation,
+                ConversationStatus.RESOLVED,
+                action="resolved",
+                expected=expected,
+                **effect,
+            )
+            return conversation
+
+    @retry
+    def reopen(self, key: UUID, *, expected: Collection[int] | None = None) -> Conversation:
+        return self._move(key, "reopen", ConversationStatus.OPEN, "reopened", expected)
+
+    @retry
+    def close(self, key: UUID, *, expected: Collection[int] | None = None) -> Conversation:
+        """For good."""
+        return self._move(key, "close", ConversationStatus.CLOSED, "closed", expected)
+
+    @retry
+    def merge(
+        self, key: UUID, into: UUID, *, expected: Collection[int] | None = None
+    ) -> Conversation:
+        """Move everything into another conversation of the same customer, which is returned.
+
+        Both are locked in the order of their ids. The messages get the next numbers there, in the
+        order in which they came. Raises ConversationMerged, CustomerMismatch, MergeIntoItself.
+        """
+        with self.database.session() as session:
+            found = self.repository.lock_two(session, key, into)
+            if key not in found:
+                raise NotFound("conversations", key)
+            if key == into:
+                raise MergeIntoItself
+            if into not in found:
+                raise UnknownReference("into")
+            source, target = found[key], found[into]
+            self._check_merge(source, target)
+            self._move_contents(session, source, target)
+            self._conversations.move(
+                session,
+                source,
+                ConversationStatus.CLOSED,
+                action="merged",
+                expected=expected,
+                merged_into_id=into,
+            )
+            return target
+
+    @retry
+    def wake_due(self) -> int:
+        """Open what was snoozed until now; returns how many. Safe to run twice and in parallel."""
+        with self.database.session() as session:
+            due = self.repository.due(session, limit=_WOKEN_AT_ONCE)
+            for conversation in due:
+                self._conversations.move(
+                    session, conversation, ConversationStatus.OPEN, action="woken"
+                )
+            return len(due)
+
+    @property
+    def _conversations(self) -> ConversationService:
+        return self.beside(ConversationService)
+
+    def _open(
+        self,
+        values: Mapping[str, Any],
+        message: Mapping[str, Any] | None,
+        task: Mapping[str, Any] | None,
+    ) -> Conversation:
+        conversation = self._conversations.create(values)
+        if message is not None:
+            first = {"direction": Direction.INBOUND, **message}
+            self.beside(MessageService).post(conversation.id, first)
+        if task is not None:
+            self.beside(TaskService).create({**task, "conversation_id": conversation.id})
+        return conversation
+
+    def _known(
+        self, session: Session, channel: str, message: Mapping[str, Any]
+    ) -> Conversation | None:
+        known = self.beside(MessageService).delivered(session, channel, message)
+        return None if known is None else self.repository.get(session, known.conversation_id)
+
+    def _checked(self, session: Session, key: UUID, action: str) -> Conversation:
+        """Locked; raises InvalidTransition where the status does not allow the action."""
+        conversation = self._conversations.locked(session, key)
+        check_action(action, conversation.status)
+        return conversation
+
+    def _move(
+        self,
+        key: UUID,
+        verb: str,
+        status: ConversationStatus,
+        action: str,
+        expected: Collection[int] | None,
+    ) -> Conversation:
+        with self.database.session() as session:
+            conversation = self._checked(session, key, verb)
+            self._conversations.move(
+                session, conversation, status, action=action, expected=expected
+            )
+            return conversation
+
+    def _differ(self, session: Session, conversation: Conversation, agent: Record | None) -> bool:
+        """Whether one of the old and the new assignee is a person and the other a program."""
+        if agent is None or conversation.assignee_id is None:
+            return False
+        agents = self._conversations.agents
+        old = agents.record(session.connection(), conversation.assignee_id, include_deleted=True)
+        return old is not None and old["kind"] != agent["kind"]
+
+    def _complete(
+        self, session: Session, key: UUID, task_id: UUID, lease_token: str, output: Any
+    ) -> None:
+        task = self.tasks.record(session.connection(), task_id)
+        if task is None or task["conversation_id"] != key:
+            raise UnknownReference("complete_task", "id")
+        self.beside(TaskQueueService).complete(task_id, lease_token, output)
+
+    def _check_merge(self, source: Conversation, target: Conversation) -> None:
+        for conversation in (source, target):
+            if conversation.merged_into_id is not None:
+                raise ConversationMerged(conversation.merged_into_id)
+            check_action("merge", conversation.status)
+        if source.customer_id != target.customer_id:
+            raise CustomerMismatch
+
+    def _move_contents(self, session: Session, source: Conversation, target: Conversation) -> None:
+        connection, last = session.connection(), target.last_seq
+        moved = self.messages.move(connection, source.id, target.id, last)
+        if moved:
+            self.repository.take_numbers(connection, target.id, len(moved))
+        conversation = (source.id, target.id)
+        self.record(
+            connection,
+            "moved",
+            Message,
+            {
+                key: {"conversation_id": conversation, "seq": (seq - last, seq)}
+                for key, seq in moved.items()
+            },
+        )
+        for repository, model in ((self.tasks, Task), (self.todos, Todo)):
+            ids = repository.update_where(
+                connection,
+                {"conversation_id": target.id},
+                at_most=_MOST_MOVED,
+                conversation_id=source.id,
+            )
+            changes = {key: {"conversation_id": conversation} for key in ids}
+            self.record(connection, "moved", model, changes)
+        redirected = self.repository.redirect(connection, source.id, target.id)
+        changes = {key: {"merged_into_id": conversation} for key in redirected}
+        self.record(connection, "redirected", Conversation, changes)

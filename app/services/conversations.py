@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.domain.clocks import STANDING_STILL, Clocks
+from app.domain.conversations import ConversationStatus, Priority, check_action
+from app.errors import Invalid, Mistake, NotFound, UnknownReference
+from app.models import Conversation
+from app.repositories import (
+    AgentRepository,
+    ConversationRepository,
+    CustomerRepository,
+    Query,
+    TaskRepository,
+)
+from app.services.base import ResourceService, read_page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Page, Record, Total
+    from app.repositories.base import Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationService(ResourceService[Conversation]):
+    """Conversations as a resource; `ConversationLifecycle` moves them on.
+
+    Every change goes through `apply`, which keeps the clocks.
+    """
+
+    repository: ConversationRepository = ConversationRepository()
+    customers: CustomerRepository = CustomerRepository()
+    agents: AgentRepository = AgentRepository()
+    tasks: TaskRepository = TaskRepository()
+
+    def create(self, values: Mapping[str, Any]) -> Conversation:
+        now = datetime.now(UTC)
+        clocks = self.rules.service_levels.start(now, values.get("priority", Priority.NORMAL))
+        return super().create({**values, **_stored(clocks), "status_changed_at": now})
+
+    @retry
+    def of_customer(
+        self, key: UUID, query: Query, *, total: bool = False
+    ) -> tuple[Page[Record], Total | None]:
+        with self.database.connect(read_only=True) as connection:
+            if not self.customers.exists(connection, key):
+                raise NotFound("customers", key)
+            of = replace(query, filters={**query.filters, "customer_id": key})
+            return read_page(self.database, self.repository, of, total=total)
+
+    @retry
+    def whole(self, key: UUID) -> Conversation:
+        """With its customer, assignee, messages and tasks loaded."""
+        with self.database.session(read_only=True) as session:
+            self.require_visible(session.connection(), key)
+            conversation = self.repository.whole(session, key)
+            if conversation is None:
+                raise NotFound("conversations", key)
+            return conversation
+
+    @retry
+    def with_people(self, query: Query) -> Page[Conversation]:
+        """A page, each with its customer and assignee loaded."""
+        with self.database.session(read_only=True) as session:
+            return self.repository.with_people(session, query)
+
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
+        return self.tasks.refers_to_conversation(connection, self.agent_id, key)
+
+    def apply(
+        self,
+        session: Session,
+        entity: Conversation,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        complete = {**values, **self._clocks(entity, values)}
+        was = entity.status
+        changes = super().apply(session, entity, complete, expected=expected, action=action)
+        if action == "updated" and changes:
+            check_action("update", was)
+        return changes
+
+    def move(
+        self,
+        session: Session,
+        entity: Conversation,
+        status: ConversationStatus,
+        *,
+        action: str,
+        expected: Collection[int] | None = None,
+        **values: Any,
+    ) -> Changes:
+        """Give a locked conversation this status, at this moment, and these values."""
+        values = {"snoozed_until": None, **values, "status": status}
+        if status != entity.status:
+            values["status_changed_at"] = datetime.now(UTC)
+        return self.apply(session, entity, values, expected=expected, action=action)
+
+    def _clocks(self, entity: Conversation, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What becomes of the clocks where these values are set."""
+        levels, clocks = self.rules.service_levels, _clocks_of(entity)
+        if clocks is None:
+            return {}
+        if "priority" in values:
+            clocks = levels.retarget(clocks, entity.priority, values["priority"])
+        if values.get("first_responded_at") is not None:
+            clocks = levels.respond(clocks, values["first_responded_at"])
+        if "status_changed_at" in values:
+            turn = levels.stop if values["status"] in STANDING_STILL else levels.resume
+            clocks = turn(clocks, values["status_changed_at"])
+        return _stored(clocks)
+
+    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        super()._check_references(connection, values)
+        if values.get("assignee_id") is not None:
+            self.check_assignee(connection, values["assignee_id"], "assignee_id")
+
+    def check_assignee(self, connection: Connection, key: UUID, field: str) -> Record:
+        """The active agent, locked FOR SHARE; raises Invalid."""
+        agent = self.agents.at_work(connection, key)
+        if agent is None:
+            raise UnknownReference(field)
+        if not agent["is_active"]:
+            raise Invalid([Mistake((field,), "inactive", "The agent is not active.")])
+        return agent
+
+
+def _clocks_of(entity: Conversation) -> Clocks | None:
+    if entity.first_response_due_at is None or entity.resolution_due_at is None:
+        return None
+    return Clocks(
+        entity.first_response_due_at,
+        entity.resolution_due_at,
+        entity.first_responded_at,
+        entity.resolution_left,
+    )
+
+
+def _stored(clocks: Clocks) -> dict[str, Any]:
+    return {
+        "first_response_due_at": clocks.first_response_due_at,
+        "first_responded_at": clocks.first_responded_at,
+        "resolution_due_at": clocks.resolution_due_at,
+        "resolution_left": clocks.resolution_left,
+    }

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.domain.actors import ActorKind
+from app.domain.conversations import Direction, after_message, check_action
+from app.errors import AlreadyExists, ConversationMerged, Forbidden, NotFound
+from app.models import Conversation, Message
+from app.repositories import (
+    ConversationRepository,
+    CustomerRepository,
+    MessageRepository,
+    Query,
+)
+from app.services.base import Service, initial_values, read_page
+from app.services.conversations import ConversationService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Page, Record, Total
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageService(Service):
+    """What is written in conversations: added and read, never changed."""
+
+    messages: MessageRepository = MessageRepository()
+    conversations: ConversationRepository = ConversationRepository()
+    customers: CustomerRepository = CustomerRepository()
+
+    @retry
+    def get(self, key: UUID) -> Record:
+        with self.database.connect(read_only=True) as connection:
+            message = self.messages.record(connection, key)
+            if message is None and self.actor.kind is not ActorKind.AGENT:
+                raise NotFound("messages", key)
+            # An agent is not told either whether there is a message that it may not see.
+            conversation_id = key if message is None else message["conversation_id"]
+            self._require_visible(connection, conversation_id)
+            if message is None or not self.conversations.exists(connection, conversation_id):
+                raise NotFound("messages", key)
+            return message
+
+    @retry
+    def page(
+        self, conversation_id: UUID, query: Query, *, total: bool = False
+    ) -> tuple[Page[Record], Total | None]:
+        """Of one conversation."""
+        with self.database.connect(read_only=True) as connection:
+            self._require_visible(connection, conversation_id)
+            if not self.conversations.exists(connection, conversation_id):
+                raise NotFound("conversations", conversation_id)
+            of = replace(query, filters={**query.filters, "conversation_id": conversation_id})
+            return read_page(self.database, self.messages, of, total=total)
+
+    @retry
+    def post(self, conversation_id: UUID, values: Mapping[str, Any]) -> tuple[Message, bool]:
+        """Add a message, or find the one that was delivered under its `external_id` before.
+
+        Returns it and whether it is new. Messages of a conversation are added one at a time, so
+        that their numbers have no gap. Raises ConversationMerged, InvalidTransition.
+        """
+        with self.database.session() as session:
+            self._check_author(session.connection(), conversation_id, values["direction"])
+            conversation = self.beside(ConversationService).locked(session, conversation_id)
+            if (known := self.delivered(session, conversation.channel, values)) is not None:
+                return known, False
+            if conversation.merged_into_id is not None:
+                raise ConversationMerged(conversation.merged_into_id)
+            check_action("message", conversation.status)
+            if values.get("external_id") is None:
+                return self._post(session, conversation, values), True
+            try:
+                with self.database.savepoint():
+                    return self._post(session, conversation, values), True
+            except AlreadyExists:  # delivered into another conversation, just now
+                known = self.delivered(session, conversation.channel, values)
+                if known is None:
+                    raise
+                return known, False
+
+    def delivered(
+        self, session: Session, channel: str, values: Mapping[str, Any]
+    ) -> Message | None:
+        external_id = values.get("external_id")
+        if external_id is None:
+            return None
+        return self.messages.delivered(session, channel, external_id)
+
+    def add(
+        self, session: Session, conversation: Conversation, values: Mapping[str, Any]
+    ) -> Message:
+        """Write it down as the next message of a locked conversation."""
+        connection = session.connection()
+        seq = self.conversations.take_numbers(connection, conversation.id)
+        message = Message(
+            **values,
+            conversation_id=conversation.id,
+            channel=conversation.channel,
+            seq=seq,
+            **self._author(connection, conversation, values["direction"]),
+        )
+        self.messages.add(session, message)
+        self.record(connection, "created", Message, {message.id: initial_values(message)})
+        return message
+
+    def effect(self, conversation: Conversation, direction: str) -> dict[str, Any]:
+        """What a message changes of its conversation, beside the status."""
+        if direction == Direction.OUTBOUND and conversation.first_responded_at is None:
+            return {"first_responded_at": datetime.now(UTC)}
+        return {}
+
+    def _post(
+        self, session: Session, conversation: Conversation, values: Mapping[str, Any]
+    ) -> Message:
+        message = self.add(session, conversation, values)
+        direction = values["direction"]
+        status = after_message(
+            conversation.status,
+            direction,
+            since=datetime.now(UTC) - conversation.status_changed_at,
+            reopen_window=self.rules.reopen_window,
+        )
+        effect = self.effect(conversation, direction)
+        if effect or status != conversation.status:
+            action = "reopened" if direction == Direction.INBOUND else "answered"
+            conversations = self.beside(ConversationService)
+            conversations.move(session, conversation, status, action=action, **effect)
+        return message
+
+    def _author(
+        self, connection: Connection, conversation: Conversation, direction: str
+    ) -> dict[str, Any]:
+        if direction != Direction.INBOUND:
+            who = self.actor
+            return {"author_kind": who.kind, "author_id": who.id, "author_name": who.name}
+        customer = self.customers.record(connection, conversation.customer_id, include_deleted=True)
+        return {
+            "author_kind": ActorKind.CUSTOMER,
+            "author_id": conversation.customer_id,
+            "author_name": "" if customer is None else customer["name"],
+        }
+
+    def _check_author(self, connection: Connection, key: UUID, direction: str) -> None:
+        self._require_visible(connection, key)
+        if self.actor.kind is ActorKind.AGENT and direction == Direction.INBOUND:
+            raise Forbidden("An agent does not write in a customer's name.")
+
+    def _require_visible(self, connection: Connection, conversation_id: UUID) -> None:
+        self.beside(ConversationService).require_visible(connection, conversation_id)

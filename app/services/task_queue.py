@@ -1,0 +1,297 @@
+"""Working tasks off: claimed under a lease, and ended by whoever holds it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from app.db import retry
+from app.domain.actors import ActorKind
+from app.domain.agents import AgentKind
+from app.domain.formats import parse_uuid
+from app.domain.tasks import Outcome, TaskStatus, after_failure, check_action
+from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
+from app.models import Task
+from app.repositories import AgentRepository, TaskQueue, TaskRepository
+from app.services.base import Service, differences
+from app.services.tasks import TaskService
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Record
+    from app.repositories.base import Changes
+
+_SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskQueueService(Service):
+    queue: TaskQueue = TaskQueue()
+    tasks: TaskRepository = TaskRepository()
+    agents: AgentRepository = AgentRepository()
+
+    @retry
+    def claim(
+        self,
+        *,
+        queues: Sequence[str] | None = None,
+        limit: int = 1,
+        lease_seconds: int | None = None,
+    ) -> list[Record]:
+        """Up to `limit` tasks, each with the `lease_token` under which it now runs.
+
+        A program holds them for `lease_seconds`, a person until they give them back.
+        """
+        with self.database.connect() as connection:
+            agent = self._claimer(connection)
+            wanted = self._queues(agent, queues)
+            lease = self._lease(agent, lease_seconds)
+            claimed: list[Record] = []
+            while wanted and len(claimed) < limit:
+                left = limit - len(claimed)
+                taken = self.queue.claim(
+                    connection, agent["id"], wanted, limit=left, lease_seconds=lease
+                )
+                self._record_each(connection, taken)
+                claimed += [task for task in taken if task["status"] == TaskStatus.RUNNING]
+                if len(taken) < left or len(claimed) == limit:
+                    break
+            self._note_seen(agent)
+            return claimed
+
+    @retry
+    def heartbeat(self, key: UUID, token: str, *, progress: Any = None) -> Record:
+        """Renew the lease: its `lease_expires_at`, and whether there is a `cancel_requested`."""
+        with self.database.connect() as connection:
+            renewed = self.queue.heartbeat(connection, key, _parse(token), progress)
+            return renewed or self._refuse(connection, key)
+
+    @retry
+    def complete(
+        self, key: UUID, token: str, output: Any, *, expected: Collection[int] | None = None
+    ) -> Record:
+        """Raises LeaseLost, OpenSubtasks."""
+        with self.database.connect() as connection:
+            if expected is not None:
+                self._held(connection, key, token, expected)
+            done = self.queue.complete(connection, key, _parse(token), output)
+            if done is None:
+                self._refuse(connection, key)
+            changes: Changes = {
+                "status": (TaskStatus.RUNNING, done["status"]),
+                "output": (None, output),
+                "completed_at": (None, done["completed_at"]),
+            }
+            self.record(connection, "completed", Task, {key: changes})
+            return done
+
+    @retry
+    def fail(
+        self,
+        key: UUID,
+        token: str,
+        error: str,
+        *,
+        retry: bool = True,
+        expected: Collection[int] | None = None,
+    ) -> Task:
+        """It is tried again after a while, unless `retry` says no or it was the last attempt."""
+        with self.database.session() as session:
+            held = self._held(session.connection(), key, token, expected)
+            attempts = held["attempt"] - held["attempts_forgiven"]
+            status = after_failure(
+                retry=retry,
+                cancel_requested=held["cancel_requested"],
+                attempts=attempts,
+                max_attempts=held["max_attempts"],
+            )
+            values: dict[str, Any] = {"error": error}
+            if status is TaskStatus.PENDING:
+                delay = self.rules.retry_delay.after(attempts)
+                values["run_after"] = datetime.now(UTC) + delay
+            return self._give_back(session, held, status, Outcome.FAILED, values)
+
+    @retry
+    def release(self, key: UUID, token: str, *, expected: Collection[int] | None = None) -> Task:
+        """Back into the queue, as if it had not been claimed."""
+        with self.database.session() as session:
+            held = self._held(session.connection(), key, token, expected)
+            status = TaskStatus.CANCELLED if held["cancel_requested"] else TaskStatus.PENDING
+            values = {"attempts_forgiven": held["attempts_forgiven"] + 1}
+            return self._give_back(session, held, status, Outcome.RELEASED, values)
+
+    @retry
+    def cancel(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
+        """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
+        with self.database.session() as session:
+            task = self._locked(session, key, expected)
+            check_action("cancel", task.status)
+            self._cancel(session, task)
+            return task
+
+    @retry
+    def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
+        """Again from the start: all attempts so far are forgiven."""
+        with self.database.session() as session:
+            task = self._locked(session, key, expected)
+            check_action("requeue", task.status)
+            values = {
+                "status": TaskStatus.PENDING,
+                "run_after": datetime.now(UTC),
+                "attempts_forgiven": task.attempt,
+                "cancel_requested": False,
+                "claimed_by_id": None,
+                "completed_at": None,
+                "error": None,
+            }
+            self._apply(session, task, values, "requeued")
+            return task
+
+    @retry
+    def rescue(self) -> int:
+        """Give back every task whose lease ran out; returns how many.
+
+        A claim does so by itself for the queues it looks into.
+        """
+        with self.database.connect() as connection:
+            rescued = self.queue.rescue(connection)
+            self._record_each(connection, rescued)
+            return len(rescued)
+
+    @retry
+    def stats(self) -> list[Record]:
+        """By queue and status."""
+        with self.database.connect(read_only=True) as connection:
+            return self.queue.stats(connection)
+
+    def _claimer(self, connection: Connection) -> Record:
+        found = None
+        if self.actor.kind is ActorKind.AGENT and self.actor.id is not None:
+            found = self.agents.at_work(connection, self.actor.id)
+        elif self.actor.kind is ActorKind.USER and self.actor.id is not None:
+            found = self.agents.of_user(connection, self.actor.id)
+        if found is None or not found["is_active"]:
+            raise Forbidden("Only an active agent claims tasks, or the user of one.")
+        return found
+
+    def _queues(self, agent: Record, wanted: Sequence[str] | None) -> list[str]:
+        own: list[str] = agent["queues"]
+        if wanted is None:
+            return own
+        if foreign := [queue for queue in wanted if queue not in own]:
+            raise Forbidden(f"Not a queue of the agent: {', '.join(foreign)}.")
+        return list(dict.fromkeys(wanted))
+
+    def _lease(self, agent: Record, seconds: int | None) -> int | None:
+        longest = self.rules.longest_lease_seconds
+        if seconds is not None and seconds > longest:
+            detail = f"A lease lasts at most {longest} seconds."
+            raise Invalid([Mistake(("lease_seconds",), "range", detail)])
+        if agent["kind"] == AgentKind.HUMAN:
+            return None
+        return min(self.rules.lease_seconds, longest) if seconds is None else seconds
+
+    def _note_seen(self, agent: Record) -> None:
+        """After the commit, and about once a minute: the row is locked by all who claim."""
+        seen = agent["last_seen_at"]
+        if seen is None or datetime.now(UTC) - seen > _SEEN_IS_RECORDED_EVERY:
+            self.database.after_commit(lambda: self._touch(agent["id"]))
+
+    def _touch(self, agent_id: UUID) -> None:
+        with self.database.connect() as connection:
+            self.agents.touch(connection, agent_id)
+
+    def _record_each(self, connection: Connection, tasks: Sequence[Record]) -> None:
+        """What became of tasks that were claimed or given back, one event each."""
+        by_action: dict[str, dict[UUID, Changes]] = defaultdict(dict)
+        for task in tasks:
+            action = _ACTIONS[task["was"]["status"], task["status"]]
+            by_action[action][task["id"]] = differences(Task, task["was"], task)
+        for action, changes in by_action.items():
+            self.record(connection, action, Task, changes)
+
+    def _held(
+        self, connection: Connection, key: UUID, token: str, expected: Collection[int] | None
+    ) -> Record:
+        """The running task, locked; raises LeaseLost, VersionMismatch."""
+        task = self.queue.lock(connection, key)
+        if task is None:
+            raise NotFound("tasks", key)
+        if task["lease_token"] is None or task["lease_token"] != _parse(token):
+            raise LeaseLost
+        if expected is not None and task["version"] not in expected:
+            raise VersionMismatch(f"The version is {task['version']} by now.")
+        return task
+
+    def _locked(self, session: Session, key: UUID, expected: Collection[int] | None) -> Task:
+        """As an entity, locked after its parent."""
+        self.queue.lock(session.connection(), key)
+        task = self.beside(TaskService).locked(session, key)
+        if expected is not None and task.version not in expected:
+            raise VersionMismatch(f"The version is {task.version} by now.")
+        return task
+
+    def _give_back(
+        self,
+        session: Session,
+        held: Record,
+        status: TaskStatus,
+        outcome: Outcome,
+        values: dict[str, Any],
+    ) -> Task:
+        ended = status is not TaskStatus.PENDING
+        cancelled = status is TaskStatus.CANCELLED
+        values |= {
+            "status": status,
+            "lease_token": None,
+            "lease_seconds": None,
+            "lease_expires_at": None,
+            "completed_at": datetime.now(UTC) if ended else None,
+            "claimed_by_id": held["claimed_by_id"] if ended else None,
+        }
+        outcome = Outcome.CANCELLED if cancelled else outcome
+        self.queue.end_attempt(session.connection(), held, outcome, values.get("error"))
+        task = self.beside(TaskService).locked(session, held["id"])
+        action = "retried" if outcome is Outcome.FAILED and not ended else outcome
+        self._apply(session, task, values, action)
+        return task
+
+    def _cancel(self, session: Session, task: Task) -> None:
+        if task.status == TaskStatus.RUNNING:
+            self._apply(session, task, {"cancel_requested": True}, "cancel-requested")
+        else:
+            values = {"status": TaskStatus.CANCELLED, "completed_at": datetime.now(UTC)}
+            self._apply(session, task, values, "cancelled")
+        for subtask in self.tasks.lock_open_subtasks(session, task.id):
+            self._cancel(session, subtask)
+
+    def _apply(self, session: Session, task: Task, values: dict[str, Any], action: str) -> None:
+        self.beside(TaskService).apply(session, task, values, action=action)
+
+    def _refuse(self, connection: Connection, key: UUID) -> NoReturn:
+        if self.tasks.exists(connection, key):
+            raise LeaseLost
+        raise NotFound("tasks", key)
+
+
+_ACTIONS = {
+    (TaskStatus.PENDING, TaskStatus.RUNNING): "claimed",
+    (TaskStatus.RUNNING, TaskStatus.RUNNING): "taken-over",
+    (TaskStatus.RUNNING, TaskStatus.PENDING): "lease-lost",
+    (TaskStatus.RUNNING, TaskStatus.FAILED): "failed",
+    (TaskStatus.RUNNING, TaskStatus.CANCELLED): "cancelled",
+}
+
+
+def _parse(token: str) -> UUID:
+    try:
+        return parse_uuid(token)
+    except ValueError:
+        raise LeaseLost from None

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.domain.actors import ActorKind
+from app.errors import Invalid, Mistake
+from app.models import Todo
+from app.repositories import TodoRepository
+from app.services.base import ResourceService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class TodoService(ResourceService[Todo]):
+    repository: TodoRepository = TodoRepository()
+
+    def create(self, values: Mapping[str, Any]) -> Todo:
+        """Without `user_id` it is the acting user's own."""
+        if "user_id" in values:
+            return super().create(values)
+        if self.actor.kind is not ActorKind.USER:
+            raise Invalid([Mistake(("user_id",), "required", "It is required.")])
+        return super().create({**values, "user_id": self.actor.id})
