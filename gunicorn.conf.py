@@ -7,6 +7,8 @@ from typing import Any
 
 from app import create_database
 from app.errors import CaseloadError
+from app.scheduler import run_regularly
+from app.services.jobs import JobService
 from app.settings import Settings, SettingsError
 
 try:
@@ -45,6 +47,10 @@ def post_worker_init(worker: Any) -> None:
     """Let only the master hear Ctrl-C, which goes to all of the process group, and end gracefully.
 
     The worker's own way to end at once waits for ever where a second signal interrupts it.
+    The jobs run beside the requests.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
+    database = worker.wsgi.extensions["database"]
+    jobs = JobService(database=database, rules=settings.rules)
+    run_regularly(jobs.run_due, every=settings.job_interval)

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.cli.agents import agents
+from app.cli.conversations import conversations
 from app.cli.customers import customers
 from app.cli.db import db
 from app.cli.demo import demo
+from app.cli.jobs import jobs
 from app.cli.serve import serve
+from app.cli.tasks import tasks
 from app.cli.tokens import tokens
 from app.cli.users import users
+from app.cli.work import work
 
 if TYPE_CHECKING:
     from flask import Flask
 
+_COMMANDS = (
+    agents,
+    conversations,
+    customers,
+    db,
+    demo,
+    jobs,
+    serve,
+    tasks,
+    tokens,
+    users,
+    work,
+)
+
 
 def register(app: Flask) -> None:
-    for command in (customers, db, demo, serve, tokens, users):
+    for command in _COMMANDS:
         app.cli.add_command(command)

@@ -9,5 +9,5 @@ from app.services.demo import DemoService
 @click.command("demo", cls=Command)
 def demo() -> None:
     """Load a small data set to try things on; again without harm."""
-    users, customers = service(DemoService).load()
-    click.echo(f"Loaded {users} users and {customers} customers.")
+    loaded = service(DemoService).load()
+    click.echo("Loaded " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")

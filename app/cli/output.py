@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import inspect
 
 from app.domain.formats import format_timestamp
+from app.models import Task
 from app.models.base import INTERNAL, SECRET, Resource
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def as_record(entity: Resource) -> dict[str, Any]:
     columns: Iterable[Any] = inspect(type(entity)).columns
     return {
         c.key: getattr(entity, c.key) for c in columns if not c.info.keys() & {INTERNAL, SECRET}
+    }
+
+
+def public(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's record under the names that the API uses, without its lease."""
+    return {
+        str(column.name): record[column.key]
+        for column in Task.__table__.c
+        if column.key in record and not column.info.keys() & {INTERNAL, SECRET}
     }
 
 

@@ -18,12 +18,19 @@ tokens = Group("tokens", help="What clients show to be let in.")
 
 
 @tokens.command("create")
-@click.option("--user", "email", type=Email(254), required=True, help="Whose token: an e-mail.")
+@click.option("--user", "email", type=Email(254), help="Whose token: a user's e-mail.")
+@click.option("--agent", type=Text(), help="Or: the name of an agent.")
 @click.option("--name", type=Text(), default="cli", show_default=True, help="What it is for.")
 @click.option("--expires-at", type=TIME, help="RFC 3339; without it the token lasts.")
-def create(email: str, name: str, expires_at: datetime | None) -> None:
+def create(email: str | None, agent: str | None, name: str, expires_at: datetime | None) -> None:
     """Print a new token, alone and once: it is kept nowhere."""
-    _, secret = service(TokenService).issue_for(email, name, expires_at)
+    tokens = service(TokenService)
+    if email is not None and agent is None:
+        _, secret = tokens.issue_for(email, name, expires_at)
+    elif agent is not None and email is None:
+        _, secret = tokens.issue_for_agent(agent, name, expires_at)
+    else:
+        raise click.UsageError("Either --user or --agent is required.")
     click.echo(secret)
 
 
@@ -36,7 +43,7 @@ def list_tokens(limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json(page.items)
     else:
-        print_table(page.items, ["id", "user_id", "name", "expires_at", "last_used_at"])
+        print_table(page.items, ["id", "user_id", "agent_id", "name", "expires_at", "last_used_at"])
 
 
 @tokens.command("revoke")

@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 from marshmallow import ValidationError, validate
 
+from app.domain.agents import QUEUE
 from app.domain.formats import parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class Email(Text):
             validate.Email()(text)
         except ValidationError:
             self.fail(f"{text!r} is not an e-mail address.", param, ctx)
+        return text
+
+
+class Queue(Text):
+    name = "queue"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        text = super().convert(value, param, ctx)
+        if not QUEUE.fullmatch(text):
+            self.fail(f"{text!r} is no name of a queue, such as mail or back-office.", param, ctx)
         return text
 
 

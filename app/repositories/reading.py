@@ -35,9 +35,12 @@ class Reader(Generic[M]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        """What a record holds."""
-        columns = self.model.__table__.c
-        return [column for column in columns if not column.info.keys() & {INTERNAL, SECRET}]
+        """What a record holds, under the names that the model has for it."""
+        return [
+            column if column.key == column.name else column.label(column.key)
+            for column in self.model.__table__.c
+            if not column.info.keys() & {INTERNAL, SECRET}
+        ]
 
     # ORM
 

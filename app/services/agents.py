@@ -12,6 +12,7 @@ from app.repositories import (
     TaskQueue,
     TokenRepository,
 )
+from app.repositories.locks import lock_name
 from app.services.base import ResourceService, differences
 
 if TYPE_CHECKING:
@@ -91,17 +92,17 @@ class AgentService(ResourceService[Agent]):
             self.record(session.connection(), "deleted", Token, deleted)
 
     @retry
-    def for_worker(self, name: str, queue: str) -> Agent:
-        """The agent of this name, made or given the queue where that is missing."""
+    def for_worker(self, name: str, queues: Collection[str]) -> Agent:
+        """The agent of this name, made or given the queues where that is missing."""
         with self.database.session() as session:
+            lock_name(session.connection(), f"agent {name}")  # workers may start together
             agent: Agent | None = self.repository.find(session, name=name)
             if agent is None:
-                return self.create({"name": name, "kind": "ai", "queues": [queue]})
+                return self.create({"name": name, "kind": "ai", "queues": list(queues)})
             if not agent.is_active:
                 raise Forbidden(f"The agent {name} is not active.")
-            if queue not in agent.queues:
-                return self.update(agent.id, {"queues": [*agent.queues, queue]})
-            return agent
+            missing = [queue for queue in queues if queue not in agent.queues]
+            return self.update(agent.id, {"queues": [*agent.queues, *missing]})
 
     def _change(self, *args: Any, **options: Any) -> Changes:
         return super().apply(*args, **options)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.db import retry
+from app.services.agents import AgentService
 from app.services.base import Service
+from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.customers import CustomerService
+from app.services.todos import TodoService
 from app.services.users import UserService
 
 ADMIN = "ada@demo.example"
@@ -27,26 +30,111 @@ _CUSTOMERS = [
     ("DEMO-008", "Esperanza Núñez", "esperanza@nunez.example", "+34 910 00 05 06"),
 ]
 
+_AGENTS = [
+    ("Triage bot", "ai", ["triage", "replies"], None),
+    ("Stan Lindqvist", "human", ["back-office"], "stan@demo.example"),
+]
+# Customer, channel, priority, subject, the customer's message, and the kind and queue of its task.
+_CONVERSATIONS = [
+    (
+        "DEMO-001",
+        "email",
+        "high",
+        "Charged twice for October",
+        "Our statement shows the October fee twice. Could you give one of them back?",
+        ("check-fee", "back-office"),
+    ),
+    (
+        "DEMO-002",
+        "web",
+        "normal",
+        "Where do I change my address?",
+        "I have moved to Lyon and can't find where to tell you.",
+        ("answer", "replies"),
+    ),
+    (
+        "DEMO-004",
+        "chat",
+        "urgent",
+        "Card payment refused",
+        "I am at the till and my card is refused. There is money on the account!",
+        ("classify", "triage"),
+    ),
+    (
+        "DEMO-008",
+        "phone",
+        "low",
+        "Paper statements",
+        "She would like her statements on paper from January on.",
+        None,
+    ),
+]
+_TODO = "Call Fjord & Fell about their new signatories"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoService(Service):
     @retry
-    def load(self) -> tuple[int, int]:
-        """All of it in one unit of work; returns how many users and customers were new."""
+    def load(self) -> dict[str, int]:
+        """All of it in one unit of work; returns how much of what was new."""
         with self.database.session():
-            return self._load_users(), self._load_customers()
+            return {
+                "users": self._load_users(),
+                "customers": self._load_customers(),
+                "agents": self._load_agents(),
+                "conversations": self._load_conversations(),
+                "to-dos": self._load_todos(),
+            }
 
     def _load_users(self) -> int:
-        users = UserService(database=self.database, actor=self.actor)
+        users = self.beside(UserService)
         new = [row for row in _USERS if users.find(email=row[0]) is None]
         for email, name, role in new:
             users.create({"email": email, "name": name, "role": role})
         return len(new)
 
     def _load_customers(self) -> int:
-        customers = CustomerService(database=self.database, actor=self.actor)
+        customers = self.beside(CustomerService)
         new = [row for row in _CUSTOMERS if customers.find(reference=row[0]) is None]
         for reference, name, email, phone in new:
             values = {"reference": reference, "name": name, "email": email, "phone": phone}
             customers.create({**values, "attributes": {"source": "demo"}})
         return len(new)
+
+    def _load_agents(self) -> int:
+        agents = self.beside(AgentService)
+        new = [row for row in _AGENTS if agents.find(name=row[0]) is None]
+        for name, kind, queues, email in new:
+            user = None if email is None else self.beside(UserService).find(email=email)
+            user_id = None if user is None else user.id
+            agents.create({"name": name, "kind": kind, "queues": queues, "user_id": user_id})
+        return len(new)
+
+    def _load_conversations(self) -> int:
+        """A message is known by its external id, so none of them is opened twice."""
+        opened = 0
+        for number, (reference, channel, priority, subject, body, task) in enumerate(
+            _CONVERSATIONS, 1
+        ):
+            customer = self.beside(CustomerService).find(reference=reference)
+            if customer is not None:
+                _, new = self.beside(ConversationLifecycle).open(
+                    {
+                        "customer_id": customer.id,
+                        "channel": channel,
+                        "priority": priority,
+                        "subject": subject,
+                        "tags": ["demo"],
+                    },
+                    message={"body": body, "external_id": f"demo-{number}"},
+                    task=None if task is None else {"kind": task[0], "queue": task[1]},
+                )
+                opened += new
+        return opened
+
+    def _load_todos(self) -> int:
+        todos, owner = self.beside(TodoService), self.beside(UserService).find(email=ADMIN)
+        if owner is None or todos.find(description=_TODO, user_id=owner.id) is not None:
+            return 0
+        todos.create({"description": _TODO, "user_id": owner.id})
+        return 1

@@ -21,30 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def flask(app: Flask, database_url: str) -> Run:
-    """Run `flask` as a user would; `app` empties the database afterwards."""
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {
-            **os.environ,
-            "DATABASE_URL": database_url,
-            "CASELOAD_SECRET_KEY": "k" * 32,
-            **environment,
-        }
-        return subprocess.run(  # noqa: S603 - the program under test
-            [sys.executable, "-m", "flask", *arguments],
-            cwd=ROOT,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            errors="surrogateescape",
-        )
-
-    return run
-
-
 def create_admin(flask: Run) -> None:
     done = flask("users", "create", "ada@desk.example", "--name", "Ada", "--role", "admin")
     assert done.returncode == 0, done.stderr
@@ -80,8 +56,8 @@ def test_the_demo_can_be_loaded_twice(
     flask: Run, sql: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     """The second time finds everything there."""
-    assert "3 users and 8 customers" in flask("demo").stdout
-    assert "0 users and 0 customers" in flask("demo").stdout
+    assert "3 users, 8 customers, 2 agents, 4 conversations, 1 to-dos" in flask("demo").stdout
+    assert "0 users, 0 customers, 0 agents, 0 conversations, 0 to-dos" in flask("demo").stdout
     assert sql("SELECT count(*) FROM customers") == [(8,)]
 
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.commands import Group, service
+from app.cli.output import as_json, as_record, print_json, print_table
+from app.cli.types import Email, Queue, Text
+from app.domain.agents import AgentKind
+from app.errors import NotFound
+from app.repositories import Query
+from app.services import AgentService, UserService
+
+if TYPE_CHECKING:
+    from app.models import Agent, User
+
+agents = Group("agents", help="People and programs that work tasks off.")
+
+
+@agents.command("create")
+@click.argument("name", type=Text())
+@click.option("--kind", type=click.Choice([kind.value for kind in AgentKind]), default="ai")
+@click.option("--queue", "queues", type=Queue(), multiple=True, help="May be given repeatedly.")
+@click.option("--user", "email", type=Email(254), help="Whose token claims as this agent.")
+@as_json
+def create(
+    name: str, kind: str, queues: tuple[str, ...], email: str | None, *, as_json: bool
+) -> None:
+    """Create the agent NAME."""
+    user_id = None if email is None else _user(email).id
+    values = {"name": name, "kind": kind, "queues": list(dict.fromkeys(queues))}
+    agent = service(AgentService).create({**values, "user_id": user_id})
+    if as_json:
+        print_json(as_record(agent))
+    else:
+        click.echo(f"Created the agent {agent.name} with the id {agent.id}.")
+
+
+@agents.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
+@as_json
+def list_agents(limit: int, *, as_json: bool) -> None:
+    """List agents, the newest first."""
+    page, _ = service(AgentService).page(Query(limit=limit))
+    if as_json:
+        print_json(page.items)
+    else:
+        print_table(page.items, ["id", "name", "kind", "queues", "is_active", "last_seen_at"])
+
+
+@agents.command("deactivate")
+@click.argument("name", type=Text())
+@click.option("--reassign-to", "heir", type=Text(), help="Who gets its tasks and conversations.")
+def deactivate(name: str, heir: str | None) -> None:
+    """Deactivate the agent NAME, who lets go of all tasks and conversations."""
+    key, to = find_agent(name).id, None if heir is None else find_agent(heir).id
+    service(AgentService).deactivate(key, reassign_to=to)
+    click.echo(f"Deactivated {name}.")
+
+
+def find_agent(name: str) -> Agent:
+    """Raises NotFound."""
+    found: Agent | None = service(AgentService).find(name=name)
+    if found is None:
+        raise NotFound("agents", name)
+    return found
+
+
+def _user(email: str) -> User:
+    found: User | None = service(UserService).find(email=email)
+    if found is None:
+        raise NotFound("users", email)
+    return found

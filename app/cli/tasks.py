@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.agents import find_agent
+from app.cli.commands import Group, service
+from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
+from app.cli.types import ID, Queue, Text
+from app.domain.tasks import TaskStatus
+from app.repositories import Query, Sort
+from app.services import TaskQueueService, TaskService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+tasks = Group("tasks", help="What agents work off.")
+
+_COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after", "error"]
+
+
+@tasks.command("list")
+@click.option("--status", type=click.Choice([status.value for status in TaskStatus]))
+@click.option("--queue", type=Queue())
+@click.option("--agent", type=Text(), help="Whom they are for: a name.")
+@click.option("--conversation", "conversation_id", type=ID)
+@click.option("--search", type=Text(), help="Words in the input.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
+@as_json
+def list_tasks(
+    agent: str | None, search: str | None, limit: int, *, as_json: bool, **filters: Any
+) -> None:
+    """List tasks, the newest first."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    if agent is not None:
+        given["agent_id"] = find_agent(agent).id
+    page, _ = service(TaskService).page(Query(filters=given, search=search, limit=limit))
+    if as_json:
+        print_json([public(task) for task in page.items])
+    else:
+        print_table(page.items, _COLUMNS)
+
+
+@tasks.command("show")
+@click.argument("task_id", type=ID)
+@as_json
+def show(task_id: UUID, *, as_json: bool) -> None:
+    """Show the task with the id TASK_ID, its attempts and its sub-tasks."""
+    task = service(TaskService).with_subtasks(task_id)
+    attempts, _ = service(TaskService).attempts(task_id, Query(sort=(Sort("number"),), limit=1000))
+    subtasks = [as_record(subtask) for subtask in task.subtasks]
+    if as_json:
+        parts = {"attempts": attempts.items, "subtasks": [public(subtask) for subtask in subtasks]}
+        print_json({**public(as_record(task)), **parts})
+        return
+    print_fields(public(as_record(task)))
+    if attempts.items:
+        click.echo("\nAttempts")
+        columns = ["number", "agent_id", "started_at", "ended_at", "outcome", "error"]
+        print_table(attempts.items, columns)
+    if subtasks:
+        click.echo("\nSub-tasks")
+        print_table(subtasks, _COLUMNS)
+
+
+@tasks.command("requeue")
+@click.argument("task_ids", type=ID, nargs=-1, required=True)
+def requeue(task_ids: tuple[UUID, ...]) -> None:
+    """Let failed or cancelled tasks run again."""
+    for task_id in task_ids:
+        service(TaskQueueService).requeue(task_id)
+        click.echo(f"Requeued {task_id}.")
+
+
+@tasks.command("cancel")
+@click.argument("task_ids", type=ID, nargs=-1, required=True)
+def cancel(task_ids: tuple[UUID, ...]) -> None:
+    """Cancel tasks with their sub-tasks; who runs one is asked to stop."""
+    for task_id in task_ids:
+        task = service(TaskQueueService).cancel(task_id)
+        done = "Cancelled" if task.status == TaskStatus.CANCELLED else "Asked to cancel"
+        click.echo(f"{done} {task_id}.")
+
+
+@tasks.command("rescue")
+def rescue() -> None:
+    """Take back every task whose lease ran out."""
+    click.echo(f"Took back {service(TaskQueueService).rescue()} tasks.")
+
+
+@tasks.command("stats")
+@as_json
+def stats(*, as_json: bool) -> None:
+    """Count tasks by queue and status."""
+    counted = service(TaskQueueService).stats()
+    if as_json:
+        print_json(counted)
+    else:
+        print_table(counted, ["queue", "status", "count", "oldest"])

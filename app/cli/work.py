@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.commands import Command, service, settings
+from app.cli.types import Queue, Text
+from app.cli.worker import Worker
+from app.domain.actors import Actor, ActorKind, Role
+from app.services import AgentService, TaskQueueService
+
+if TYPE_CHECKING:
+    from app.models import Agent
+
+
+class _Program(click.ParamType[Any]):
+    name = "command"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        if not words:
+            self.fail("it is empty.", param, ctx)
+        return words
+
+
+@click.command("work", cls=Command)
+@click.option("--queue", "queues", type=Queue(), multiple=True, required=True)
+@click.option("--exec", "program", type=_Program(), required=True, help="Without a shell.")
+@click.option("--agent", type=Text(), default="worker", show_default=True, help="Made if missing.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--lease", type=click.IntRange(1), help="Seconds; renewed while the program runs.")
+@click.option("--poll", type=click.FloatRange(0.05, 60), default=1.0, show_default=True)
+@click.option("--drain", is_flag=True, help="End when there is nothing to do.")
+def work(
+    queues: tuple[str, ...],
+    program: list[str],
+    agent: str,
+    concurrency: int,
+    lease: int | None,
+    **options: Any,
+) -> None:
+    """Claim tasks and run a program for each.
+
+    It gets the task as JSON on stdin. What it writes to stdout completes the task; an exit code
+    other than 0 fails it. SIGTERM or Ctrl-C lets it finish what it holds; the second one gives
+    that back.
+    """
+    rules = settings().rules
+    seconds = min(lease or rules.lease_seconds, rules.longest_lease_seconds)
+    worker = Worker(
+        _queue(service(AgentService).for_worker(agent, queues)),
+        list(queues),
+        program,
+        lease_seconds=seconds,
+        **options,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run(concurrency)
+
+
+def _queue(agent: Agent) -> TaskQueueService:
+    """Acts as the agent itself, as its token would."""
+    actor = Actor(ActorKind.AGENT, agent.id, agent.name, Role.AGENT)
+    return replace(service(TaskQueueService), actor=actor)

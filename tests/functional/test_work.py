@@ -1,0 +1,205 @@
+"""`flask work`: a program of one line is an agent."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.client import Client
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+    Sql = Callable[..., list[tuple[Any, ...]]]
+    Start = Callable[..., subprocess.Popen[bytes]]
+
+ROOT = Path(__file__).parents[2]
+PYTHON = sys.executable
+
+
+def program(code: str) -> str:
+    return f"{PYTHON} -c '{code}'"
+
+
+@pytest.fixture
+def start(environment: dict[str, str], admin: Client) -> Iterator[Start]:
+    """Start `flask work` in the background; what is still running at the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(  # noqa: S603 - the program under test
+            [PYTHON, "-m", "flask", "work", "--queue", "mail", "--poll", "0.1", *arguments],
+            cwd=ROOT,
+            env=environment,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def new_task(admin: Client, **values: Any) -> dict[str, Any]:
+    return admin.create("/v1/tasks", {"kind": "reply", "queue": "mail", **values})
+
+
+def wait_for(admin: Client, task: dict[str, Any], status: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while True:
+        found: dict[str, Any] = admin.get(f"/v1/tasks/{task['id']}").json
+        if found["status"] == status:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_the_program_reads_a_task_and_writes_its_output(flask: Run, admin: Client) -> None:
+    """JSON in, JSON out, in one line and without any set-up."""
+    tasks = [new_task(admin, input={"n": n}) for n in range(4)]
+    code = 'import json, sys; t = json.load(sys.stdin); print(json.dumps(t["input"]["n"] * 2))'
+    done = flask("work", "--queue", "mail", "--exec", program(code), "--concurrency=2", "--drain")
+    assert done.returncode == 0, done.stderr
+    found = [admin.get(f"/v1/tasks/{task['id']}").json for task in tasks]
+    assert [task["status"] for task in found] == ["completed"] * 4
+    assert [task["output"] for task in found] == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("written", "output"),
+    [
+        ('{"a": [1, null]}', {"a": [1, None]}),
+        ("plain words", "plain words"),
+        ("", None),
+        ("[NaN]", "[NaN]"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ('"\\u0000"', '"\\u0000"'),
+    ],
+)
+def test_what_is_not_json_is_kept_as_text(
+    flask: Run, admin: Client, tmp_path: Path, written: str, output: Any
+) -> None:
+    """Nothing that a program writes is bent, and nothing breaks the worker."""
+    task = new_task(admin)
+    (tmp_path / "written").write_text(written)
+    done = flask("work", "--queue=mail", f"--exec=cat {tmp_path}/written", "--drain")
+    assert done.returncode == 0, done.stderr
+    assert admin.get(f"/v1/tasks/{task['id']}").json["output"] == output
+
+
+def test_an_exit_code_fails_the_task(flask: Run, admin: Client) -> None:
+    """With the end of what the program said; it is tried again, up to its attempts."""
+    once, again = new_task(admin, max_attempts=1), new_task(admin)
+    code = 'import sys; sys.exit("no such customer")'
+    flask("work", "--queue", "mail", "--exec", program(code), "--drain")
+    failed = admin.get(f"/v1/tasks/{once['id']}").json
+    assert (failed["status"], failed["error"]) == ("failed", "Exit code 1. no such customer")
+    assert admin.get(f"/v1/tasks/{again['id']}").json["status"] == "pending"
+
+
+def test_a_program_that_is_not_there_fails_the_task(flask: Run, admin: Client) -> None:
+    """The worker goes on."""
+    task = new_task(admin, max_attempts=1)
+    done = flask("work", "--queue=mail", "--exec=/nowhere/at/all", "--drain")
+    assert done.returncode == 0, done.stderr
+    failed = admin.get(f"/v1/tasks/{task['id']}").json
+    assert failed["status"] == "failed"
+    assert failed["error"].startswith("Not started")
+
+
+def test_a_stop_lets_the_task_be_finished(start: Start, admin: Client) -> None:
+    """SIGTERM: no further task is claimed, and what is held is completed, not given back."""
+    task, other = new_task(admin), new_task(admin)
+    worker = start("--exec", "sh -c 'sleep 1.5; echo 7'")
+    wait_for(admin, task, "running")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    found = admin.get(f"/v1/tasks/{task['id']}").json
+    assert (found["status"], found["output"]) == ("completed", 7)
+    assert admin.get(f"/v1/tasks/{other['id']}").json["status"] == "pending"
+
+
+def test_a_second_stop_gives_the_task_back(start: Start, admin: Client) -> None:
+    """At once, without its attempt counting; the program is ended."""
+    task = new_task(admin, max_attempts=1)
+    worker = start("--exec", "sleep 60")
+    wait_for(admin, task, "running")
+    worker.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert admin.get(f"/v1/tasks/{task['id']}").json["status"] == "pending"
+    attempts = admin.get(f"/v1/tasks/{task['id']}/attempts").json["items"]
+    assert [attempt["outcome"] for attempt in attempts] == ["released"]
+
+
+def test_the_lease_is_renewed_while_the_program_runs(start: Start, admin: Client) -> None:
+    """A program may take longer than the lease."""
+    task = new_task(admin, max_attempts=1)
+    start("--exec", "sh -c 'sleep 3; echo 1'", "--lease=1", "--concurrency=2")
+    found = wait_for(admin, task, "completed")
+    assert (found["attempt"], found["output"]) == (1, 1)
+
+
+def test_a_cancelled_task_ends_its_program(start: Start, admin: Client) -> None:
+    """The worker learns it from a heartbeat, and the task is cancelled."""
+    task = new_task(admin)
+    start("--exec", "sleep 60", "--lease=1")
+    wait_for(admin, task, "running")
+    assert admin.post(f"/v1/tasks/{task['id']}/cancel").json["cancel_requested"] is True
+    wait_for(admin, task, "cancelled")
+
+
+def test_a_killed_worker_is_taken_over_from(start: Start, admin: Client) -> None:
+    """SIGKILL: the lease runs out, and another worker finishes the task."""
+    task = new_task(admin)
+    worker = start("--exec", "sleep 60", "--lease=1")
+    wait_for(admin, task, "running")
+    worker.kill()
+    start("--exec", "echo 5", "--lease=1")
+    found = wait_for(admin, task, "completed")
+    assert (found["attempt"], found["output"]) == (2, 5)
+    attempts = admin.get(f"/v1/tasks/{task['id']}/attempts").json["items"]
+    assert [attempt["outcome"] for attempt in attempts] == ["lost", "completed"]
+
+
+def test_bad_arguments_are_refused(flask: Run) -> None:
+    """One line and exit code 2."""
+    for arguments in (
+        ["--queue=Not A Queue", "--exec=cat"],
+        ["--queue=mail", "--exec="],
+        ["--queue=mail", '--exec="'],
+        ["--queue=mail", "--exec=cat", "--concurrency=0"],
+    ):
+        done = flask("work", *arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_an_inactive_agent_does_not_work(flask: Run, admin: Client) -> None:
+    """Exit code 1."""
+    flask("agents", "create", "bot", "--queue", "mail")
+    flask("agents", "deactivate", "bot")
+    done = flask("work", "--queue=mail", "--exec=cat", "--agent=bot")
+    assert done.returncode == 1
+    assert "not active" in done.stderr
+
+
+def test_a_token_of_an_agent_lets_it_in(flask: Run, admin: Client) -> None:
+    """`flask tokens create --agent NAME` prints it alone."""
+    flask("agents", "create", "bot", "--queue", "mail")
+    task = new_task(admin)
+    admin.token = flask("tokens", "create", "--agent", "bot").stdout.strip()
+    assert admin.get("/v1/me").json["name"] == "bot"
+    claimed = admin.post("/v1/tasks/claim").json["items"]
+    assert [item["id"] for item in claimed] == [task["id"]]
+    neither = flask("tokens", "create")
+    assert neither.returncode == 2
