@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.commands import Group, service
-from app.cli.output import as_json, as_record, print_json, print_table
+from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
 from app.cli.types import Email, Queue, Text
 from app.domain.agents import AgentKind
 from app.errors import NotFound
@@ -47,6 +47,22 @@ def list_agents(limit: int, *, as_json: bool) -> None:
         print_json(page.items)
     else:
         print_table(page.items, ["id", "name", "kind", "queues", "is_active", "last_seen_at"])
+
+
+@agents.command("show")
+@click.argument("name", type=Text())
+@as_json
+def show(name: str, *, as_json: bool) -> None:
+    """Show the agent NAME and what waits for it alone."""
+    agent = find_agent(name)
+    waiting = [as_record(task) for task in service(AgentService).pending_tasks(agent.id)]
+    if as_json:
+        print_json({**as_record(agent), "pending_tasks": [public(task) for task in waiting]})
+        return
+    print_fields(as_record(agent))
+    if waiting:
+        click.echo("\nPending tasks")
+        print_table(waiting, ["id", "queue", "kind", "priority", "run_after"])
 
 
 @agents.command("deactivate")

@@ -10,6 +10,7 @@ from app.repositories import (
     AgentRepository,
     ConversationRepository,
     TaskQueue,
+    TaskRepository,
     TokenRepository,
 )
 from app.repositories.locks import lock_name
@@ -32,6 +33,7 @@ class AgentService(ResourceService[Agent]):
 
     repository: AgentRepository = AgentRepository()
     queue: TaskQueue = TaskQueue()
+    tasks: TaskRepository = TaskRepository()
     conversations: ConversationRepository = ConversationRepository()
     tokens: TokenRepository = TokenRepository()
 
@@ -43,6 +45,12 @@ class AgentService(ResourceService[Agent]):
 
     def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - needs no look
         return key == self.actor.id
+
+    @retry
+    def pending_tasks(self, key: UUID) -> list[Task]:
+        """What waits for this agent alone, in the order in which it would get it."""
+        with self.database.session(read_only=True) as session:
+            return self.tasks.find_pending_for_agent(session, key)
 
     @retry
     def deactivate(

@@ -39,7 +39,9 @@ def test_agents_are_created_listed_and_deactivated(flask: Run, admin: Client) ->
         admin.user_id,
     )
     task = new_task(admin, agent_id=one["id"])
+    assert [t["id"] for t in read(flask, "agents", "show", "one")["pending_tasks"]] == [task]
     assert flask("agents", "deactivate", "one", "--reassign-to", "two").returncode == 0
+    assert task in flask("agents", "show", "two").stdout
     assert admin.get(f"/v1/tasks/{task}").json["agent_id"] == two["id"]
     listed = flask("agents", "list").stdout.splitlines()
     assert listed[0].split()[:2] == ["ID", "NAME"]
