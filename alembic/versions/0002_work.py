@@ -183,6 +183,7 @@ def _create_conversations() -> None:
     _index(table, "ix_conversations_assignee_id", ["assignee_id", "status"])
     _index(table, "ix_conversations_merged_into_id", ["merged_into_id"])
     _index(table, "ix_conversations_created_at", ["created_at", "id"])
+    op.create_index("ix_conversations_tags", table, ["tags"], postgresql_using="gin")
     _index(
         table,
         "ix_conversations_snoozed_until",

@@ -88,6 +88,7 @@ Index("ix_conversations_customer_id", Conversation.customer_id, Conversation.cre
 Index("ix_conversations_assignee_id", Conversation.assignee_id, Conversation.status)
 Index("ix_conversations_merged_into_id", Conversation.merged_into_id)
 Index("ix_conversations_created_at", Conversation.created_at, Conversation.id)
+Index("ix_conversations_tags", Conversation.tags, postgresql_using="gin")
 Index(
     "ix_conversations_snoozed_until",
     Conversation.snoozed_until,

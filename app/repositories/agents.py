@@ -34,6 +34,7 @@ class AgentRepository(Repository[Agent]):
         Agent.name,
         Agent.kind,
         Agent.user_id,
+        Agent.queues,
         Agent.is_active,
         Agent.last_seen_at,
         Agent.created_at,

@@ -68,6 +68,7 @@ class ConversationRepository(Repository[Conversation]):
         Conversation.subject,
         Conversation.channel,
         Conversation.priority,
+        Conversation.tags,
         Conversation.assignee_id,
         Conversation.status,
         Conversation.snoozed_until,

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func
+from sqlalchemy import ColumnElement, Text, bindparam, func
+from sqlalchemy.dialects.postgresql import array
 
 from app.errors import InvalidCriterion
 
@@ -25,6 +26,7 @@ _BY_TYPE: dict[type, frozenset[str]] = {
     UUID: frozenset({"eq", "ne", "in"}),
     int: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
     datetime: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
+    list: frozenset({"contains"}),  # of strings, one of which it is
 }
 
 
@@ -62,12 +64,19 @@ class Filter:
             "gt": lambda: column > value,
             "gte": lambda: column >= value,
             "is_null": lambda: self.expression.is_(None) == bindparam(name),
-            "contains": lambda: self.expression.ilike(bindparam(name)),
+            "contains": lambda: self._contains(name),
         }
         return clauses[operator]()
 
+    def _contains(self, name: str) -> ColumnElement[bool]:
+        if self.type is list:
+            return self.expression.op("@>", is_comparison=True)(
+                array([bindparam(name, type_=Text)])
+            )
+        return self.expression.ilike(bindparam(name))
+
     def parameter(self, operator: str, value: Any) -> Any:
-        if operator == "contains":
+        if operator == "contains" and self.type is str:
             return like(value)
         return list(value) if operator == "in" else value
 
@@ -79,6 +88,8 @@ class Filter:
         return self._is_typed(value)
 
     def _is_typed(self, value: Any) -> bool:
+        if self.type is list:
+            return isinstance(value, str)
         return isinstance(value, self.type) and not (self.type is int and isinstance(value, bool))
 
 
