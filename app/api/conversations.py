@@ -18,7 +18,7 @@ from app.api.schemas.conversations import (
     ResolutionSchema,
     SnoozeSchema,
 )
-from app.services import ConversationLifecycle, ConversationService
+from app.services import ConversationLifecycle, ConversationMerger, ConversationService
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -111,7 +111,9 @@ def close(key: UUID) -> Response:
 def merge(key: UUID) -> Response:
     """Answers the conversation that it was merged into."""
     into = bodies.load(_merge)["into"]
-    return _answer(_lifecycle().merge(key, into, expected=expected_versions()))
+    return _answer(
+        context.service(ConversationMerger).merge(key, into, expected=expected_versions())
+    )
 
 
 def _lifecycle() -> ConversationLifecycle:

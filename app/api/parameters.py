@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from app.repositories import Reader
+    from app.repositories.criteria import Filter
 
 _MOST_PARAMETERS = 50
 _MOST_VALUES = 100
 _LONGEST_SEARCH = 200
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_INT32 = range(-(2**31), 2**31)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -62,7 +62,7 @@ def boolean(name: str, text: str) -> bool:
     return _BOOLEANS[text]
 
 
-def integer(name: str, text: str, allowed: range = _INT32) -> int:
+def integer(name: str, text: str, allowed: range) -> int:
     if not _INTEGER.fullmatch(text) or int(text) not in allowed:
         raise InvalidCriterion(
             name, f"It must be an integer from {allowed.start} to {allowed.stop - 1}."
@@ -103,22 +103,23 @@ def filter_value(reader: Reader[Any], name: str, text: str) -> Any:
         raise InvalidCriterion(name, "There is no such filter.")
     if operator == "is_null":
         return boolean(name, text)
-    kind = reader.filters[field].type
+    declared = reader.filters[field]
     if operator != "in":
-        return _typed(kind, name, text)
+        return _typed(declared, name, text)
     values = text.split(",")
     if len(values) > _MOST_VALUES:
         raise InvalidCriterion(name, f"It takes at most {_MOST_VALUES} values.")
-    return [_typed(kind, name, value) for value in values]
+    return [_typed(declared, name, value) for value in values]
 
 
-def _typed(kind: type, name: str, text: str) -> Any:
+def _typed(declared: Filter, name: str, text: str) -> Any:
+    kind = declared.type
     if not text:
         raise InvalidCriterion(name, "It must not be empty.")
     if kind is bool:
         return boolean(name, text)
     if kind is int:
-        return integer(name, text)
+        return integer(name, text, declared.integers)
     try:
         if kind is UUID:
             return parse_uuid(text)

@@ -90,7 +90,9 @@ def claim() -> Response:
 @allow(WRITERS_AND_AGENTS)
 def heartbeat(key: UUID) -> Response:
     body = bodies.load(_heartbeat)
-    renewed = _queue().heartbeat(key, body["lease_token"], progress=body.get("progress"))
+    renewed = _queue().heartbeat(
+        key, body["lease_token"], progress=body.get("progress"), expected=expected_versions()
+    )
     ends = renewed["lease_expires_at"]
     return respond(
         {
@@ -132,14 +134,14 @@ def release(key: UUID) -> Response:
 @allow(WRITERS)
 def cancel(key: UUID) -> Response:
     bodies.load_nothing()
-    return _answer(_queue().cancel(key, expected=expected_versions()))
+    return _answer(context.service(TaskService).cancel(key, expected=expected_versions()))
 
 
 @blueprint.post("/tasks/<id:key>/requeue")
 @allow(WRITERS)
 def requeue(key: UUID) -> Response:
     bodies.load_nothing()
-    return _answer(_queue().requeue(key, expected=expected_versions()))
+    return _answer(context.service(TaskService).requeue(key, expected=expected_versions()))
 
 
 def _queue() -> TaskQueueService:

@@ -69,7 +69,7 @@ def show(task_id: UUID, *, as_json: bool) -> None:
 def requeue(task_ids: tuple[UUID, ...]) -> None:
     """Let failed or cancelled tasks run again."""
     for task_id in task_ids:
-        service(TaskQueueService).requeue(task_id)
+        service(TaskService).requeue(task_id)
         click.echo(f"Requeued {task_id}.")
 
 
@@ -78,7 +78,7 @@ def requeue(task_ids: tuple[UUID, ...]) -> None:
 def cancel(task_ids: tuple[UUID, ...]) -> None:
     """Cancel tasks with their sub-tasks; who runs one is asked to stop."""
     for task_id in task_ids:
-        task = service(TaskQueueService).cancel(task_id)
+        task = service(TaskService).cancel(task_id)
         done = "Cancelled" if task.status == TaskStatus.CANCELLED else "Asked to cancel"
         click.echo(f"{done} {task_id}.")
 

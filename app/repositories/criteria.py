@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, bindparam, func
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import array
 
 from app.errors import InvalidCriterion
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "is_null", "contains"]
 OPERATORS: frozenset[str] = frozenset(get_args(Operator))
+
+_INT32 = range(-(2**31), 2**31)
+_INT64 = range(-(10**18) + 1, 10**18)  # what 18 digits can say
 
 _BY_TYPE: dict[type, frozenset[str]] = {
     str: frozenset({"eq", "ne", "in", "contains"}),
@@ -47,6 +50,11 @@ class Filter:
     def operators(self) -> frozenset[str]:
         operators = _BY_TYPE[self.type] - ({"in"} if self.fold else set())
         return operators | {"is_null"} if self.nullable else operators
+
+    @property
+    def integers(self) -> range:
+        """Those that may be asked about."""
+        return _INT64 if isinstance(self.expression.type, BigInteger) else _INT32
 
     def clause(self, operator: str, name: str) -> ColumnElement[bool]:
         """The condition, with its value as the bind parameter `name`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, column, func, insert, literal, select, text
@@ -39,6 +39,8 @@ class NewEvent:
     request_id: str | None
     id: UUID = field(default_factory=uuid7)
 
+
+_FIELDS = fields(NewEvent)
 
 # Any number of events, and their personal values, in one statement.
 _NAMES = [
@@ -112,4 +114,9 @@ class EventRepository(Reader[Event]):
 
     def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
         if events:
-            connection.execute(_ADD, {"rows": [asdict(event) for event in events]})
+            connection.execute(_ADD, {"rows": [_row(event) for event in events]})
+
+
+def _row(event: NewEvent) -> dict[str, Any]:
+    """As `asdict`, without a deep copy of every value."""
+    return {each.name: getattr(event, each.name) for each in _FIELDS}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
+    from app.repositories.reading import Record
+
 _MESSAGES = Message.__table__
 
 _DELIVERED = select(Message).where(
@@ -40,7 +42,7 @@ _MOVE = (
         ),
         seq=bindparam("last") + _ORDER.c.position,
     )
-    .returning(_MESSAGES.c.id, _MESSAGES.c.seq)
+    .returning(_MESSAGES.c.id, _MESSAGES.c.seq, _MESSAGES.c.original_conversation_id)
 )
 
 
@@ -63,9 +65,10 @@ class MessageRepository(Repository[Message]):
         bound = {"channel": channel, "external_id": external_id}
         return session.scalars(_DELIVERED, bound).one_or_none()
 
-    def move(
-        self, connection: Connection, source: UUID, target: UUID, last: int
-    ) -> dict[UUID, int]:
-        """Move all messages behind number `last` of another conversation; returns their numbers."""
+    def move(self, connection: Connection, source: UUID, target: UUID, last: int) -> list[Record]:
+        """Move all messages behind number `last` of another conversation.
+
+        Returns the `id`, `seq` and `original_conversation_id` of each.
+        """
         bound = {"source": source, "target": target, "last": last}
-        return {row.id: row.seq for row in connection.execute(_MOVE, bound)}
+        return [row._asdict() for row in connection.execute(_MOVE, bound)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, column, func, select, text, update
 
+from app.domain.tasks import TaskStatus
 from app.models import Task, TaskAttempt
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _TASKS, _ATTEMPTS = Task.__table__, TaskAttempt.__table__
 _KEPT = [c for c in _TASKS.c if c.key not in ("lane", "available_at", "open_subtasks")]
-_COLUMNS = ", ".join(f"tasks.{c.name}" for c in _KEPT)
+_COLUMNS = ", ".join(f"tasks.{c.name} AS {c.key}" for c in _KEPT)
 
 # What the index ix_tasks_claim holds, in its own words.
 _OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
@@ -48,7 +49,7 @@ WITH taken AS (
         SELECT id FROM ({lanes}) AS lanes ORDER BY available_at, id
     ) AS due
     CROSS JOIN LATERAL (
-        SELECT id, {before},
+        SELECT id, attempt, {before},
             CASE WHEN status = 'pending' THEN 'running'
                  WHEN cancel_requested THEN 'cancelled'
                  WHEN attempt - attempts_forgiven >= max_attempts THEN 'failed'
@@ -58,11 +59,6 @@ WITH taken AS (
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS held
     LIMIT :limit
-), lost AS (
-    UPDATE task_attempts
-    SET outcome = 'lost', ended_at = statement_timestamp(), error = 'The lease ran out.'
-    FROM taken
-    WHERE taken.status = 'running' AND task_id = taken.id AND number = taken.attempt
 ), claimed AS (
     UPDATE tasks SET
         status = becomes,
@@ -75,7 +71,7 @@ WITH taken AS (
         started_at = CASE becomes WHEN 'running'
             THEN statement_timestamp() ELSE tasks.started_at END,
         completed_at = CASE WHEN becomes <> 'running' THEN statement_timestamp() END,
-        error = CASE becomes WHEN 'failed' THEN 'The lease ran out.' ELSE tasks.error END,
+        error = CASE becomes WHEN 'failed' THEN 'The lease ran out.' END,
         progress = NULL
     FROM taken WHERE tasks.id = taken.id
     RETURNING {columns}, {was}
@@ -91,14 +87,13 @@ parent AS MATERIALIZED (
     SELECT parent.id FROM tasks AS child JOIN tasks AS parent ON parent.id = child.parent_id
     WHERE child.id = :key FOR NO KEY UPDATE OF parent
 )"""
+_PARENT_IS_LOCKED = "(SELECT count(*) FROM parent) >= 0"
 
 _COMPLETE = """
-WITH {parent_first}, done AS (
-    UPDATE tasks SET status = 'completed', output = :output, error = NULL,
-        lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL,
-        completed_at = statement_timestamp()
-    WHERE id = :key AND lease_token = :token AND deleted_at IS NULL
-      AND (SELECT count(*) FROM parent) >= 0
+WITH {before_all}done AS (
+    UPDATE tasks SET status = 'completed', output = :output, completed_at = statement_timestamp(),
+        lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL
+    WHERE id = :key AND lease_token = :token AND deleted_at IS NULL AND {parent}
     RETURNING {columns}
 ), ended AS (
     UPDATE task_attempts SET outcome = 'completed', ended_at = statement_timestamp()
@@ -107,17 +102,23 @@ WITH {parent_first}, done AS (
 SELECT * FROM done
 """
 
+_LOST = """
+UPDATE task_attempts
+SET outcome = 'lost', ended_at = statement_timestamp(), error = 'The lease ran out.'
+FROM unnest(CAST(:tasks AS uuid[]), CAST(:numbers AS int[])) AS lost (task, attempt)
+WHERE task_id = lost.task AND number = lost.attempt
+"""
+
 _LOCK = """
-WITH {parent_first}
-SELECT {columns} FROM tasks
-WHERE id = :key AND deleted_at IS NULL AND (SELECT count(*) FROM parent) >= 0
+WITH {before_all}
+SELECT {columns} FROM tasks WHERE id = :key AND deleted_at IS NULL AND {parent}
 FOR NO KEY UPDATE
 """
 
 # Running tasks that are given back, by whoever holds them or because the lease ran out.
 _GIVE_BACK = """
 WITH held AS (
-    SELECT id, {before},
+    SELECT id, attempt, {before},
         CASE WHEN cancel_requested THEN 'cancelled'
              WHEN {spent} THEN 'failed'
              ELSE 'pending' END AS becomes
@@ -125,7 +126,7 @@ WITH held AS (
     FOR NO KEY UPDATE {skip}
 ), ended AS (
     UPDATE task_attempts
-    SET outcome = :outcome, ended_at = statement_timestamp(), error = :error
+    SET outcome = {outcome}, ended_at = statement_timestamp(), error = :error
     FROM held WHERE task_id = held.id AND number = held.attempt
 ), given AS (
     UPDATE tasks SET
@@ -146,6 +147,7 @@ _RESCUE = {
     "which": "lease_expires_at <= statement_timestamp()",
     "spent": "attempt - attempts_forgiven >= max_attempts",
     "agent": "tasks.agent_id",
+    "outcome": "'lost'",
     "skip": "SKIP LOCKED",
 }
 _LET_GO = {
@@ -153,6 +155,7 @@ _LET_GO = {
     "spent": "false",
     "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
     " WHEN tasks.agent_id <> :agent THEN tasks.agent_id END",
+    "outcome": "CASE becomes WHEN 'cancelled' THEN 'cancelled' ELSE 'released' END",
     "skip": "",
 }
 
@@ -234,18 +237,31 @@ class TaskQueue:
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
         bound |= {"agent": agent_id, "limit": limit, "lease": lease_seconds}
-        return _records(connection.execute(_claim(len(lanes)), bound))
+        tasks = _records(connection.execute(_claim(len(lanes)), bound), _TAKEN)
+        self._end_lost(connection, tasks)
+        return tasks
+
+    def _end_lost(self, connection: Connection, tasks: Sequence[Record]) -> None:
+        """Close the attempts of those whose lease had run out when they were taken."""
+        lost = {}
+        for task in tasks:
+            task["was"]["attempt"] = task["attempt"] - (task["status"] == TaskStatus.RUNNING)
+            if task["was"]["status"] == TaskStatus.RUNNING:
+                lost[str(task["id"])] = task["was"]["attempt"]
+        if lost:
+            connection.execute(_LOSE, {"tasks": list(lost), "numbers": list(lost.values())})
 
     def complete(
-        self, connection: Connection, key: UUID, token: UUID, output: Any
+        self, connection: Connection, key: UUID, token: UUID | None, output: Any
     ) -> Record | None:
         """Complete the task that runs under this token; raises OpenSubtasks."""
         bound = {"key": key, "token": token, "output": output}
-        row = connection.execute(_COMPLETED, bound).one_or_none()
+        row = connection.execute(_COMPLETE_ALONE, bound).one_or_none()
+        row = row or connection.execute(_COMPLETE_SUBTASK, bound).one_or_none()
         return None if row is None else row._asdict()
 
     def heartbeat(
-        self, connection: Connection, key: UUID, token: UUID, progress: Any
+        self, connection: Connection, key: UUID, token: UUID | None, progress: Any
     ) -> Record | None:
         """Renew the lease for as long as it was given; returns when it ends."""
         bound = {"key": key, "token": token, "progress": progress}
@@ -266,13 +282,13 @@ class TaskQueue:
 
     def rescue(self, connection: Connection) -> list[Record]:
         """Give back every task whose lease ran out and that nobody has locked."""
-        bound = {"outcome": "lost", "error": "The lease ran out.", "forgiven": 0}
-        return _records(connection.execute(_RESCUED, bound))
+        bound = {"error": "The lease ran out.", "forgiven": 0}
+        return _records(connection.execute(_RESCUED, bound), _HELD)
 
     def let_go(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[Record]:
         """Give back all that an agent runs, for any agent or for one alone."""
-        bound = {"outcome": "released", "error": None, "forgiven": 1, "agent": agent_id, "to": to}
-        return _records(connection.execute(_GONE, bound))
+        bound = {"error": None, "forgiven": 1, "agent": agent_id, "to": to}
+        return _records(connection.execute(_GONE, bound), _HELD)
 
     def readdress(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[UUID]:
         """Let what waits for an agent alone wait for another one, or for any."""
@@ -287,24 +303,25 @@ class TaskQueue:
         return [row._asdict() for row in connection.execute(_STATS)]
 
 
-_BEFORE = ("status", "attempt", "agent_id", "claimed_by_id", "started_at", "completed_at", "error")
+# What is told of a task as it was before.
+_TAKEN = ("status", "claimed_by_id", "started_at", "completed_at", "error")
+_HELD = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
 
 
-def _records(rows: CursorResult[Any]) -> list[Record]:
-    records = [row._asdict() for row in rows]
+def _records(rows: CursorResult[Any], before: Sequence[str]) -> list[Record]:
+    names = tuple(rows.keys())
+    records = [dict(zip(names, row, strict=True)) for row in rows.all()]
     for record in records:
-        record["was"] = {name: record.pop(f"was_{name}") for name in _BEFORE}
+        record["was"] = {name: record.pop(f"was_{name}") for name in before}
     return records
 
 
-def _named(sql: str, *, was: str | None = None, **parts: str) -> TextualSelect:
+def _named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
     """The statement with the types of what goes in and what comes out."""
     columns: list[ColumnElement[Any]] = [column(c.key, c.type) for c in _KEPT]
-    if was is not None:
-        parts["before"] = ", ".join(_BEFORE)
-        parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in _BEFORE)
-        columns += [column(f"was_{name}", _TASKS.c[name].type) for name in _BEFORE]
-    statement = text(sql.format(columns=_COLUMNS, open=_OPEN, parent_first=_PARENT_FIRST, **parts))
+    columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
+    parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
+    statement = text(sql.format(columns=_COLUMNS, open=_OPEN, before=", ".join(before), **parts))
     return statement.bindparams(
         *(
             bindparam(name, type_=kind)
@@ -322,13 +339,15 @@ _PARAMETERS: dict[str, Any] = {
     "output": _TASKS.c.output.type,
 }
 
-_COMPLETED = _named(_COMPLETE)
-_LOCKED = _named(_LOCK)
-_RESCUED = _named(_GIVE_BACK, was="held", **_RESCUE)
-_GONE = _named(_GIVE_BACK, was="held", **_LET_GO)
+_COMPLETE_ALONE = _named(_COMPLETE, before_all="", parent="parent_id IS NULL")
+_COMPLETE_SUBTASK = _named(_COMPLETE, before_all=f"{_PARENT_FIRST}, ", parent=_PARENT_IS_LOCKED)
+_LOCKED = _named(_LOCK, before_all=_PARENT_FIRST, parent=_PARENT_IS_LOCKED)
+_LOSE = text(_LOST)
+_RESCUED = _named(_GIVE_BACK, "held", _HELD, **_RESCUE)
+_GONE = _named(_GIVE_BACK, "held", _HELD, **_LET_GO)
 
 
 @lru_cache(maxsize=128)
 def _claim(lanes: int) -> TextualSelect:
     every = " UNION ALL ".join(_LANE.format(number=number, open=_OPEN) for number in range(lanes))
-    return _named(_CLAIM, was="taken", lanes=every)
+    return _named(_CLAIM, "taken", _TAKEN, lanes=every)

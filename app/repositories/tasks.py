@@ -80,7 +80,6 @@ _CONCERNS = select(Task.id).where(
         select(_mine.id)
         .where(
             or_(_mine.claimed_by_id == bindparam("agent"), _mine.agent_id == bindparam("agent")),
-            _mine.status.in_(OPEN),
             _mine.deleted_at.is_(None),
             or_(_mine.parent_id == Task.id, _mine.id == Task.parent_id),
         )

@@ -4,6 +4,7 @@ from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
 from app.services.base import ResourceService, Service
 from app.services.conversation_lifecycle import ConversationLifecycle
+from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
 from app.services.events import EventService
@@ -18,6 +19,7 @@ __all__ = [
     "AgentService",
     "Authenticator",
     "ConversationLifecycle",
+    "ConversationMerger",
     "ConversationService",
     "CustomerService",
     "EventService",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.domain.tasks import TaskStatus
 from app.errors import Forbidden, InUse, Invalid, Mistake, NotFound, UnknownReference
 from app.models import Agent, Conversation, Task, Token
 from app.repositories import (
@@ -112,6 +113,15 @@ class AgentService(ResourceService[Agent]):
             missing = [queue for queue in queues if queue not in agent.queues]
             return self.update(agent.id, {"queues": [*agent.queues, *missing]})
 
+    def check_active(self, connection: Connection, key: UUID, field: str) -> Record:
+        """The active agent that `field` names, locked FOR SHARE; raises Invalid."""
+        agent = self.repository.at_work(connection, key)
+        if agent is None:
+            raise UnknownReference(field)
+        if not agent["is_active"]:
+            raise Invalid([Mistake((field,), "inactive", "The agent is not active.")])
+        return agent
+
     def _change(self, *args: Any, **options: Any) -> Changes:
         return super().apply(*args, **options)
 
@@ -123,13 +133,21 @@ class AgentService(ResourceService[Agent]):
 
     def _hand_over(self, session: Session, key: UUID, *, to: UUID | None) -> None:
         connection = session.connection()
-        released = self.queue.let_go(connection, key, to=to)
-        self.record(
-            connection,
-            "released",
-            Task,
-            {task["id"]: differences(Task, task["was"], task) for task in released},
-        )
+        given_back = self.queue.let_go(connection, key, to=to)
+        for action, status in (
+            ("released", TaskStatus.PENDING),
+            ("cancelled", TaskStatus.CANCELLED),
+        ):
+            self.record(
+                connection,
+                action,
+                Task,
+                {
+                    task["id"]: differences(Task, task["was"], task)
+                    for task in given_back
+                    if task["status"] == status
+                },
+            )
         readdressed = self.queue.readdress(connection, key, to=to)
         self.record(
             connection, "updated", Task, {task: {"agent_id": (key, to)} for task in readdressed}

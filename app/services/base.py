@@ -39,7 +39,7 @@ R = TypeVar("R", bound=Resource)
 
 S = TypeVar("S", bound="Service")
 
-_IN_NO_EVENT = {SECRET, INTERNAL, UNRECORDED}
+_IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
 _SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
 
 

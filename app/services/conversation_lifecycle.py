@@ -1,8 +1,9 @@
-"""What is done with conversations: opened, assigned, snoozed, resolved, merged and so on."""
+"""What is done with conversations: opened, assigned, snoozed, resolved and so on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +11,12 @@ from app.db import retry
 from app.domain.conversations import ConversationStatus, Direction, check_action
 from app.errors import (
     AlreadyExists,
-    ConversationMerged,
-    CustomerMismatch,
     Invalid,
-    MergeIntoItself,
     Mistake,
-    NotFound,
     UnknownReference,
 )
-from app.models import Conversation, Message, Task, Todo
-from app.repositories import (
-    ConversationRepository,
-    MessageRepository,
-    TaskRepository,
-    TodoRepository,
-)
+from app.repositories import AgentRepository, ConversationRepository, TaskRepository
+from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversations import ConversationService
 from app.services.messages import MessageService
@@ -32,14 +24,14 @@ from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from uuid import UUID
 
     from sqlalchemy.orm import Session
 
+    from app.models import Conversation
     from app.repositories import Record
 
-_MOST_MOVED = 100_000  # tasks or to-dos of one conversation
 _WOKEN_AT_ONCE = 100
 
 
@@ -48,9 +40,8 @@ class ConversationLifecycle(Service):
     """Each call is one unit of work, whatever else it touches; with `expected`, as in `update`."""
 
     repository: ConversationRepository = ConversationRepository()
-    messages: MessageRepository = MessageRepository()
+    agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
-    todos: TodoRepository = TodoRepository()
 
     @retry
     def open(
@@ -92,7 +83,8 @@ class ConversationLifecycle(Service):
             conversation = self._checked(session, key, "assign")
             conversations, agent = self._conversations, None
             if agent_id is not None:
-                agent = conversations.check_assignee(session.connection(), agent_id, "agent_id")
+                agents = self.beside(AgentService)
+                agent = agents.check_active(session.connection(), agent_id, "agent_id")
             values = {"assignee_id": agent_id, "assignment_reason": reason}
             action = "handed-off" if self._differ(session, conversation, agent) else "assigned"
             conversations.apply(session, conversation, values, expected=expected, action=action)
@@ -158,36 +150,6 @@ class ConversationLifecycle(Service):
         return self._move(key, "close", ConversationStatus.CLOSED, "closed", expected)
 
     @retry
-    def merge(
-        self, key: UUID, into: UUID, *, expected: Collection[int] | None = None
-    ) -> Conversation:
-        """Move everything into another conversation of the same customer, which is returned.
-
-        Both are locked in the order of their ids. The messages get the next numbers there, in the
-        order in which they came. Raises ConversationMerged, CustomerMismatch, MergeIntoItself.
-        """
-        with self.database.session() as session:
-            found = self.repository.lock_two(session, key, into)
-            if key not in found:
-                raise NotFound("conversations", key)
-            if key == into:
-                raise MergeIntoItself
-            if into not in found:
-                raise UnknownReference("into")
-            source, target = found[key], found[into]
-            self._check_merge(source, target)
-            self._move_contents(session, source, target)
-            self._conversations.move(
-                session,
-                source,
-                ConversationStatus.CLOSED,
-                action="merged",
-                expected=expected,
-                merged_into_id=into,
-            )
-            return target
-
-    @retry
     def wake_due(self) -> int:
         """Open what was snoozed until now; returns how many. Safe to run twice and in parallel."""
         with self.database.session() as session:
@@ -211,9 +173,11 @@ class ConversationLifecycle(Service):
         conversation = self._conversations.create(values)
         if message is not None:
             first = {"direction": Direction.INBOUND, **message}
-            self.beside(MessageService).post(conversation.id, first)
+            if not self.beside(MessageService).post(conversation.id, first)[1]:
+                raise AlreadyExists("messages", ("external_id",))  # it is in another conversation
         if task is not None:
-            self.beside(TaskService).create({**task, "conversation_id": conversation.id})
+            with _within("task"):
+                self.beside(TaskService).create({**task, "conversation_id": conversation.id})
         return conversation
 
     def _known(
@@ -247,8 +211,8 @@ class ConversationLifecycle(Service):
         """Whether one of the old and the new assignee is a person and the other a program."""
         if agent is None or conversation.assignee_id is None:
             return False
-        agents = self._conversations.agents
-        old = agents.record(session.connection(), conversation.assignee_id, include_deleted=True)
+        connection, key = session.connection(), conversation.assignee_id
+        old = self.agents.record(connection, key, include_deleted=True)
         return old is not None and old["kind"] != agent["kind"]
 
     def _complete(
@@ -259,38 +223,12 @@ class ConversationLifecycle(Service):
             raise UnknownReference("complete_task", "id")
         self.beside(TaskQueueService).complete(task_id, lease_token, output)
 
-    def _check_merge(self, source: Conversation, target: Conversation) -> None:
-        for conversation in (source, target):
-            if conversation.merged_into_id is not None:
-                raise ConversationMerged(conversation.merged_into_id)
-            check_action("merge", conversation.status)
-        if source.customer_id != target.customer_id:
-            raise CustomerMismatch
 
-    def _move_contents(self, session: Session, source: Conversation, target: Conversation) -> None:
-        connection, last = session.connection(), target.last_seq
-        moved = self.messages.move(connection, source.id, target.id, last)
-        if moved:
-            self.repository.take_numbers(connection, target.id, len(moved))
-        conversation = (source.id, target.id)
-        self.record(
-            connection,
-            "moved",
-            Message,
-            {
-                key: {"conversation_id": conversation, "seq": (seq - last, seq)}
-                for key, seq in moved.items()
-            },
-        )
-        for repository, model in ((self.tasks, Task), (self.todos, Todo)):
-            ids = repository.update_where(
-                connection,
-                {"conversation_id": target.id},
-                at_most=_MOST_MOVED,
-                conversation_id=source.id,
-            )
-            changes = {key: {"conversation_id": conversation} for key in ids}
-            self.record(connection, "moved", model, changes)
-        redirected = self.repository.redirect(connection, source.id, target.id)
-        changes = {key: {"merged_into_id": conversation} for key in redirected}
-        self.record(connection, "redirected", Conversation, changes)
+@contextmanager
+def _within(field: str) -> Iterator[None]:
+    """What is wrong inside is told as being within this field."""
+    try:
+        yield
+    except Invalid as error:
+        mistakes = [replace(each, path=(field, *each.path)) for each in error.mistakes]
+        raise Invalid(mistakes) from error

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.domain.clocks import STANDING_STILL, Clocks
 from app.domain.conversations import ConversationStatus, Priority, check_action
-from app.errors import Invalid, Mistake, NotFound, UnknownReference
+from app.errors import NotFound
 from app.models import Conversation
 from app.repositories import (
-    AgentRepository,
     ConversationRepository,
     CustomerRepository,
     Query,
     TaskRepository,
 )
+from app.services.agents import AgentService
 from app.services.base import ResourceService, read_page
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class ConversationService(ResourceService[Conversation]):
 
     repository: ConversationRepository = ConversationRepository()
     customers: CustomerRepository = CustomerRepository()
-    agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
 
     def create(self, values: Mapping[str, Any]) -> Conversation:
@@ -50,6 +49,7 @@ class ConversationService(ResourceService[Conversation]):
     def of_customer(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
+        self.require_admin_for_deleted(include_deleted=query.include_deleted)
         with self.database.connect(read_only=True) as connection:
             if not self.customers.exists(connection, key):
                 raise NotFound("customers", key)
@@ -85,6 +85,8 @@ class ConversationService(ResourceService[Conversation]):
         action: str = "updated",
     ) -> Changes:
         complete = {**values, **self._clocks(entity, values)}
+        if values.get("assignee_id", entity.assignee_id) != entity.assignee_id:
+            complete.setdefault("assignment_reason", None)  # the old one was for somebody else
         was = entity.status
         changes = super().apply(session, entity, complete, expected=expected, action=action)
         if action == "updated" and changes:
@@ -124,16 +126,8 @@ class ConversationService(ResourceService[Conversation]):
     def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
         super()._check_references(connection, values)
         if values.get("assignee_id") is not None:
-            self.check_assignee(connection, values["assignee_id"], "assignee_id")
-
-    def check_assignee(self, connection: Connection, key: UUID, field: str) -> Record:
-        """The active agent, locked FOR SHARE; raises Invalid."""
-        agent = self.agents.at_work(connection, key)
-        if agent is None:
-            raise UnknownReference(field)
-        if not agent["is_active"]:
-            raise Invalid([Mistake((field,), "inactive", "The agent is not active.")])
-        return agent
+            agents = self.beside(AgentService)
+            agents.check_active(connection, values["assignee_id"], "assignee_id")
 
 
 def _clocks_of(entity: Conversation) -> Clocks | None:

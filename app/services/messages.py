@@ -90,10 +90,14 @@ class MessageService(Service):
     def delivered(
         self, session: Session, channel: str, values: Mapping[str, Any]
     ) -> Message | None:
+        """The message that this one repeats; raises Forbidden for an agent that may not see it."""
         external_id = values.get("external_id")
         if external_id is None:
             return None
-        return self.messages.delivered(session, channel, external_id)
+        known = self.messages.delivered(session, channel, external_id)
+        if known is not None:
+            self._require_visible(session.connection(), known.conversation_id)
+        return known
 
     def add(
         self, session: Session, conversation: Conversation, values: Mapping[str, Any]

@@ -11,7 +11,7 @@ from app.db import retry
 from app.domain.actors import ActorKind
 from app.domain.agents import AgentKind
 from app.domain.formats import parse_uuid
-from app.domain.tasks import Outcome, TaskStatus, after_failure, check_action
+from app.domain.tasks import Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
@@ -67,9 +67,18 @@ class TaskQueueService(Service):
             return claimed
 
     @retry
-    def heartbeat(self, key: UUID, token: str, *, progress: Any = None) -> Record:
+    def heartbeat(
+        self,
+        key: UUID,
+        token: str,
+        *,
+        progress: Any = None,
+        expected: Collection[int] | None = None,
+    ) -> Record:
         """Renew the lease: its `lease_expires_at`, and whether there is a `cancel_requested`."""
         with self.database.connect() as connection:
+            if expected is not None:
+                self._held(connection, key, token, expected)
             renewed = self.queue.heartbeat(connection, key, _parse(token), progress)
             return renewed or self._refuse(connection, key)
 
@@ -84,12 +93,8 @@ class TaskQueueService(Service):
             done = self.queue.complete(connection, key, _parse(token), output)
             if done is None:
                 self._refuse(connection, key)
-            changes: Changes = {
-                "status": (TaskStatus.RUNNING, done["status"]),
-                "output": (None, output),
-                "completed_at": (None, done["completed_at"]),
-            }
-            self.record(connection, "completed", Task, {key: changes})
+            before = {"status": TaskStatus.RUNNING, "output": None, "completed_at": None}
+            self.record(connection, "completed", Task, {key: differences(Task, before, done)})
             return done
 
     @retry
@@ -126,33 +131,6 @@ class TaskQueueService(Service):
             status = TaskStatus.CANCELLED if held["cancel_requested"] else TaskStatus.PENDING
             values = {"attempts_forgiven": held["attempts_forgiven"] + 1}
             return self._give_back(session, held, status, Outcome.RELEASED, values)
-
-    @retry
-    def cancel(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
-        """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
-        with self.database.session() as session:
-            task = self._locked(session, key, expected)
-            check_action("cancel", task.status)
-            self._cancel(session, task)
-            return task
-
-    @retry
-    def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
-        """Again from the start: all attempts so far are forgiven."""
-        with self.database.session() as session:
-            task = self._locked(session, key, expected)
-            check_action("requeue", task.status)
-            values = {
-                "status": TaskStatus.PENDING,
-                "run_after": datetime.now(UTC),
-                "attempts_forgiven": task.attempt,
-                "cancel_requested": False,
-                "claimed_by_id": None,
-                "completed_at": None,
-                "error": None,
-            }
-            self._apply(session, task, values, "requeued")
-            return task
 
     @retry
     def rescue(self) -> int:
@@ -230,14 +208,6 @@ class TaskQueueService(Service):
             raise VersionMismatch(f"The version is {task['version']} by now.")
         return task
 
-    def _locked(self, session: Session, key: UUID, expected: Collection[int] | None) -> Task:
-        """As an entity, locked after its parent."""
-        self.queue.lock(session.connection(), key)
-        task = self.beside(TaskService).locked(session, key)
-        if expected is not None and task.version not in expected:
-            raise VersionMismatch(f"The version is {task.version} by now.")
-        return task
-
     def _give_back(
         self,
         session: Session,
@@ -258,22 +228,11 @@ class TaskQueueService(Service):
         }
         outcome = Outcome.CANCELLED if cancelled else outcome
         self.queue.end_attempt(session.connection(), held, outcome, values.get("error"))
-        task = self.beside(TaskService).locked(session, held["id"])
+        tasks = self.beside(TaskService)
+        task = tasks.locked(session, held["id"])
         action = "retried" if outcome is Outcome.FAILED and not ended else outcome
-        self._apply(session, task, values, action)
+        tasks.apply(session, task, values, action=action)
         return task
-
-    def _cancel(self, session: Session, task: Task) -> None:
-        if task.status == TaskStatus.RUNNING:
-            self._apply(session, task, {"cancel_requested": True}, "cancel-requested")
-        else:
-            values = {"status": TaskStatus.CANCELLED, "completed_at": datetime.now(UTC)}
-            self._apply(session, task, values, "cancelled")
-        for subtask in self.tasks.lock_open_subtasks(session, task.id):
-            self._cancel(session, subtask)
-
-    def _apply(self, session: Session, task: Task, values: dict[str, Any], action: str) -> None:
-        self.beside(TaskService).apply(session, task, values, action=action)
 
     def _refuse(self, connection: Connection, key: UUID) -> NoReturn:
         if self.tasks.exists(connection, key):
@@ -290,8 +249,9 @@ _ACTIONS = {
 }
 
 
-def _parse(token: str) -> UUID:
+def _parse(token: str) -> UUID | None:
+    """None, under which no task runs, where it can't be a token."""
     try:
         return parse_uuid(token)
     except ValueError:
-        raise LeaseLost from None
+        return None

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
 from app.domain.actors import ActorKind
 from app.domain.tasks import TaskStatus, check_action
-from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound
+from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, VersionMismatch
 from app.models import Task
-from app.repositories import AttemptRepository, Query, TaskRepository
+from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
+from app.services.agents import AgentService
 from app.services.base import ResourceService, read_page
+from app.services.conversations import ConversationService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,6 +31,7 @@ class TaskService(ResourceService[Task]):
 
     repository: TaskRepository = TaskRepository()
     attempts_: AttemptRepository = AttemptRepository()
+    queue: TaskQueue = TaskQueue()
 
     def create(self, values: Mapping[str, Any]) -> Task:
         """As `submit`, for whom it makes no difference whether it was there before."""
@@ -37,27 +41,37 @@ class TaskService(ResourceService[Task]):
     def submit(self, values: Mapping[str, Any]) -> tuple[Task, bool]:
         """A new task, or the pending or running one with its `dedupe_key`; and whether it is new.
 
-        An agent may only break up a task that it runs.
+        An agent may only break up a task that it runs, and learns of nothing that it may not see.
         """
         values = {"max_attempts": self.rules.max_attempts, **values}
         key = values.get("dedupe_key")
         with self.database.session() as session:
             self._check_parent(session, values.get("parent_id"))
+            self._check_conversation(session.connection(), values.get("conversation_id"))
             if key is None:
                 return super().create(values), True
-            if (twin := self.repository.find_open(session, key)) is not None:
+            if (twin := self._find_twin(session, key)) is not None:
                 return twin, False
             try:
                 with self.database.savepoint():
                     return super().create(values), True
             except AlreadyExists:  # somebody was faster
-                return self._twin(session, key), False
+                if (twin := self._find_twin(session, key)) is None:
+                    raise  # and has ended it meanwhile
+                return twin, False
 
     @retry
     def subtasks(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
-        self.get(key)
+        """An agent sees those of its own tasks: it has nothing to do with their siblings."""
+        self.require_admin_for_deleted(include_deleted=query.include_deleted)
+        task = self.get(key)
+        if self.actor.kind is ActorKind.AGENT and self.actor.id not in (
+            task["claimed_by_id"],
+            task["agent_id"],
+        ):
+            raise Forbidden("None of the agent's tasks refers to this.")
         of = replace(query, filters={**query.filters, "parent_id": key})
         return read_page(self.database, self.repository, of, total=total)
 
@@ -80,11 +94,48 @@ class TaskService(ResourceService[Task]):
             return task
 
     @retry
+    def update(
+        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+    ) -> Task:
+        with self.database.session() as session:
+            if "parent_id" in values:
+                self.queue.lock(session.connection(), key)  # after its parent, which counts it
+            return super().update(key, values, expected=expected)
+
+    @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """A running task is not deleted under the hands of its agent: InvalidTransition."""
         with self.database.session() as session:
+            self.queue.lock(session.connection(), key)  # after its parent, which counts it
             check_action("delete", self.locked(session, key).status)
             super().remove(key, expected=expected)
+
+    @retry
+    def cancel(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
+        """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
+        with self.database.session() as session:
+            task = self._locked_in_order(session, key, expected)
+            check_action("cancel", task.status)
+            self._cancel(session, task)
+            return task
+
+    @retry
+    def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
+        """Again from the start: all attempts so far are forgiven."""
+        with self.database.session() as session:
+            task = self._locked_in_order(session, key, expected)
+            check_action("requeue", task.status)
+            values = {
+                "status": TaskStatus.PENDING,
+                "run_after": datetime.now(UTC),
+                "attempts_forgiven": task.attempt,
+                "cancel_requested": False,
+                "claimed_by_id": None,
+                "completed_at": None,
+                "error": None,
+            }
+            self.apply(session, task, values, action="requeued")
+            return task
 
     def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
         return self.repository.concerns(connection, self.agent_id, key)
@@ -105,6 +156,30 @@ class TaskService(ResourceService[Task]):
                 self._check_depth(session.connection(), entity)
         return changes
 
+    def _locked_in_order(
+        self, session: Session, key: UUID, expected: Collection[int] | None
+    ) -> Task:
+        """Locked after its parent, which counts it; raises VersionMismatch."""
+        self.queue.lock(session.connection(), key)
+        task = self.locked(session, key)
+        if expected is not None and task.version not in expected:
+            raise VersionMismatch(f"The version is {task.version} by now.")
+        return task
+
+    def _cancel(self, session: Session, task: Task) -> None:
+        if task.status == TaskStatus.RUNNING:
+            self.apply(session, task, {"cancel_requested": True}, action="cancel-requested")
+        else:
+            values = {"status": TaskStatus.CANCELLED, "completed_at": datetime.now(UTC)}
+            self.apply(session, task, values, action="cancelled")
+        for subtask in self.repository.lock_open_subtasks(session, task.id):
+            self._cancel(session, subtask)
+
+    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        super()._check_references(connection, values)
+        if values.get("agent_id") is not None:
+            self.beside(AgentService).check_active(connection, values["agent_id"], "agent_id")
+
     def _check_parent(self, session: Session, parent_id: UUID | None) -> None:
         parent = None if parent_id is None else self.repository.get(session, parent_id, lock=True)
         if self.actor.kind is ActorKind.AGENT and not self._is_run_by_actor(parent):
@@ -112,6 +187,11 @@ class TaskService(ResourceService[Task]):
         if parent is not None:
             above = self.repository.levels_above(session.connection(), parent.id)
             self._check_levels(above + 1)
+
+    def _check_conversation(self, connection: Connection, key: UUID | None) -> None:
+        """Whoever could name any conversation for a task of its own could read any."""
+        if key is not None and self.actor.kind is ActorKind.AGENT:
+            self.beside(ConversationService).require_visible(connection, key)
 
     def _is_run_by_actor(self, task: Task | None) -> bool:
         return (
@@ -130,8 +210,8 @@ class TaskService(ResourceService[Task]):
             detail = f"Tasks are at most {self.rules.max_task_depth} levels deep."
             raise Invalid([Mistake(("parent_id",), "range", detail)])
 
-    def _twin(self, session: Session, key: str) -> Task:
-        twin = self.repository.find_open(session, key)
-        if twin is None:  # it has ended meanwhile
-            raise AlreadyExists("tasks", ("dedupe_key",))
+    def _find_twin(self, session: Session, dedupe_key: str) -> Task | None:
+        twin = self.repository.find_open(session, dedupe_key)
+        if twin is not None:
+            self.require_visible(session.connection(), twin.id)
         return twin

@@ -3,7 +3,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Choice, Id, Integer, Text, Texts, Timestamp
+from app.api.schemas.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import NewTaskSchema, TaskOfConversationSchema
 from app.domain.conversations import Channel, Priority
@@ -30,8 +30,8 @@ class ConversationSchema(ResourceSchema):
 
 
 class NewConversationSchema(ConversationSchema):
-    message = fields.Nested(FirstMessageSchema, load_only=True)
-    task = fields.Nested(NewTaskSchema, load_only=True)
+    message = Nested(FirstMessageSchema, load_only=True)
+    task = Nested(NewTaskSchema, load_only=True)
 
 
 class ConversationPatchSchema(ConversationSchema):
@@ -50,8 +50,8 @@ class SnoozeSchema(StrictSchema):
 
 
 class ResolutionSchema(StrictSchema):
-    message = fields.Nested(LastMessageSchema)
-    complete_task = fields.Nested(TaskOfConversationSchema)
+    message = Nested(LastMessageSchema)
+    complete_task = Nested(TaskOfConversationSchema)
 
 
 class MergeSchema(StrictSchema):

@@ -139,6 +139,10 @@ class Actor(fields.Field[Any]):
         return {"type": kind, "id": key, "name": name}
 
 
+class Nested(_Coding, fields.Nested):
+    """An object with fields of its own."""
+
+
 class JSONValue(_Coding, fields.Raw):
     """Anything that JSON can say."""
 

@@ -1,4 +1,4 @@
-"""Lists of strings, asked about by one of their items."""
+"""What may be asked of the desk, and how it is told that it may not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client import problem
+from tests.client import codes, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,3 +48,18 @@ def test_agents_are_found_by_a_queue(admin: Client, hire: Callable[..., Client])
 def test_a_list_is_compared_by_nothing_else(admin: Client, query: str) -> None:
     """What has no meaning is refused."""
     assert problem(admin.get(f"/v1/conversations?{query}")) == (400, "invalid-parameter")
+
+
+def test_a_conversation_is_found_by_a_number_of_any_size(admin: Client) -> None:
+    """Numbers are not limited to 32 bits."""
+    for number in (3_000_000_000, 999_999_999_999_999_999):
+        assert admin.get(f"/v1/conversations?number={number}").json["items"] == []
+    answer = admin.get(f"/v1/conversations?number={10**18}")
+    assert problem(answer) == (400, "invalid-parameter")
+
+
+def test_what_is_nested_has_the_codes_of_all_fields(admin: Client) -> None:
+    """null in the place of an object is told as null."""
+    customer = admin.create("/v1/customers", {"reference": "A", "name": "Ann"})["id"]
+    new = {"customer_id": customer, "channel": "web", "subject": "x", "message": None, "task": 1}
+    assert codes(admin.post("/v1/conversations", new)) == {"/message": "null", "/task": "type"}

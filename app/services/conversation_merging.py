@@ -1,0 +1,115 @@
+"""Two conversations that turn out to be one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.db import retry
+from app.domain.conversations import ConversationStatus, check_action
+from app.errors import (
+    ConversationMerged,
+    CustomerMismatch,
+    MergeIntoItself,
+    NotFound,
+    UnknownReference,
+)
+from app.models import Conversation, Message, Task, Todo
+from app.repositories import (
+    ConversationRepository,
+    MessageRepository,
+    TaskRepository,
+    TodoRepository,
+)
+from app.services.base import Service
+from app.services.conversations import ConversationService
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from app.repositories import Record
+    from app.repositories.base import Changes
+
+_MOST_MOVED = 100_000  # tasks or to-dos of one conversation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationMerger(Service):
+    repository: ConversationRepository = ConversationRepository()
+    messages: MessageRepository = MessageRepository()
+    tasks: TaskRepository = TaskRepository()
+    todos: TodoRepository = TodoRepository()
+
+    @retry
+    def merge(
+        self, key: UUID, into: UUID, *, expected: Collection[int] | None = None
+    ) -> Conversation:
+        """Move everything into another conversation of the same customer, which is returned.
+
+        Both are locked in the order of their ids. The messages get the next numbers there, in the
+        order in which they came. Raises ConversationMerged, CustomerMismatch, MergeIntoItself.
+        """
+        with self.database.session() as session:
+            found = self.repository.lock_two(session, key, into)
+            if key not in found:
+                raise NotFound("conversations", key)
+            if key == into:
+                raise MergeIntoItself
+            if into not in found:
+                raise UnknownReference("into")
+            source, target = found[key], found[into]
+            self._check_merge(source, target)
+            self._move_contents(session, source, target)
+            self.beside(ConversationService).move(
+                session,
+                source,
+                ConversationStatus.CLOSED,
+                action="merged",
+                expected=expected,
+                merged_into_id=into,
+            )
+            return target
+
+    def _check_merge(self, source: Conversation, target: Conversation) -> None:
+        for conversation in (source, target):
+            if conversation.merged_into_id is not None:
+                raise ConversationMerged(conversation.merged_into_id)
+            check_action("merge", conversation.status)
+        if source.customer_id != target.customer_id:
+            raise CustomerMismatch
+
+    def _move_contents(self, session: Session, source: Conversation, target: Conversation) -> None:
+        connection, last = session.connection(), target.last_seq
+        moved = self.messages.move(connection, source.id, target.id, last)
+        if moved:
+            self.repository.take_numbers(connection, target.id, len(moved))
+        conversation = (source.id, target.id)
+        changes = {message["id"]: _moved(message, conversation, last) for message in moved}
+        self.record(connection, "moved", Message, changes)
+        for repository, model in ((self.tasks, Task), (self.todos, Todo)):
+            ids = repository.update_where(
+                connection,
+                {"conversation_id": target.id},
+                at_most=_MOST_MOVED,
+                conversation_id=source.id,
+            )
+            changes = {key: {"conversation_id": conversation} for key in ids}
+            self.record(connection, "moved", model, changes)
+        redirected = self.repository.redirect(connection, source.id, target.id)
+        changes = {key: {"merged_into_id": conversation} for key in redirected}
+        self.record(connection, "redirected", Conversation, changes)
+
+
+def _moved(message: Record, conversation: tuple[UUID, UUID], last: int) -> Changes:
+    """What the event of a message tells that came behind number `last` of another conversation."""
+    seq, original = message["seq"], message["original_conversation_id"]
+    first_time = original == conversation[0]
+    changes = {
+        "conversation_id": conversation,
+        "original_conversation_id": (None if first_time else original, original),
+        "seq": (seq - last, seq),
+    }
+    return {name: of for name, of in changes.items() if of[0] != of[1]}
