@@ -24,8 +24,11 @@ format: .venv/dev.stamp
 
 # What it is measured against is not locked: it runs nowhere else.
 bench: .venv/dev.stamp
-	$(BIN)/pip install -q --disable-pip-version-check 'advanced-alchemy>=1.12,<2'
+	$(BIN)/pip install -q --disable-pip-version-check 'advanced-alchemy>=1.12,<2' \
+		'procrastinate>=3.10,<4'
 	$(BIN)/python -m benchmarks.data_layer
+	$(BIN)/python -m benchmarks.task_queue
+	$(BIN)/python -m benchmarks.claim_plan
 
 # Needs uv. The lock files hold versions and hashes, and name no registry.
 lock:

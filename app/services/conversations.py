@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.domain.clocks import STANDING_STILL, Clocks
 from app.domain.conversations import ConversationStatus, Priority, check_action
-from app.errors import NotFound
+from app.errors import ConversationMerged, NotFound
 from app.models import Conversation
 from app.repositories import (
     ConversationRepository,
@@ -108,6 +108,13 @@ class ConversationService(ResourceService[Conversation]):
         if status != entity.status:
             values["status_changed_at"] = datetime.now(UTC)
         return self.apply(session, entity, values, expected=expected, action=action)
+
+    def check_not_merged(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """What is about a conversation is about the one that it goes on in: ConversationMerged."""
+        key = values.get("conversation_id")
+        found = None if key is None else self.repository.record(connection, key)
+        if found is not None and found["merged_into_id"] is not None:
+            raise ConversationMerged(found["merged_into_id"])
 
     def _clocks(self, entity: Conversation, values: Mapping[str, Any]) -> dict[str, Any]:
         """What becomes of the clocks where these values are set."""

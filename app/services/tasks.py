@@ -179,6 +179,7 @@ class TaskService(ResourceService[Task]):
         super()._check_references(connection, values)
         if values.get("agent_id") is not None:
             self.beside(AgentService).check_active(connection, values["agent_id"], "agent_id")
+        self.beside(ConversationService).check_not_merged(connection, values)
 
     def _check_parent(self, session: Session, parent_id: UUID | None) -> None:
         parent = None if parent_id is None else self.repository.get(session, parent_id, lock=True)

@@ -8,9 +8,12 @@ from app.errors import Invalid, Mistake
 from app.models import Todo
 from app.repositories import TodoRepository
 from app.services.base import ResourceService
+from app.services.conversations import ConversationService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,3 +27,7 @@ class TodoService(ResourceService[Todo]):
         if self.actor.kind is not ActorKind.USER:
             raise Invalid([Mistake(("user_id",), "required", "It is required.")])
         return super().create({**values, "user_id": self.actor.id})
+
+    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        super()._check_references(connection, values)
+        self.beside(ConversationService).check_not_merged(connection, values)

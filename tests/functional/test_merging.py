@@ -371,3 +371,14 @@ def _write_during_merge(desk: Client, source: str, target: str) -> set[str]:
             writer.result()
     assert merged.status_code == 200, merged.text
     return accepted
+
+
+def test_nothing_new_is_about_a_merged_conversation(staff: Client, start: Start) -> None:
+    """Tasks and to-dos are refused with the id of the one that it goes on in."""
+    source, target = start(), start()
+    assert _merge(staff, source, target).status_code == 200
+    for path, body in (("tasks", TASK), ("todos", {"description": "x"})):
+        answer = staff.post(f"/v1/{path}", {**body, "conversation_id": source})
+        assert problem(answer) == (409, "conversation-merged")
+        assert answer.json["merged_into_id"] == target
+        assert staff.post(f"/v1/{path}", {**body, "conversation_id": target}).status_code == 201

@@ -1,0 +1,238 @@
+"""The statements of the task queue, in named SQL, each built once with its types.
+
+The order of locks is agent, parent, task: whoever ends a task holds its parent first, since a
+trigger counts the parent's open sub-tasks.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, bindparam, column, func, select, text, update
+
+from app.models import Task, TaskAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import TextualSelect
+
+_TASKS, _ATTEMPTS = Task.__table__, TaskAttempt.__table__
+_KEPT = [c for c in _TASKS.c if c.key not in ("lane", "available_at", "open_subtasks")]
+_COLUMNS = ", ".join(f"tasks.{c.name} AS {c.key}" for c in _KEPT)
+
+# What the index ix_tasks_claim holds, in its own words.
+_OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
+
+# One lane of one priority, read off the index alone, the longest waiting first.
+_LANE = """
+(SELECT id, available_at FROM tasks
+ WHERE lane = :lane_{number} AND priority = level.priority
+   AND available_at <= statement_timestamp() AND {open}
+ ORDER BY available_at, id)"""
+
+# Rows are taken one by one in the order of the lanes, merged, and no further than the limit: none
+# is locked that is not taken. The laterals see to it that PostgreSQL can't read them in another
+# order. What is taken as running had a lease that ran out: its attempt was lost, and where it
+# was to be cancelled or has no attempt left, it ends here.
+_CLAIM = """
+WITH taken AS (
+    SELECT held.*
+    FROM generate_series(0, 9) AS level (priority)
+    CROSS JOIN LATERAL (
+        SELECT id FROM ({lanes}) AS lanes ORDER BY available_at, id
+    ) AS due
+    CROSS JOIN LATERAL (
+        SELECT id, attempt, {before},
+            CASE WHEN status = 'pending' THEN 'running'
+                 WHEN cancel_requested THEN 'cancelled'
+                 WHEN attempt - attempts_forgiven >= max_attempts THEN 'failed'
+                 ELSE 'running' END AS becomes
+        FROM tasks
+        WHERE tasks.id = due.id AND available_at <= statement_timestamp() AND {open}
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS held
+    LIMIT :limit
+), claimed AS (
+    UPDATE tasks SET
+        status = becomes,
+        attempt = tasks.attempt + (becomes = 'running')::int,
+        claimed_by_id = CASE becomes WHEN 'running' THEN :agent ELSE tasks.claimed_by_id END,
+        lease_token = CASE becomes WHEN 'running' THEN gen_random_uuid() END,
+        lease_seconds = CASE becomes WHEN 'running' THEN CAST(:lease AS int) END,
+        lease_expires_at = CASE becomes WHEN 'running'
+            THEN statement_timestamp() + make_interval(secs => CAST(:lease AS int)) END,
+        started_at = CASE becomes WHEN 'running'
+            THEN statement_timestamp() ELSE tasks.started_at END,
+        completed_at = CASE WHEN becomes <> 'running' THEN statement_timestamp() END,
+        error = CASE becomes WHEN 'failed' THEN 'The lease ran out.' END,
+        progress = NULL
+    FROM taken WHERE tasks.id = taken.id
+    RETURNING {columns}, {was}
+), begun AS (
+    INSERT INTO task_attempts (task_id, number, agent_id, started_at)
+    SELECT id, attempt, claimed_by_id, started_at FROM claimed WHERE status = 'running'
+)
+SELECT * FROM claimed ORDER BY priority, was_available_at, id
+"""
+
+_COMPLETE = "SELECT {columns} FROM complete_task(:key, :token, :output) AS tasks"
+
+_LOST = """
+UPDATE task_attempts
+SET outcome = 'lost', ended_at = statement_timestamp(), error = 'The lease ran out.'
+FROM unnest(CAST(:tasks AS uuid[]), CAST(:numbers AS int[])) AS lost (task, attempt)
+WHERE task_id = lost.task AND number = lost.attempt
+"""
+
+_LOCK = """
+WITH parent AS MATERIALIZED (
+    SELECT parent.id FROM tasks AS child JOIN tasks AS parent ON parent.id = child.parent_id
+    WHERE child.id = :key FOR NO KEY UPDATE OF parent
+)
+SELECT {columns} FROM tasks
+WHERE id = :key AND deleted_at IS NULL AND (SELECT count(*) FROM parent) >= 0
+FOR NO KEY UPDATE
+"""
+
+# Running tasks that are given back, by whoever holds them or because the lease ran out.
+_GIVE_BACK = """
+WITH held AS (
+    SELECT id, attempt, {before},
+        CASE WHEN cancel_requested THEN 'cancelled'
+             WHEN {spent} THEN 'failed'
+             ELSE 'pending' END AS becomes
+    FROM tasks WHERE status = 'running' AND deleted_at IS NULL AND {which}
+    FOR NO KEY UPDATE {skip}
+), ended AS (
+    UPDATE task_attempts
+    SET outcome = {outcome}, ended_at = statement_timestamp(), error = :error
+    FROM held WHERE task_id = held.id AND number = held.attempt
+), given AS (
+    UPDATE tasks SET
+        status = becomes,
+        attempts_forgiven = attempts_forgiven + :forgiven,
+        agent_id = {agent},
+        claimed_by_id = CASE WHEN becomes <> 'pending' THEN tasks.claimed_by_id END,
+        lease_token = NULL, lease_seconds = NULL, lease_expires_at = NULL,
+        completed_at = CASE WHEN becomes <> 'pending' THEN statement_timestamp() END,
+        error = CASE becomes WHEN 'failed' THEN :error ELSE tasks.error END
+    FROM held WHERE tasks.id = held.id
+    RETURNING {columns}, {was}
+)
+SELECT * FROM given ORDER BY id
+"""
+
+_RESCUE = {
+    "which": "lease_expires_at <= statement_timestamp()",
+    "spent": "attempt - attempts_forgiven >= max_attempts",
+    "agent": "tasks.agent_id",
+    "outcome": "'lost'",
+    "skip": "SKIP LOCKED",
+}
+_LET_GO = {
+    "which": "claimed_by_id = :agent",
+    "spent": "false",
+    "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
+    " WHEN tasks.agent_id <> :agent THEN tasks.agent_id END",
+    "outcome": "CASE becomes WHEN 'cancelled' THEN 'cancelled' ELSE 'released' END",
+    "skip": "",
+}
+
+HEARTBEAT = (
+    update(_TASKS)
+    .where(
+        _TASKS.c.id == bindparam("key"),
+        _TASKS.c.lease_token == bindparam("token"),
+        _TASKS.c.deleted_at.is_(None),
+    )
+    .values(
+        lease_expires_at=func.statement_timestamp()
+        + func.make_interval(0, 0, 0, 0, 0, 0, _TASKS.c.lease_seconds),
+        progress=func.coalesce(
+            bindparam("progress", type_=_TASKS.c.progress.type), _TASKS.c.progress
+        ),
+    )
+    .returning(_TASKS.c.lease_expires_at, _TASKS.c.cancel_requested)
+)
+END_ATTEMPT = (
+    update(_ATTEMPTS)
+    .where(_ATTEMPTS.c.task_id == bindparam("task"), _ATTEMPTS.c.number == bindparam("attempt"))
+    .values(
+        outcome=bindparam("to_outcome"),
+        error=bindparam("to_error"),
+        ended_at=func.statement_timestamp(),
+    )
+)
+READDRESS = (
+    update(_TASKS)
+    .where(
+        _TASKS.c.agent_id == bindparam("agent"),
+        _TASKS.c.status == "pending",
+        _TASKS.c.deleted_at.is_(None),
+    )
+    .values(agent_id=bindparam("to"))
+    .returning(_TASKS.c.id)
+)
+BUSY = (
+    select(_TASKS.c.id)
+    .where(
+        _TASKS.c.claimed_by_id == bindparam("agent"),
+        _TASKS.c.status == "running",
+        _TASKS.c.deleted_at.is_(None),
+    )
+    .limit(1)
+)
+STATS = (
+    select(
+        _TASKS.c.queue,
+        _TASKS.c.status,
+        func.count().label("count"),
+        func.min(_TASKS.c.created_at).label("oldest"),
+    )
+    .where(_TASKS.c.deleted_at.is_(None))
+    .group_by(_TASKS.c.queue, _TASKS.c.status)
+    .order_by(_TASKS.c.queue, _TASKS.c.status)
+)
+
+# What is told of a task as it was before.
+TAKEN = ("status", "available_at", "claimed_by_id", "started_at", "completed_at", "error")
+HELD = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
+
+
+def _named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
+    """The statement with the types of what goes in and what comes out."""
+    columns: list[ColumnElement[Any]] = [column(c.key, c.type) for c in _KEPT]
+    columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
+    parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
+    statement = text(sql.format(columns=_COLUMNS, open=_OPEN, before=", ".join(before), **parts))
+    return statement.bindparams(
+        *(
+            bindparam(name, type_=kind)
+            for name, kind in _PARAMETERS.items()
+            if re.search(rf":{name}\b", statement.text)
+        )
+    ).columns(*columns)
+
+
+_PARAMETERS: dict[str, Any] = {
+    "key": _TASKS.c.id.type,
+    "agent": _TASKS.c.agent_id.type,
+    "to": _TASKS.c.agent_id.type,
+    "token": _TASKS.c.lease_token.type,
+    "output": _TASKS.c.output.type,
+}
+
+COMPLETED = _named(_COMPLETE)
+LOCKED = _named(_LOCK)
+LOSE = text(_LOST)
+RESCUED = _named(_GIVE_BACK, "held", HELD, **_RESCUE)
+LET_GO_OF = _named(_GIVE_BACK, "held", HELD, **_LET_GO)
+
+
+@lru_cache(maxsize=128)
+def claim(lanes: int) -> TextualSelect:
+    every = " UNION ALL ".join(_LANE.format(number=number, open=_OPEN) for number in range(lanes))
+    return _named(_CLAIM, "taken", TAKEN, lanes=every)
