@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,9 @@ class Settings:
         given = {name: value for name, value in values.items() if value is not None}
         if "pool_size" not in given and "threads" in given:
             given["pool_size"] = given["threads"]  # a smaller pool makes the threads wait
-        return cls(**given)
+        settings = cls(**given)
+        _check_together(settings)
+        return settings
 
     @cached_property
     def rules(self) -> Rules:
@@ -111,6 +113,21 @@ class Settings:
     def secret_key(self) -> str:
         """What signs cursors: the given one, or one that is made once and kept with the data."""
         return self.given_secret_key or _kept_secret(self.data_dir / "secret_key")
+
+
+def _check_together(settings: Settings) -> None:
+    """What is right one by one and yet can't be together; raises SettingsError."""
+    if settings.task_lease > settings.max_task_lease:
+        raise SettingsError("CASELOAD_TASK_LEASE: It is longer than CASELOAD_MAX_TASK_LEASE.")
+    levels = settings.rules.service_levels
+    longest = [*levels.targets.first_response.values(), *levels.targets.resolution.values()]
+    try:  # twice, so that a clock that stood still for as long can go on
+        levels.calendar.add(datetime.now(UTC), 2 * max(longest))
+    except ValueError as error:
+        raise SettingsError(
+            "CASELOAD_OPENING_HOURS: The desk is open too seldom for its targets "
+            "(CASELOAD_FIRST_RESPONSE_TARGETS, CASELOAD_RESOLUTION_TARGETS)."
+        ) from error
 
 
 def _all(messages: Any) -> str:

@@ -39,7 +39,7 @@ BEGIN
     END IF;
     UPDATE tasks SET open_subtasks = open_subtasks - 1 WHERE id = before;
     UPDATE tasks SET open_subtasks = open_subtasks + 1
-    WHERE id = after AND status IN ('pending', 'running');
+    WHERE id = after AND status IN ('pending', 'running') AND NOT cancel_requested;
     IF after IS NOT NULL AND NOT FOUND THEN
         RAISE EXCEPTION 'the parent has ended'
             USING ERRCODE = 'check_violation', TABLE = 'tasks', CONSTRAINT = 'tasks_parent_open';
@@ -98,13 +98,13 @@ def upgrade() -> None:
     op.execute(COUNT_OPEN_SUBTASKS)
     op.execute(REFUSE_TASK_CYCLE)
     _create_agents()
-    _extend_tokens()
     _create_conversations()
     _create_messages()
     _create_tasks()
     _create_attempts()
     op.execute(COMPLETE_TASK)
     _create_todos()
+    _extend_tokens()  # last: who shows a token waits for the end of the migration from here on
 
 
 def _create_agents() -> None:
@@ -133,18 +133,15 @@ def _create_agents() -> None:
 def _extend_tokens() -> None:
     op.alter_column("tokens", "user_id", nullable=True)
     op.add_column("tokens", sa.Column("agent_id", sa.Uuid))
-    # NOT VALID first: validating takes no lock that is in anybody's way.
+    # All in a moment: tokens are few, and changing their columns locks the table anyway.
     op.execute(
         "ALTER TABLE tokens ADD CONSTRAINT fk_tokens_agent_id"
-        " FOREIGN KEY (agent_id) REFERENCES agents (id) NOT VALID"
+        " FOREIGN KEY (agent_id) REFERENCES agents (id)"
     )
     op.execute(
         "ALTER TABLE tokens ADD CONSTRAINT ck_tokens_owner"
-        " CHECK (num_nonnulls(user_id, agent_id) = 1) NOT VALID"
+        " CHECK (num_nonnulls(user_id, agent_id) = 1)"
     )
-    op.execute("ALTER TABLE tokens VALIDATE CONSTRAINT fk_tokens_agent_id")
-    op.execute("ALTER TABLE tokens VALIDATE CONSTRAINT ck_tokens_owner")
-    # Tokens are few, so that nobody waits for this one; it is in the migration's transaction.
     _index("tokens", "ix_tokens_agent_id", ["agent_id"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from app.models.base import INTERNAL, SECRET, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+# What a customer writes must not command the terminal, nor forge lines of a table.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
@@ -60,4 +64,6 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, datetime):
         return format_timestamp(value)
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else str(value)
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(value))

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import logging
 import shlex
+import shutil
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.commands import Command, service, settings
+from app.cli.commands import Command, Refused, service, settings
 from app.cli.types import Queue, Text
 from app.cli.worker import Worker
 from app.domain.actors import Actor, ActorKind, Role
@@ -16,6 +17,9 @@ from app.services import AgentService, TaskQueueService
 
 if TYPE_CHECKING:
     from app.models import Agent
+
+
+_OWN = "worker"  # the agent that gets every queue that it is asked to work on
 
 
 class _Program(click.ParamType[Any]):
@@ -28,13 +32,15 @@ class _Program(click.ParamType[Any]):
             self.fail(f"{error}.", param, ctx)
         if not words:
             self.fail("it is empty.", param, ctx)
+        if shutil.which(words[0]) is None:
+            self.fail(f"there is no program {words[0]!r}.", param, ctx)
         return words
 
 
 @click.command("work", cls=Command)
 @click.option("--queue", "queues", type=Queue(), multiple=True, required=True)
 @click.option("--exec", "program", type=_Program(), required=True, help="Without a shell.")
-@click.option("--agent", type=Text(), default="worker", show_default=True, help="Made if missing.")
+@click.option("--agent", type=Text(), default=_OWN, show_default=True, help="Made if missing.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--lease", type=click.IntRange(1), help="Seconds; renewed while the program runs.")
 @click.option("--poll", type=click.FloatRange(0.05, 60), default=1.0, show_default=True)
@@ -56,7 +62,7 @@ def work(
     rules = settings().rules
     seconds = min(lease or rules.lease_seconds, rules.longest_lease_seconds)
     worker = Worker(
-        _queue(service(AgentService).for_worker(agent, queues)),
+        _queue(service(AgentService).for_worker(agent, queues, own=agent == _OWN)),
         list(queues),
         program,
         lease_seconds=seconds,
@@ -66,6 +72,8 @@ def work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run(concurrency)
+    if worker.refusal is not None:
+        raise Refused(worker.refusal, 1)
 
 
 def _queue(agent: Agent) -> TaskQueueService:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +49,7 @@ class Worker:
     drain: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     aborting: threading.Event = field(default_factory=threading.Event)
+    refusal: str | None = None  # why it stopped by itself
 
     def run(self, concurrency: int) -> None:
         """Until it is stopped, or with `drain` until there is nothing to do."""
@@ -70,10 +74,10 @@ class Worker:
                 )
             except Unavailable as error:
                 logger.warning("No task could be claimed: %s", error)
-                claimed = []
+                self.stopping.wait(self.poll)
+                continue
             except CaseloadError as error:  # the agent was deactivated, say: no use in trying on
-                logger.error("Stopped: %s", error)  # noqa: TRY400 - the message says it all
-                self.stopping.set()
+                self._give_up(str(error))
                 return
             for task in claimed:
                 self._run(task)
@@ -82,12 +86,17 @@ class Worker:
             if not claimed:
                 self.stopping.wait(self.poll)
 
+    def _give_up(self, why: str) -> None:
+        self.refusal = why
+        self.stopping.set()
+
     def _run(self, task: Record) -> None:
         logger.info("%s: attempt %s of %s", task["id"], task["attempt"], task["kind"])
         try:
             process = _start(self.program)
-        except OSError as error:
-            self._fail(task, f"Not started: {error}")
+        except OSError as error:  # no fault of the task
+            self._end(task, lambda: self.queue.release(task["id"], str(task["lease_token"])))
+            self._give_up(str(error))
             return
         output, errors, given_up = self._wait(process, task)
         key, token = task["id"], str(task["lease_token"])
@@ -109,23 +118,25 @@ class Worker:
         """Until the program ends: what it wrote, and whether it was ended before its time."""
         given: bytes | None = orjson.dumps(public(task), option=orjson.OPT_UTC_Z)
         beat = time.monotonic()
-        given_up = False
+        killed_at: float | None = None
         while True:
             try:
                 output, errors = process.communicate(given, timeout=_TICK)
             except subprocess.TimeoutExpired:
                 given = None  # it is being written already
             else:
-                return output, errors, given_up
-            if given_up and time.monotonic() > beat + _GRACE:
-                process.kill()
-            elif not given_up and self.aborting.is_set():
-                given_up = True
-            elif not given_up and time.monotonic() > beat + self.lease_seconds / 3:
-                beat = time.monotonic()
-                given_up = not self._is_still_wanted(task)
-            if given_up:
-                process.terminate()
+                return output, errors, killed_at is not None
+            now = time.monotonic()
+            if killed_at is not None:
+                if now > killed_at:
+                    _signal(process, signal.SIGKILL)
+            elif self.aborting.is_set():
+                killed_at = now + _GRACE
+            elif now > beat + self.lease_seconds / 3:
+                beat = now
+                killed_at = None if self._is_still_wanted(task) else now + _GRACE
+            if killed_at == now + _GRACE:
+                _signal(process, signal.SIGTERM)
 
     def _is_still_wanted(self, task: Record) -> bool:
         try:
@@ -165,6 +176,12 @@ def _start(program: Sequence[str]) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """To the program and all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _value(output: bytes) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.agents import AgentKind
-from app.models.base import BOOKKEEPING, LIVE, Resource, SoftDeleted, one_of
+from app.models.base import BOOKKEEPING, LIVE, PERSONAL, Resource, SoftDeleted, one_of
 
 
 class Agent(SoftDeleted, Resource):
@@ -16,7 +16,7 @@ class Agent(SoftDeleted, Resource):
 
     __tablename__ = "agents"
 
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(info={PERSONAL: True})
     kind: Mapped[str]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     queues: Mapped[list[str]] = mapped_column(

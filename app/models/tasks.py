@@ -9,7 +9,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.tasks import TaskStatus
 from app.errors import OpenSubtasks, ParentFinished, TaskCycle
-from app.models.base import BOOKKEEPING, HISTORY, INTERNAL, SECRET, Resource, SoftDeleted, one_of
+from app.models.base import (
+    BOOKKEEPING,
+    HISTORY,
+    INTERNAL,
+    PERSONAL,
+    SECRET,
+    Resource,
+    SoftDeleted,
+    one_of,
+)
 
 # Where a claim looks for a task: in its queue or, if it is for one agent, in that agent's lane.
 _LANE = "CASE WHEN agent_id IS NULL THEN queue ELSE queue || '/' || agent_id::text END"
@@ -40,10 +49,16 @@ class Task(SoftDeleted, Resource):
     conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
     agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
-    input: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    input: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default=text("'{}'"), info={PERSONAL: True}
+    )
     # `metadata` itself is taken by SQLAlchemy.
     metadata_: Mapped[dict[str, Any]] = mapped_column(
-        "metadata", key="metadata_", default=dict, server_default=text("'{}'")
+        "metadata",
+        key="metadata_",
+        default=dict,
+        server_default=text("'{}'"),
+        info={PERSONAL: True},
     )
     run_after: Mapped[datetime] = mapped_column(server_default=func.now())
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
@@ -57,8 +72,8 @@ class Task(SoftDeleted, Resource):
     claimed_by_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("agents.id"), info={HISTORY: True}
     )
-    output: Mapped[dict[str, Any] | None]
-    error: Mapped[str | None]
+    output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True})
+    error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     progress: Mapped[dict[str, Any] | None] = mapped_column(info=_BOOKKEEPING)
     lease_token: Mapped[UUID | None] = mapped_column(info={BOOKKEEPING: True, SECRET: True})
     lease_seconds: Mapped[int | None] = mapped_column(info=_INTERNAL)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Resource, SoftDeleted
+from app.models.base import PERSONAL, Resource, SoftDeleted
 
 
 class Todo(SoftDeleted, Resource):
@@ -14,7 +14,7 @@ class Todo(SoftDeleted, Resource):
 
     __tablename__ = "todos"
 
-    description: Mapped[str]
+    description: Mapped[str] = mapped_column(info={PERSONAL: True})
     completed: Mapped[bool] = mapped_column(server_default=false(), default=False)
     due_at: Mapped[datetime | None]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))

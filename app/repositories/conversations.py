@@ -44,18 +44,6 @@ _DUE = (
     .with_for_update(skip_locked=True, key_share=True)
     .execution_options(populate_existing=True)
 )
-_OF_AGENT = (
-    select(Conversation)
-    .where(
-        Conversation.assignee_id == bindparam("agent"),
-        Conversation.status != "closed",
-        Conversation.deleted_at.is_(None),
-    )
-    .order_by(Conversation.id)
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
-
 WHOLE = (selectinload(Conversation.messages), selectinload(Conversation.tasks))
 PEOPLE = (selectinload(Conversation.customer), selectinload(Conversation.assignee))
 
@@ -113,7 +101,3 @@ class ConversationRepository(Repository[Conversation]):
     def due(self, session: Session, *, limit: int) -> list[Conversation]:
         """Snoozed ones whose time has come and that nobody else holds, locked."""
         return list(session.scalars(_DUE, {"limit": limit}))
-
-    def of_agent(self, session: Session, agent_id: UUID) -> list[Conversation]:
-        """What is assigned to the agent and not closed, locked in the order of the ids."""
-        return list(session.scalars(_OF_AGENT, {"agent": agent_id}))

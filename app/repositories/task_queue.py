@@ -95,6 +95,15 @@ class TaskQueue:
         bound = {"error": None, "forgiven": 1, "agent": agent_id, "to": to}
         return _records(connection.execute(task_statements.LET_GO_OF, bound), task_statements.HELD)
 
+    def cancel(self, connection: Connection, key: UUID) -> list[Record]:
+        """Cancel a locked task and all that is open below it; running ones are asked to stop."""
+        cancelled: list[Record] = []
+        while found := _records(
+            connection.execute(task_statements.CANCEL, {"key": key}), task_statements.CANCELLED
+        ):
+            cancelled += found
+        return cancelled
+
     def readdress(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[UUID]:
         """Let what waits for an agent alone wait for another one, or for any."""
         return list(

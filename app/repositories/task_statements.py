@@ -1,7 +1,7 @@
 """The statements of the task queue, in named SQL, each built once with its types.
 
-The order of locks is agent, parent, task: whoever ends a task holds its parent first, since a
-trigger counts the parent's open sub-tasks.
+The order of locks is agent, conversation, parent, task: whoever ends a task holds its parent
+first, since a trigger counts the parent's open sub-tasks.
 """
 
 from __future__ import annotations
@@ -125,6 +125,29 @@ WITH held AS (
 SELECT * FROM given ORDER BY id
 """
 
+# A task and what is open below it. Whoever runs one is asked to stop. The topmost is locked
+# before; what was put below one of the others meanwhile is found by doing it again.
+_CANCEL = """
+WITH RECURSIVE tree AS (
+    SELECT id FROM tasks WHERE id = :key
+    UNION ALL
+    SELECT tasks.id FROM tree JOIN tasks ON tasks.parent_id = tree.id
+    WHERE tasks.deleted_at IS NULL
+), held AS (
+    SELECT id, {before} FROM tasks
+    WHERE id IN (SELECT id FROM tree) AND {open} AND NOT cancel_requested
+    ORDER BY id FOR NO KEY UPDATE
+), changed AS (
+    UPDATE tasks SET
+        status = CASE held.status WHEN 'pending' THEN 'cancelled' ELSE tasks.status END,
+        cancel_requested = held.status = 'running',
+        completed_at = CASE held.status WHEN 'pending' THEN statement_timestamp() END
+    FROM held WHERE tasks.id = held.id
+    RETURNING {columns}, {was}
+)
+SELECT * FROM changed ORDER BY id
+"""
+
 _RESCUE = {
     "which": "lease_expires_at <= statement_timestamp()",
     "spent": "attempt - attempts_forgiven >= max_attempts",
@@ -199,6 +222,7 @@ STATS = (
 
 # What is told of a task as it was before.
 TAKEN = ("status", "available_at", "claimed_by_id", "started_at", "completed_at", "error")
+CANCELLED = ("status", "cancel_requested", "completed_at")
 HELD = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
 
 
@@ -229,6 +253,7 @@ COMPLETED = _named(_COMPLETE)
 LOCKED = _named(_LOCK)
 LOSE = text(_LOST)
 RESCUED = _named(_GIVE_BACK, "held", HELD, **_RESCUE)
+CANCEL = _named(_CANCEL, "held", CANCELLED)
 LET_GO_OF = _named(_GIVE_BACK, "held", HELD, **_LET_GO)
 
 

@@ -41,20 +41,7 @@ _PENDING = (
     .order_by(Task.priority, Task.available_at, Task.id)
     .limit(bindparam("limit"))
 )
-_OPEN_SUBTASKS = (
-    select(Task)
-    .where(Task.parent_id == bindparam("parent"), _IS_OPEN)
-    .order_by(Task.id)
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
-_OF_CONVERSATION = (
-    select(Task)
-    .where(Task.conversation_id == bindparam("conversation"), Task.deleted_at.is_(None))
-    .order_by(Task.id)
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
+_LOCK_TREE = select(func.pg_advisory_xact_lock(7203116))
 
 _above = select(Task.id, Task.parent_id).where(Task.id == bindparam("key")).cte(recursive=True)
 _above = _above.union(select(Task.id, Task.parent_id).where(Task.id == _above.c.parent_id))
@@ -145,12 +132,9 @@ class TaskRepository(Repository[Task]):
         """The pending or running one with this key."""
         return session.scalars(_LIVE_TWIN, {"dedupe_key": dedupe_key}).one_or_none()
 
-    def lock_open_subtasks(self, session: Session, parent_id: UUID) -> list[Task]:
-        """Its open sub-tasks, locked: after their parent, and in the order of their ids."""
-        return list(session.scalars(_OPEN_SUBTASKS, {"parent": parent_id}))
-
-    def lock_of_conversation(self, session: Session, conversation_id: UUID) -> list[Task]:
-        return list(session.scalars(_OF_CONVERSATION, {"conversation": conversation_id}))
+    def lock_tree(self, connection: Connection) -> None:
+        """Let nobody else put tasks below others until the unit ends; the trigger does it too."""
+        connection.execute(_LOCK_TREE)
 
     def levels_above(self, connection: Connection, key: UUID) -> int:
         """How many tasks lead down to this one, itself included."""

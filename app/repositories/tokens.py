@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 
 from app.models import Agent, Token, User
 from app.repositories.base import Repository
@@ -23,6 +23,13 @@ def _active(owners: Any, key: Any) -> ColumnElement[bool]:
     return and_(owners.c.id == key, owners.c.deleted_at.is_(None), owners.c.is_active)
 
 
+# The agent of a user works only while the user may.
+_USERS_OF_AGENTS = _USERS.alias("users_of_agents")
+_NO_USER_OR_ACTIVE = or_(
+    _AGENTS.c.user_id.is_(None),
+    exists().where(_active(_USERS_OF_AGENTS, _AGENTS.c.user_id)),
+)
+
 _OWNER = (
     select(
         _TOKENS.c.id.label("token_id"),
@@ -35,7 +42,7 @@ _OWNER = (
     )
     .select_from(_TOKENS)
     .outerjoin(_USERS, _active(_USERS, _TOKENS.c.user_id))
-    .outerjoin(_AGENTS, _active(_AGENTS, _TOKENS.c.agent_id))
+    .outerjoin(_AGENTS, and_(_active(_AGENTS, _TOKENS.c.agent_id), _NO_USER_OR_ACTIVE))
     .where(_TOKENS.c.token_hash == bindparam("token_hash"), _TOKENS.c.deleted_at.is_(None))
     .where(or_(_TOKENS.c.expires_at.is_(None), _TOKENS.c.expires_at > func.clock_timestamp()))
     .where(or_(_USERS.c.id.is_not(None), _AGENTS.c.id.is_not(None)))

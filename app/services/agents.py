@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.domain.agents import AgentKind
+from app.domain.conversations import ConversationStatus
 from app.domain.tasks import TaskStatus
 from app.errors import Forbidden, InUse, Invalid, Mistake, NotFound, UnknownReference
 from app.models import Agent, Conversation, Task, Token
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from app.repositories import Record
     from app.repositories.base import Changes
+
+_MOST_HANDED_OVER = 100_000  # conversations of one agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +105,18 @@ class AgentService(ResourceService[Agent]):
             self.record(session.connection(), "deleted", Token, deleted)
 
     @retry
-    def for_worker(self, name: str, queues: Collection[str]) -> Agent:
-        """The agent of this name, made or given the queues where that is missing."""
+    def for_worker(self, name: str, queues: Collection[str], *, own: bool) -> Agent:
+        """The program of this name, made where it is missing; `own` ones get queues they lack."""
         with self.database.session() as session:
             lock_name(session.connection(), f"agent {name}")  # workers may start together
             agent: Agent | None = self.repository.find(session, name=name)
             if agent is None:
                 return self.create({"name": name, "kind": "ai", "queues": list(queues)})
-            if not agent.is_active:
-                raise Forbidden(f"The agent {name} is not active.")
+            if not agent.is_active or agent.kind != AgentKind.AI:
+                raise Forbidden(f"The agent {name} is not active, or is a person.")
             missing = [queue for queue in queues if queue not in agent.queues]
+            if missing and not own:
+                raise Forbidden(f"The agent {name} does not work on {', '.join(missing)}.")
             return self.update(agent.id, {"queues": [*agent.queues, *missing]})
 
     def check_active(self, connection: Connection, key: UUID, field: str) -> Record:
@@ -132,29 +138,26 @@ class AgentService(ResourceService[Agent]):
             raise Invalid([Mistake(("reassign_to",), "inactive", "It is not active.")])
 
     def _hand_over(self, session: Session, key: UUID, *, to: UUID | None) -> None:
+        """Conversations before tasks, as everybody locks them."""
         connection = session.connection()
+        conversations = self.conversations.update_where(
+            connection,
+            {"assignee_id": to, "assignment_reason": None},
+            at_most=_MOST_HANDED_OVER,
+            assignee_id=key,
+            status__ne=ConversationStatus.CLOSED,
+        )
+        assigned = {conversation: {"assignee_id": (key, to)} for conversation in conversations}
+        self.record(connection, "assigned", Conversation, assigned)
         given_back = self.queue.let_go(connection, key, to=to)
         for action, status in (
             ("released", TaskStatus.PENDING),
             ("cancelled", TaskStatus.CANCELLED),
         ):
-            self.record(
-                connection,
-                action,
-                Task,
-                {
-                    task["id"]: differences(Task, task["was"], task)
-                    for task in given_back
-                    if task["status"] == status
-                },
-            )
+            ended = [task for task in given_back if task["status"] == status]
+            changes = {task["id"]: differences(Task, task["was"], task) for task in ended}
+            self.record(connection, action, Task, changes)
         readdressed = self.queue.readdress(connection, key, to=to)
         self.record(
             connection, "updated", Task, {task: {"agent_id": (key, to)} for task in readdressed}
         )
-        assigned = {}
-        for conversation in self.conversations.of_agent(session, key):
-            assigned[conversation.id] = self.conversations.update(
-                session, conversation, {"assignee_id": to, "assignment_reason": None}
-            )
-        self.record(session.connection(), "assigned", Conversation, assigned)

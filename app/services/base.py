@@ -13,6 +13,7 @@ from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.merge_patch import merge
 from app.domain.rules import Rules
 from app.errors import (
+    CaseloadError,
     Forbidden,
     InUse,
     NotDeleted,
@@ -75,11 +76,12 @@ class Service:
     def _event(self, action: str, model: type[Resource], key: UUID, changes: Changes) -> NewEvent:
         columns = model.__table__.c
         shown = {
-            name: {"before": before, "after": after}
+            str(columns[name].name): {"before": before, "after": after}
             for name, (before, after) in changes.items()
             if not columns[name].info.keys() & _IN_NO_EVENT
         }
-        personal = {name: of for name, of in shown.items() if columns[name].info.get(PERSONAL)}
+        names = {str(columns[name].name) for name in changes if columns[name].info.get(PERSONAL)}
+        personal = {name: of for name, of in shown.items() if name in names}
         return NewEvent(
             actor_kind=self.actor.kind,
             actor_id=self.actor.id,
@@ -87,10 +89,7 @@ class Service:
             action=action,
             object_type=model.__tablename__,
             object_id=key,
-            changes={
-                str(columns[name].name): None if name in personal else of
-                for name, of in shown.items()
-            },
+            changes={name: None if name in personal else of for name, of in shown.items()},
             personal=personal or None,
             request_id=self.request_id,
         )
@@ -162,8 +161,12 @@ class ResourceService(Service, Generic[R]):
         What changes nothing moves no version and writes no event.
         """
         with self.database.session() as session:
+            try:  # what it refers to is locked first, by everybody
+                self._check_references(session.connection(), values)
+            except CaseloadError:
+                self.locked(session, key)  # that it is not there is told first
+                raise
             entity = self.locked(session, key)
-            self._check_references(session.connection(), values)
             merged = {name: _merged(entity, name, value) for name, value in values.items()}
             self.apply(session, entity, merged, expected=expected)
             return entity

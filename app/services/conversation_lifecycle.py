@@ -15,7 +15,7 @@ from app.errors import (
     Mistake,
     UnknownReference,
 )
-from app.repositories import AgentRepository, ConversationRepository, TaskRepository
+from app.repositories import ConversationRepository, TaskRepository
 from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversations import ConversationService
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.models import Conversation
-    from app.repositories import Record
 
 _WOKEN_AT_ONCE = 100
 
@@ -40,7 +39,6 @@ class ConversationLifecycle(Service):
     """Each call is one unit of work, whatever else it touches; with `expected`, as in `update`."""
 
     repository: ConversationRepository = ConversationRepository()
-    agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
 
     @retry
@@ -80,14 +78,18 @@ class ConversationLifecycle(Service):
     ) -> Conversation:
         """To an agent, or to nobody. From a person to a program, or back, it is handed off."""
         with self.database.session() as session:
+            try:  # the agent is locked before the conversation, as everywhere
+                if agent_id is not None:
+                    agents = self.beside(AgentService)
+                    agents.check_active(session.connection(), agent_id, "agent_id")
+            except Invalid:
+                self._checked(session, key, "assign")  # that it is not there is told first
+                raise
             conversation = self._checked(session, key, "assign")
-            conversations, agent = self._conversations, None
-            if agent_id is not None:
-                agents = self.beside(AgentService)
-                agent = agents.check_active(session.connection(), agent_id, "agent_id")
             values = {"assignee_id": agent_id, "assignment_reason": reason}
-            action = "handed-off" if self._differ(session, conversation, agent) else "assigned"
-            conversations.apply(session, conversation, values, expected=expected, action=action)
+            self._conversations.apply(
+                session, conversation, values, expected=expected, action="assigned"
+            )
             return conversation
 
     @retry
@@ -177,7 +179,9 @@ class ConversationLifecycle(Service):
                 raise AlreadyExists("messages", ("external_id",))  # it is in another conversation
         if task is not None:
             with _within("task"):
-                self.beside(TaskService).create({**task, "conversation_id": conversation.id})
+                about = {**task, "conversation_id": conversation.id}
+                if not self.beside(TaskService).submit(about)[1]:
+                    raise AlreadyExists("tasks", ("dedupe_key",))  # another one's
         return conversation
 
     def _known(
@@ -206,14 +210,6 @@ class ConversationLifecycle(Service):
                 session, conversation, status, action=action, expected=expected
             )
             return conversation
-
-    def _differ(self, session: Session, conversation: Conversation, agent: Record | None) -> bool:
-        """Whether one of the old and the new assignee is a person and the other a program."""
-        if agent is None or conversation.assignee_id is None:
-            return False
-        connection, key = session.connection(), conversation.assignee_id
-        old = self.agents.record(connection, key, include_deleted=True)
-        return old is not None and old["kind"] != agent["kind"]
 
     def _complete(
         self, session: Session, key: UUID, task_id: UUID, lease_token: str, output: Any

@@ -10,6 +10,7 @@ from app.domain.conversations import ConversationStatus, Priority, check_action
 from app.errors import ConversationMerged, NotFound
 from app.models import Conversation
 from app.repositories import (
+    AgentRepository,
     ConversationRepository,
     CustomerRepository,
     Query,
@@ -38,6 +39,7 @@ class ConversationService(ResourceService[Conversation]):
 
     repository: ConversationRepository = ConversationRepository()
     customers: CustomerRepository = CustomerRepository()
+    agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
 
     def create(self, values: Mapping[str, Any]) -> Conversation:
@@ -87,11 +89,23 @@ class ConversationService(ResourceService[Conversation]):
         complete = {**values, **self._clocks(entity, values)}
         if values.get("assignee_id", entity.assignee_id) != entity.assignee_id:
             complete.setdefault("assignment_reason", None)  # the old one was for somebody else
+        if self._hands_off(session.connection(), entity, complete):
+            action = "handed-off"
         was = entity.status
         changes = super().apply(session, entity, complete, expected=expected, action=action)
-        if action == "updated" and changes:
+        if changes and action in ("updated", "handed-off"):
             check_action("update", was)
         return changes
+
+    def _hands_off(
+        self, connection: Connection, entity: Conversation, values: Mapping[str, Any]
+    ) -> bool:
+        """Whether one of the old and the new assignee is a person and the other a program."""
+        old, new = entity.assignee_id, values.get("assignee_id", entity.assignee_id)
+        if old is None or new is None or old == new:
+            return False
+        agents = [self.agents.record(connection, key, include_deleted=True) for key in (old, new)]
+        return len({agent["kind"] for agent in agents if agent is not None}) > 1
 
     def move(
         self,
@@ -131,10 +145,10 @@ class ConversationService(ResourceService[Conversation]):
         return _stored(clocks)
 
     def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        super()._check_references(connection, values)
         if values.get("assignee_id") is not None:
             agents = self.beside(AgentService)
             agents.check_active(connection, values["assignee_id"], "assignee_id")
+        super()._check_references(connection, values)
 
 
 def _clocks_of(entity: Conversation) -> Clocks | None:

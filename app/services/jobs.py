@@ -14,7 +14,8 @@ class JobService(Service):
     def run_due(self) -> dict[str, int]:
         """Run every job until nothing is left to do; returns what was done, by job."""
         queue, conversations = self.beside(TaskQueueService), self.beside(ConversationLifecycle)
+        rescued = queue.rescue()
         woken = 0
         while batch := conversations.wake_due():
             woken += batch
-        return {"leases taken back": queue.rescue(), "conversations woken": woken}
+        return {"leases taken back": rescued, "conversations woken": woken}

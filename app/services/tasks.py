@@ -11,7 +11,7 @@ from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, Ver
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
 from app.services.agents import AgentService
-from app.services.base import ResourceService, read_page
+from app.services.base import ResourceService, differences, read_page
 from app.services.conversations import ConversationService
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from app.repositories import Page, Record, Total
     from app.repositories.base import Changes
+
+_LOCKED_FIRST = ("agent_id", "conversation_id")  # then the parent, then the task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,10 @@ class TaskService(ResourceService[Task]):
         values = {"max_attempts": self.rules.max_attempts, **values}
         key = values.get("dedupe_key")
         with self.database.session() as session:
+            self._check_agent(session.connection(), values)
+            outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
+            self._check_references(session.connection(), outer)
             self._check_parent(session, values.get("parent_id"))
-            self._check_conversation(session.connection(), values.get("conversation_id"))
             if key is None:
                 return super().create(values), True
             if (twin := self._find_twin(session, key)) is not None:
@@ -99,7 +103,9 @@ class TaskService(ResourceService[Task]):
     ) -> Task:
         with self.database.session() as session:
             if "parent_id" in values:
-                self.queue.lock(session.connection(), key)  # after its parent, which counts it
+                outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
+                self._check_references(session.connection(), outer)
+                self._lock_parents(session, key, values["parent_id"])
             return super().update(key, values, expected=expected)
 
     @retry
@@ -116,8 +122,15 @@ class TaskService(ResourceService[Task]):
         with self.database.session() as session:
             task = self._locked_in_order(session, key, expected)
             check_action("cancel", task.status)
-            self._cancel(session, task)
-            return task
+            connection = session.connection()
+            by_action: dict[str, dict[UUID, Changes]] = {"cancelled": {}, "cancel-requested": {}}
+            for changed in self.queue.cancel(connection, key):
+                running = changed["status"] == TaskStatus.RUNNING
+                changes = by_action["cancel-requested" if running else "cancelled"]
+                changes[changed["id"]] = differences(Task, changed["was"], changed)
+            for action, of in by_action.items():
+                self.record(connection, action, Task, of)
+            return self.locked(session, key)
 
     @retry
     def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
@@ -166,19 +179,10 @@ class TaskService(ResourceService[Task]):
             raise VersionMismatch(f"The version is {task.version} by now.")
         return task
 
-    def _cancel(self, session: Session, task: Task) -> None:
-        if task.status == TaskStatus.RUNNING:
-            self.apply(session, task, {"cancel_requested": True}, action="cancel-requested")
-        else:
-            values = {"status": TaskStatus.CANCELLED, "completed_at": datetime.now(UTC)}
-            self.apply(session, task, values, action="cancelled")
-        for subtask in self.repository.lock_open_subtasks(session, task.id):
-            self._cancel(session, subtask)
-
     def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        super()._check_references(connection, values)
         if values.get("agent_id") is not None:
             self.beside(AgentService).check_active(connection, values["agent_id"], "agent_id")
+        super()._check_references(connection, values)
         self.beside(ConversationService).check_not_merged(connection, values)
 
     def _check_parent(self, session: Session, parent_id: UUID | None) -> None:
@@ -189,10 +193,22 @@ class TaskService(ResourceService[Task]):
             above = self.repository.levels_above(session.connection(), parent.id)
             self._check_levels(above + 1)
 
-    def _check_conversation(self, connection: Connection, key: UUID | None) -> None:
-        """Whoever could name any conversation for a task of its own could read any."""
-        if key is not None and self.actor.kind is ActorKind.AGENT:
-            self.beside(ConversationService).require_visible(connection, key)
+    def _lock_parents(self, session: Session, key: UUID, parent_id: UUID | None) -> None:
+        """The old one and the new one, before the task: nobody else moves tasks meanwhile."""
+        self.repository.lock_tree(session.connection())
+        found = self.repository.get(session, key)
+        parents = {parent_id, None if found is None else found.parent_id} - {None}
+        self.repository.get_many(session, parents, lock=True)
+
+    def _check_agent(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """An agent's sub-task gives it no more to see: no conversation, and no task in waiting."""
+        if self.actor.kind is not ActorKind.AGENT:
+            return
+        if values.get("agent_id") is not None:
+            raise Forbidden("An agent says in which queue a sub-task goes, not who gets it.")
+        if values.get("conversation_id") is not None:
+            conversations = self.beside(ConversationService)
+            conversations.require_visible(connection, values["conversation_id"])
 
     def _is_run_by_actor(self, task: Task | None) -> bool:
         return (

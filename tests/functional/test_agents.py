@@ -572,12 +572,14 @@ def test_an_agent_can_not_let_itself_into_a_conversation(staff: Client, hire: Hi
     own, foreign = conversation(staff, about), conversation(staff, about)
     mine = make(staff, conversation_id=own)
     claim(agent)
-    body = {**WORK, "parent_id": mine, "agent_id": agent.user_id}
+    body = {**WORK, "parent_id": mine}
     for key in (foreign, NOWHERE):
         answer = agent.post("/v1/tasks", {**body, "conversation_id": key})
         assert problem(answer) == FORBIDDEN
     assert problem(agent.get(f"/v1/conversations/{foreign}")) == FORBIDDEN
     assert agent.create("/v1/tasks", {**body, "conversation_id": own})["conversation_id"] == own
+    kept = {**body, "agent_id": agent.user_id, "run_after": "2100-01-01T00:00:00Z"}
+    assert problem(agent.post("/v1/tasks", kept)) == FORBIDDEN  # it would see it until then
 
 
 def test_agents_change_nothing_else(staff: Client, hire: Hire) -> None:

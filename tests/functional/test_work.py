@@ -105,14 +105,39 @@ def test_an_exit_code_fails_the_task(flask: Run, admin: Client) -> None:
     assert admin.get(f"/v1/tasks/{again['id']}").json["status"] == "pending"
 
 
-def test_a_program_that_is_not_there_fails_the_task(flask: Run, admin: Client) -> None:
-    """The worker goes on."""
+def test_a_program_that_is_not_there_costs_no_task(
+    flask: Run, admin: Client, tmp_path: Path
+) -> None:
+    """A slip in the command is told at once; where it can't be started, the task is given back."""
     task = new_task(admin, max_attempts=1)
-    done = flask("work", "--queue=mail", "--exec=/nowhere/at/all", "--drain")
-    assert done.returncode == 0, done.stderr
-    failed = admin.get(f"/v1/tasks/{task['id']}").json
-    assert failed["status"] == "failed"
-    assert failed["error"].startswith("Not started")
+    assert flask("work", "--queue=mail", "--exec=/nowhere/at/all", "--drain").returncode == 2
+    broken = tmp_path / "broken"
+    broken.write_text("#!/nowhere/at/all")
+    broken.chmod(0o755)
+    done = flask("work", "--queue=mail", f"--exec={broken}", "--drain")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    found = admin.get(f"/v1/tasks/{task['id']}").json
+    assert (found["status"], found["error"]) == ("pending", None)
+
+
+def test_an_agent_that_is_deactivated_stops_its_worker(start: Start, admin: Client) -> None:
+    """Exit code 1: whoever watches over it learns of it."""
+    worker = start("--exec", "cat")
+    deadline = time.monotonic() + 20
+    while not (found := admin.get("/v1/agents?name=worker").json["items"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    admin.post(f"/v1/agents/{found[0]['id']}/deactivate")
+    assert worker.wait(20) == 1
+
+
+def test_people_and_foreign_queues_are_not_worked_by_a_program(flask: Run, admin: Client) -> None:
+    """A person's tasks have no expiry; an agent's queues are its own."""
+    flask("agents", "create", "ann", "--kind=human", "--queue=mail")
+    flask("agents", "create", "bot", "--queue=calls")
+    for agent in ("ann", "bot"):
+        done = flask("work", "--queue=mail", "--exec=cat", f"--agent={agent}", "--drain")
+        assert done.returncode == 1
 
 
 def test_a_stop_lets_the_task_be_finished(start: Start, admin: Client) -> None:
@@ -130,12 +155,12 @@ def test_a_stop_lets_the_task_be_finished(start: Start, admin: Client) -> None:
 def test_a_second_stop_gives_the_task_back(start: Start, admin: Client) -> None:
     """At once, without its attempt counting; the program is ended."""
     task = new_task(admin, max_attempts=1)
-    worker = start("--exec", "sleep 60")
+    worker = start("--exec", "sh -c 'sleep 60; true'")
     wait_for(admin, task, "running")
     worker.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(4) == 0  # with what the program has started
     assert admin.get(f"/v1/tasks/{task['id']}").json["status"] == "pending"
     attempts = admin.get(f"/v1/tasks/{task['id']}/attempts").json["items"]
     assert [attempt["outcome"] for attempt in attempts] == ["released"]

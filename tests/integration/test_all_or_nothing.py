@@ -161,7 +161,7 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         "agents.remove": lambda: agents.remove(idle),
         "agents.restore": lambda: agents.restore(gone),
         "agents.pending_tasks": lambda: agents.pending_tasks(bot),
-        "agents.for_worker": lambda: agents.for_worker("bot", ["other"]),
+        "agents.for_worker": lambda: agents.for_worker("bot", ["other"], own=True),
         "tasks.create": lambda: tasks.create({"kind": "x", "queue": "work"}),
         "tasks.submit": lambda: tasks.submit(
             {"kind": "x", "queue": "work", "parent_id": parent[0], "dedupe_key": "l"}

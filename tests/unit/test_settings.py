@@ -122,3 +122,25 @@ def test_every_setting_is_in_the_documentation() -> None:
     assert {name for name in names if f"`{name}`" not in documented} == set()
     told = set(re.findall(r"^\| `((?:CASELOAD|DATABASE)_[A-Z_]+|PORT)`", documented, re.MULTILINE))
     assert told == names
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"CASELOAD_TASK_LEASE": "7200"}, "CASELOAD_MAX_TASK_LEASE"),
+        ({"CASELOAD_OPENING_HOURS": "sun 09:00-09:03"}, "CASELOAD_OPENING_HOURS"),
+        ({"CASELOAD_RESOLUTION_TARGETS": "low=999"}, None),
+        ({"CASELOAD_HOLIDAYS": ""}, None),
+    ],
+)
+def test_settings_must_fit_together(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], name: str | None
+) -> None:
+    """A desk that is open for minutes a week can't answer within hours; told at the start."""
+    for setting, value in given.items():
+        monkeypatch.setenv(setting, value)
+    if name is None:
+        assert Settings.from_environment().rules
+        return
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environment()

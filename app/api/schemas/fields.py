@@ -153,12 +153,14 @@ class Texts(_Coding, fields.List[str]):
     def __init__(
         self, *, most: int, longest: int, pattern: re.Pattern[str] | None = None, **options: Any
     ) -> None:
+        super().__init__(Text(longest=longest, pattern=pattern), validate=_all_differ, **options)
         wrong = Coded("length", f"It must have at most {most} items.")
-        super().__init__(
-            Text(longest=longest, pattern=pattern),
-            validate=[validate.Length(max=most, error=wrong), _all_differ],
-            **options,
-        )
+        self.at_most = validate.Length(max=most, error=wrong)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self.at_most(value)  # before each of any number of items is looked at
+        return super()._deserialize(value, *args, **kwargs)
 
 
 class Ids(_Coding, fields.List[UUID]):
