@@ -13,9 +13,10 @@ from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.merge_patch import merge
 from app.domain.rules import Rules
 from app.errors import (
-    CaseloadError,
+    Conflict,
     Forbidden,
     InUse,
+    Invalid,
     NotDeleted,
     NotFound,
     ParentDeleted,
@@ -163,7 +164,7 @@ class ResourceService(Service, Generic[R]):
         with self.database.session() as session:
             try:  # what it refers to is locked first, by everybody
                 self._check_references(session.connection(), values)
-            except CaseloadError:
+            except (Conflict, Invalid):
                 self.locked(session, key)  # that it is not there is told first
                 raise
             entity = self.locked(session, key)

@@ -245,7 +245,8 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
 
 # What is called inside a unit of work that somebody else has opened, or is no work at all.
 INTERNAL = {
-    "add", "apply", "beside", "check_assignee", "delivered", "effect", "is_visible_to_agent",
+    "add", "apply", "beside", "check_active", "check_not_merged", "delivered", "effect",
+    "is_visible_to_agent",
     "locked", "move", "record", "require_admin_for_deleted", "require_visible",
 }  # fmt: skip
 
