@@ -17,7 +17,8 @@ from app.repositories import (
     TokenRepository,
 )
 from app.repositories.locks import lock_name
-from app.services.base import ResourceService, differences
+from app.services.base import ResourceService
+from app.services.changes import differences
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

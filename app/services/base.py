@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import inspect
-
 from app.db import retry
-from app.db.types import JSONObject
 from app.domain.actors import SYSTEM, Actor, ActorKind
-from app.domain.merge_patch import merge
 from app.domain.rules import Rules
 from app.errors import (
     Conflict,
@@ -24,9 +20,11 @@ from app.errors import (
 )
 from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED, Resource
 from app.repositories import EventRepository, NewEvent, Query
+from app.services.changes import initial_values, merged
+from app.services.reading import read_one, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -35,14 +33,13 @@ if TYPE_CHECKING:
     from app.db import Database
     from app.repositories import Page, Record, Total
     from app.repositories.base import Changes
-    from app.services.ports import ReadingRepository, ResourceRepository
+    from app.services.ports import ResourceRepository
 
 R = TypeVar("R", bound=Resource)
 
 S = TypeVar("S", bound="Service")
 
 _IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
-_SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +165,8 @@ class ResourceService(Service, Generic[R]):
                 self.locked(session, key)  # that it is not there is told first
                 raise
             entity = self.locked(session, key)
-            merged = {name: _merged(entity, name, value) for name, value in values.items()}
-            self.apply(session, entity, merged, expected=expected)
+            wanted = {name: merged(entity, name, value) for name, value in values.items()}
+            self.apply(session, entity, wanted, expected=expected)
             return entity
 
     def apply(
@@ -226,55 +223,3 @@ class ResourceService(Service, Generic[R]):
         if self.repository.exists(connection, key):
             return NotDeleted("It is not deleted.")
         return NotFound(self.model.__tablename__, key)
-
-
-def read_one(
-    database: Database, repository: ReadingRepository, key: UUID, *, include_deleted: bool = False
-) -> Record:
-    with database.connect(read_only=True) as connection:
-        record = repository.record(connection, key, include_deleted=include_deleted)
-    if record is None:
-        raise NotFound(repository.model.__tablename__, key)
-    return record
-
-
-def read_page(
-    database: Database, repository: ReadingRepository, query: Query, *, total: bool = False
-) -> tuple[Page[Record], Total | None]:
-    with database.connect(read_only=True) as connection:
-        page = repository.records(connection, query)
-        return page, repository.total(connection, query) if total else None
-
-
-def differences(model: type[Resource], before: Record, after: Record) -> Changes:
-    """What an event tells of a row that Core statements have changed."""
-    return {
-        column.key: (before[column.key], after[column.key])
-        for column in model.__table__.c
-        if column.key not in _SET_BY_DATABASE
-        and not column.info.get(BOOKKEEPING)
-        and column.key in before
-        and column.key in after
-        and before[column.key] != after[column.key]
-    }
-
-
-def initial_values(entity: Resource) -> Changes:
-    """What a new row was given, as changes from nothing."""
-    columns: Iterable[Any] = inspect(type(entity)).columns
-    return {
-        column.key: (None, value)
-        for column in columns
-        if column.key not in _SET_BY_DATABASE
-        and not column.info.get(BOOKKEEPING)
-        and (value := getattr(entity, column.key)) is not None
-    }
-
-
-def _merged(entity: Resource, name: str, value: Any) -> Any:
-    column: Any = entity.__table__.c.get(name)
-    if column is None or not isinstance(column.type, JSONObject):
-        return value
-    if value is None:
-        return None if column.nullable else {}
-    return merge(getattr(entity, name) or {}, value)

@@ -17,7 +17,8 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
-from app.services.base import ResourceService, read_page
+from app.services.base import ResourceService
+from app.services.reading import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -7,7 +7,8 @@ from app.db import retry
 from app.errors import NotFound
 from app.repositories.event_feed import Position, read_feed
 from app.repositories.events import ADMINS_ONLY
-from app.services.base import Service, read_one, read_page
+from app.services.base import Service
+from app.services.reading import read_one, read_page
 
 if TYPE_CHECKING:
     from uuid import UUID

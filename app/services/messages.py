@@ -15,8 +15,10 @@ from app.repositories import (
     MessageRepository,
     Query,
 )
-from app.services.base import Service, initial_values, read_page
+from app.services.base import Service
+from app.services.changes import initial_values
 from app.services.conversations import ConversationService
+from app.services.reading import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

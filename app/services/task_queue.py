@@ -15,7 +15,8 @@ from app.domain.tasks import Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
-from app.services.base import Service, differences
+from app.services.base import Service
+from app.services.changes import differences
 from app.services.tasks import TaskService
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, Ver
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
 from app.services.agents import AgentService
-from app.services.base import ResourceService, differences, read_page
+from app.services.base import ResourceService
+from app.services.changes import differences
 from app.services.conversations import ConversationService
+from app.services.reading import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -1,0 +1,54 @@
+"""What changes of a row: for its event, and by a patch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect
+
+from app.db.types import JSONObject
+from app.domain.merge_patch import merge
+from app.models.base import BOOKKEEPING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.models.base import Resource
+    from app.repositories import Record
+    from app.repositories.base import Changes
+
+_SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
+
+
+def differences(model: type[Resource], before: Record, after: Record) -> Changes:
+    """What an event tells of a row that Core statements have changed."""
+    return {
+        column.key: (before[column.key], after[column.key])
+        for column in model.__table__.c
+        if column.key not in _SET_BY_DATABASE
+        and not column.info.get(BOOKKEEPING)
+        and column.key in before
+        and column.key in after
+        and before[column.key] != after[column.key]
+    }
+
+
+def initial_values(entity: Resource) -> Changes:
+    """What a new row was given, as changes from nothing."""
+    columns: Iterable[Any] = inspect(type(entity)).columns
+    return {
+        column.key: (None, value)
+        for column in columns
+        if column.key not in _SET_BY_DATABASE
+        and not column.info.get(BOOKKEEPING)
+        and (value := getattr(entity, column.key)) is not None
+    }
+
+
+def merged(entity: Resource, name: str, value: Any) -> Any:
+    column: Any = entity.__table__.c.get(name)
+    if column is None or not isinstance(column.type, JSONObject):
+        return value
+    if value is None:
+        return None if column.nullable else {}
+    return merge(getattr(entity, name) or {}, value)
