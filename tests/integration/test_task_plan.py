@@ -109,7 +109,7 @@ def test_a_claim_looks_at_few_rows(plan_of: Callable[..., list[dict[str, Any]]])
             for node in plan
             if node.get("Index Name") == "ix_tasks_claim"
         )
-        assert limit <= read <= limit + 6 * 10
+        assert read <= limit + 6 * 10  # before PostgreSQL 18 a mean per loop, rounded
         (locked,) = (node for node in plan if node["Node Type"] == "LockRows")
         assert locked["Actual Rows"] * locked["Actual Loops"] == limit
 
