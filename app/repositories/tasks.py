@@ -121,7 +121,7 @@ class TaskRepository(Repository[Task]):
 
     def get_subtasks(self, session: Session, parent_id: UUID) -> list[Task]:
         """Its live sub-tasks, the oldest first, in two statements; none of no task."""
-        parent = self.get(session, parent_id, load=_WITH_SUBTASKS)
+        parent = self.with_subtasks(session, parent_id)
         return [] if parent is None else parent.subtasks
 
     def with_subtasks(self, session: Session, key: UUID) -> Task | None:

@@ -69,7 +69,7 @@ _CONVERSATIONS = [
         None,
     ),
 ]
-_TODO = "Call Fjord & Fell about their new signatories"
+_REMINDER = "Call Fjord & Fell about their new signatories"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class DemoService(Service):
 
     def _load_todos(self) -> int:
         todos, owner = self.beside(TodoService), self.beside(UserService).find(email=ADMIN)
-        if owner is None or todos.find(description=_TODO, user_id=owner.id) is not None:
+        if owner is None or todos.find(description=_REMINDER, user_id=owner.id) is not None:
             return 0
-        todos.create({"description": _TODO, "user_id": owner.id})
+        todos.create({"description": _REMINDER, "user_id": owner.id})
         return 1

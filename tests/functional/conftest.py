@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app import create_app
+from app.settings import Settings
+from tests.client import Client
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flask import Flask
 
@@ -40,3 +44,22 @@ def flask(app: Flask, environment: dict[str, str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def desk(staff: Client, database_url: str) -> Iterator[Client]:
+    """A client of a service with room for a crowd, on a machine that may be busy."""
+    app = create_app(
+        Settings(
+            database_url=database_url,
+            given_secret_key="k" * 32,
+            pool_size=8,
+            pool_timeout=60,
+            lock_timeout=60,
+            token_cache=60,
+        )
+    )
+    client = Client(app, staff.token, user_id=staff.user_id)
+    client.get("/v1/me")  # the token is known from here on
+    yield client
+    app.extensions["database"].dispose()

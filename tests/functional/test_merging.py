@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import create_app
-from app.settings import Settings
 from tests.client import Client, codes, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.client import Answer
 
@@ -44,25 +42,6 @@ def start(staff: Client, customer: str) -> Start:
         return key
 
     return start
-
-
-@pytest.fixture
-def desk(staff: Client, database_url: str) -> Iterator[Client]:
-    """A client of a service with room for a crowd, on a machine that may be busy."""
-    app = create_app(
-        Settings(
-            database_url=database_url,
-            given_secret_key="k" * 32,
-            pool_size=8,
-            pool_timeout=60,
-            lock_timeout=60,
-            token_cache=60,
-        )
-    )
-    client = Client(app, staff.token, user_id=staff.user_id)
-    client.get("/v1/me")  # the token is known from here on
-    yield client
-    app.extensions["database"].dispose()
 
 
 def _note(client: Client, key: str, body: str) -> dict[str, Any]:
