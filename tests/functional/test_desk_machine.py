@@ -237,7 +237,7 @@ class Desk(RuleBasedStateMachine):
         found = set()
         if self.work[parent].deleted:
             found.add("validation-error")
-        if self.work[parent].status not in _OPEN:
+        if self.work[parent].status not in _OPEN or self.work[parent].cancel:
             found.add("parent-finished")
         if len(self.above(parent)) + levels > _MOST_LEVELS:
             found.add("validation-error")
@@ -270,6 +270,8 @@ class Desk(RuleBasedStateMachine):
         if how == "below" and self.work:
             work.parent = self.task(data, *_OPEN).id
         refusals = self.against_parent(work.parent)
+        if work.conversation is not None and self.talks[work.conversation].merged:
+            refusals.add("conversation-merged")
         client = self.staff
         if by == "agent" and how == "below":
             above = self.work.get(work.parent or "")
