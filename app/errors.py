@@ -158,7 +158,7 @@ class ParentFinished(Conflict):
     code = "parent-finished"
 
     def __init__(self) -> None:
-        super().__init__("Only a pending or running task can have open sub-tasks.")
+        super().__init__("Only a pending or running task that nobody cancelled can have open sub-tasks.")
 
 
 class ConversationMerged(Conflict):
@@ -183,6 +183,71 @@ class CustomerMismatch(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The two belong to different customers.")
+
+
+class AccountNotEmpty(Conflict):
+    code = "account-not-empty"
+
+    def __init__(self) -> None:
+        super().__init__("Only an account with a zero balance and nothing pending is closed.")
+
+
+class AccountClosed(Conflict):
+    code = "account-closed"
+
+    def __init__(self) -> None:
+        super().__init__("The account is closed.")
+
+
+class AccountFrozen(Conflict):
+    code = "account-frozen"
+
+    def __init__(self) -> None:
+        super().__init__("The account is frozen: nothing goes in or out.")
+
+
+class InsufficientFunds(Conflict):
+    code = "insufficient-funds"
+
+    def __init__(self) -> None:
+        super().__init__("The account would be below its overdraft limit.")
+
+
+class BalanceOutOfRange(Conflict):
+    code = "balance-out-of-range"
+
+    def __init__(self) -> None:
+        super().__init__("The balance would be larger than any that is kept.")
+
+
+class CurrencyMismatch(Conflict):
+    code = "currency-mismatch"
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"The currencies differ: {one} and {other}.")
+
+
+class ApprovalRequired(Conflict):
+    code = "approval-required"
+
+    def __init__(self) -> None:
+        super().__init__("A second user has to approve the transaction first.")
+
+
+class AlreadyReversed(Conflict):
+    code = "already-reversed"
+
+    def __init__(self) -> None:
+        super().__init__("A transaction is reversed only once.")
+
+
+class ReferenceReused(Conflict):
+    """The reference is that of another transaction, with other content."""
+
+    code = "reference-reused"
+
+    def __init__(self) -> None:
+        super().__init__("Another transaction has this reference.")
 
 
 class LastAdmin(Conflict):

@@ -33,6 +33,18 @@ def _same(x: Any, y: Any) -> bool:
     return bool(x == y)
 
 
+class MinorUnits(types.TypeDecorator[int]):
+    """bigint for money: whole minor units, and never what only looks like a whole number."""
+
+    impl = types.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> int | None:  # noqa: ARG002 - as SQLAlchemy calls it
+        if value is not None and type(value) is not int:
+            raise TypeError(f"Money is kept in whole minor units, not as {value!r}.")
+        return value
+
+
 class TransactionId(types.UserDefinedType[int]):
     """xid8: the id of a database transaction, which is never reused."""
 

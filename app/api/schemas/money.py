@@ -1,0 +1,75 @@
+"""Money over the wire: `{"amount": "12.34", "currency": "GBP"}`, a string, never a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields
+from marshmallow.utils import get_value
+
+from app.api.schemas.fields import Coded, Messages
+from app.domain import money
+
+_PARTS = ("amount", "currency")
+
+
+class Currency(fields.String):
+    """A code of ISO 4217."""
+
+    default_error_messages: Messages = {  # noqa: RUF012 - marshmallow declares it so
+        "required": Coded("required", "It is required."),
+        "null": Coded("null", "It must not be null."),
+        "invalid": Coded("type", "It has the wrong type."),
+    }
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        code: str = super()._deserialize(value, *args, **kwargs)
+        try:
+            money.digits_of(code)
+        except money.UnknownCurrency as error:
+            raise ValidationError(Coded("choice", str(error))) from error
+        return code
+
+
+class Money(fields.Field[money.Money]):
+    """Read with at most the currency's digits, written with exactly those.
+
+    What is dumped has whole minor units under the field's own name, and a `currency` beside it.
+    """
+
+    default_error_messages: Messages = Currency.default_error_messages
+
+    def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> Any:  # noqa: ARG002 - as marshmallow calls it
+        minor = get_value(obj, attr)
+        if minor is None:
+            return None
+        value = money.Money(minor, get_value(obj, "currency"))
+        return {"amount": value.amount, "currency": value.currency}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> money.Money:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        mistakes: dict[str, list[Any]] = {
+            name: [Coded("unknown-field", "There is no such field.")]
+            for name in value
+            if name not in _PARTS
+        }
+        for name in _PARTS:
+            if name not in value:
+                mistakes[name] = [self.make_error("required").messages[0]]
+            elif not isinstance(value[name], str):
+                mistakes[name] = [self.make_error("invalid").messages[0]]
+        if mistakes:
+            raise ValidationError(mistakes)
+        try:
+            return money.Money.parse(value["amount"], value["currency"])
+        except money.UnknownCurrency as error:
+            raise _wrong("currency", "choice", error) from error
+        except money.OutOfRange as error:
+            raise _wrong("amount", "range", error) from error
+        except ValueError as error:
+            raise _wrong("amount", "format", error) from error
+
+
+def _wrong(part: str, code: str, error: ValueError) -> ValidationError:
+    return ValidationError({part: [Coded(code, str(error))]})

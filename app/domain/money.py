@@ -1,0 +1,92 @@
+"""Money: whole minor units of one currency. There are no floats, and nothing is ever rounded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from iso4217 import Currency
+
+from app.errors import CurrencyMismatch
+
+MOST = 10**15
+"""Minor units that one amount may have; balances have room for a thousand of these."""
+
+# Funds, metals and test codes have no minor unit: nobody can keep an account in them.
+DIGITS: dict[str, int] = {
+    currency.code: currency.exponent for currency in Currency if currency.exponent is not None
+}
+_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
+_LONGEST = 30  # characters: what is longer is out of range anyway
+
+
+class UnknownCurrency(ValueError):
+    pass
+
+
+class OutOfRange(ValueError):
+    pass
+
+
+def digits_of(currency: str) -> int:
+    """How many decimals the currency has (ISO 4217); raises UnknownCurrency."""
+    try:
+        return DIGITS[currency]
+    except KeyError:
+        raise UnknownCurrency("It is no currency of ISO 4217 that money is kept in.") from None
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Money:
+    minor: int
+    currency: str
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Money:
+        """A decimal such as `-12.34`; more decimals than the currency has are refused.
+
+        Raises ValueError: UnknownCurrency, OutOfRange, or its plain self for other than a decimal.
+        """
+        digits = digits_of(currency)
+        found = _DECIMAL.fullmatch(text) if len(text) <= _LONGEST else None
+        if found is None:
+            raise ValueError("It must be a decimal such as 12.34.")
+        sign, whole, decimals = found.groups(default="")
+        if len(decimals) > digits:
+            raise ValueError(f"{currency} has {digits} decimals.")
+        minor = int(sign + whole + decimals.ljust(digits, "0"))
+        if abs(minor) > MOST:
+            raise OutOfRange(f"It must be at most {cls(MOST, currency)}.")
+        return cls(minor, currency)
+
+    @property
+    def amount(self) -> str:
+        """With exactly the currency's digits."""
+        digits = digits_of(self.currency)
+        if digits == 0:
+            return str(self.minor)
+        sign = "-" if self.minor < 0 else ""
+        whole, decimals = divmod(abs(self.minor), 10**digits)
+        return f"{sign}{whole}.{decimals:0{digits}}"
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor - self._same(other), self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.minor, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.minor < self._same(other)
+
+    def _same(self, other: Money) -> int:
+        if other.currency != self.currency:
+            raise CurrencyMismatch(self.currency, other.currency)
+        return other.minor
