@@ -27,10 +27,18 @@ _template = pytest.StashKey[str]()
 _EMPTY = """
 ALTER TABLE events DISABLE TRIGGER events_append_only;
 ALTER TABLE messages DISABLE TRIGGER messages_never_removed;
+ALTER TABLE accounts DISABLE TRIGGER accounts_never_removed;
+ALTER TABLE transactions DISABLE TRIGGER transactions_never_removed;
+ALTER TABLE entries DISABLE TRIGGER entries_append_only;
+ALTER TABLE holds DISABLE TRIGGER holds_append_only;
 TRUNCATE users, tokens, agents, customers, conversations, messages, tasks, task_attempts, todos,
-    events, event_personal_values;
+    accounts, transactions, entries, holds, events, event_personal_values;
 ALTER TABLE events ENABLE TRIGGER events_append_only;
 ALTER TABLE messages ENABLE TRIGGER messages_never_removed;
+ALTER TABLE accounts ENABLE TRIGGER accounts_never_removed;
+ALTER TABLE transactions ENABLE TRIGGER transactions_never_removed;
+ALTER TABLE entries ENABLE TRIGGER entries_append_only;
+ALTER TABLE holds ENABLE TRIGGER holds_append_only;
 """
 
 

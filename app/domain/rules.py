@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from app.domain.clocks import ServiceLevels
 from app.domain.tasks import RetryDelay
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,4 +21,5 @@ class Rules:
     longest_lease_seconds: int = 3600
     max_attempts: int = 3
     max_task_depth: int = 5
+    approval_threshold: Decimal | None = None
     retry_delay: RetryDelay = field(default_factory=RetryDelay)

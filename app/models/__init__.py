@@ -1,28 +1,35 @@
 """Tables: columns, constraints, relationships. No queries."""
 
+from app.models.accounts import Account
 from app.models.agents import Agent
 from app.models.base import Base
 from app.models.conversations import Conversation
 from app.models.customers import Customer
 from app.models.events import Event, PersonalValues
+from app.models.ledger import Entry, Hold
 from app.models.messages import Message
 from app.models.task_attempts import TaskAttempt
 from app.models.tasks import Task
 from app.models.todos import Todo
 from app.models.tokens import Token
+from app.models.transactions import Transaction
 from app.models.users import User
 
 __all__ = [
+    "Account",
     "Agent",
     "Base",
     "Conversation",
     "Customer",
+    "Entry",
     "Event",
+    "Hold",
     "Message",
     "PersonalValues",
     "Task",
     "TaskAttempt",
     "Todo",
     "Token",
+    "Transaction",
     "User",
 ]

@@ -1,10 +1,13 @@
 """The only layer that builds SQL."""
 
+from app.repositories.accounts import AccountRepository
 from app.repositories.agents import AgentRepository
 from app.repositories.base import Repository
 from app.repositories.conversations import ConversationRepository
 from app.repositories.customers import CustomerRepository
+from app.repositories.entries import EntryRepository
 from app.repositories.events import EventRepository, NewEvent
+from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
 from app.repositories.reading import Reader, Record
@@ -12,14 +15,18 @@ from app.repositories.task_queue import TaskQueue
 from app.repositories.tasks import AttemptRepository, TaskRepository
 from app.repositories.todos import TodoRepository
 from app.repositories.tokens import TokenRepository
+from app.repositories.transactions import TransactionRepository
 from app.repositories.users import UserRepository
 
 __all__ = [
+    "AccountRepository",
     "AgentRepository",
     "AttemptRepository",
     "ConversationRepository",
     "CustomerRepository",
+    "EntryRepository",
     "EventRepository",
+    "Ledger",
     "MessageRepository",
     "NewEvent",
     "Page",
@@ -33,5 +40,6 @@ __all__ = [
     "TodoRepository",
     "TokenRepository",
     "Total",
+    "TransactionRepository",
     "UserRepository",
 ]

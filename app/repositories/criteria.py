@@ -15,6 +15,7 @@ from app.errors import InvalidCriterion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sqlalchemy import SelectBase
     from sqlalchemy.orm import InstrumentedAttribute
 
 Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "is_null", "contains"]
@@ -99,6 +100,21 @@ class Filter:
         if self.type is list:
             return isinstance(value, str)
         return isinstance(value, self.type) and not (self.type is int and isinstance(value, bool))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related(Filter):
+    """By a field of rows that refer to this one; `keys` selects what they refer to by a value."""
+
+    key: ColumnElement[Any]
+    keys: Callable[[ColumnElement[Any]], SelectBase]
+
+    @property
+    def operators(self) -> frozenset[str]:
+        return frozenset({"eq"})
+
+    def clause(self, operator: str, name: str) -> ColumnElement[bool]:  # noqa: ARG002 - it is eq
+        return self.key.in_(self.keys(bindparam(name, type_=self.expression.type)))
 
 
 Filters = dict[str, Filter]

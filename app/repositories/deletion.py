@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import bindparam, delete, exists, literal, select, union_all
+from sqlalchemy import (
+    Boolean,
+    bindparam,
+    delete,
+    exists,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from app.errors import VersionMismatch
-from app.models.base import HISTORY, OWNED, Resource
+from app.models.base import HISTORY, LIVE_WHILE, OWNED, Resource
 from app.repositories import statements
 from app.repositories.reading import Reader, Record
 
@@ -94,18 +103,22 @@ def _inbound(reader: Reader[Any]) -> Iterator[Column[Any]]:
 
 @lru_cache(maxsize=512)
 def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
-    columns = [
-        column
-        for column in _inbound(reader)
-        if "deleted_at" in column.table.c and not column.info.keys() & {OWNED, HISTORY}
-    ]
     found = [
         select(literal(column.table.name).label("name")).where(
-            exists().where(column == bindparam("key"), column.table.c.deleted_at.is_(None))
+            exists().where(column == bindparam("key"), live)
         )
-        for column in columns
+        for column in _inbound(reader)
+        if (live := _live(column.table)) is not None and not column.info.keys() & {OWNED, HISTORY}
     ]
     return union_all(*found) if found else None
+
+
+def _live(table: Any) -> ColumnElement[bool] | None:
+    """Which of its rows are in the way of what they refer to; None: none ever is."""
+    if "deleted_at" in table.c:
+        return cast("ColumnElement[bool]", table.c.deleted_at.is_(None))
+    condition = table.info.get(LIVE_WHILE)
+    return None if condition is None else literal_column(condition, Boolean)
 
 
 @lru_cache(maxsize=512)

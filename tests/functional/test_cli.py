@@ -56,8 +56,14 @@ def test_the_demo_can_be_loaded_twice(
     flask: Run, sql: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     """The second time finds everything there."""
-    assert "3 users, 8 customers, 2 agents, 4 conversations, 1 to-dos" in flask("demo").stdout
-    assert "0 users, 0 customers, 0 agents, 0 conversations, 0 to-dos" in flask("demo").stdout
+    assert (
+        "3 users, 8 customers, 4 accounts, 2 agents, 4 conversations, 1 to-dos"
+        in flask("demo").stdout
+    )
+    assert (
+        "0 users, 0 customers, 0 accounts, 0 agents, 0 conversations, 0 to-dos"
+        in flask("demo").stdout
+    )
     assert sql("SELECT count(*) FROM customers") == [(8,)]
 
 

@@ -1,0 +1,112 @@
+"""The life of a transaction, and what its entries must be."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from app.domain.money import Money, digits_of
+from app.errors import Invalid, InvalidTransition, Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+    from uuid import UUID
+
+MOST_ENTRIES = 1000
+_LEAST_ENTRIES = 2
+
+
+class TransactionKind(StrEnum):
+    TRANSFER = "transfer"
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    FEE = "fee"
+    REFUND = "refund"
+    REVERSAL = "reversal"  # made by reversing, and by nothing else
+
+
+KINDS_TO_CHOOSE = tuple(kind for kind in TransactionKind if kind is not TransactionKind.REVERSAL)
+
+
+class TransactionStatus(StrEnum):
+    PENDING = "pending"  # holds what is to leave the accounts
+    POSTED = "posted"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one account gets; negative leaves it."""
+
+    account_id: UUID
+    amount: Money
+
+
+def check_action(action: str, status: str, kind: str, *, awaits_approval: bool = False) -> None:
+    """Raises InvalidTransition where a transaction in this state does not allow the action."""
+    allowed = list(_allowed(status, kind, awaits_approval=awaits_approval))
+    if action not in allowed:
+        raise InvalidTransition(action, status, allowed)
+
+
+def _allowed(status: str, kind: str, *, awaits_approval: bool) -> Iterator[str]:
+    if status == TransactionStatus.PENDING:
+        yield from ("post", "void")
+        if awaits_approval:
+            yield "approve"
+    elif status == TransactionStatus.POSTED and kind != TransactionKind.REVERSAL:
+        yield "reverse"
+
+
+def check_legs(legs: Sequence[Leg]) -> None:
+    """Raises Invalid unless they move money between accounts and sum to zero per currency."""
+    if mistakes := list(_mistakes(legs)):
+        raise Invalid(mistakes)
+
+
+def _mistakes(legs: Sequence[Leg]) -> Iterator[Mistake]:
+    if not _LEAST_ENTRIES <= len(legs) <= MOST_ENTRIES:
+        detail = f"It must have {_LEAST_ENTRIES} to {MOST_ENTRIES} items."
+        yield Mistake(("entries",), "length", detail)
+        return
+    for position, leg in enumerate(legs):
+        if leg.amount.minor == 0:
+            path = ("entries", position, "amount", "amount")
+            yield Mistake(path, "range", "It must not be zero.")
+    for currency, total in _sums(legs).items():
+        if total != 0:
+            detail = f"They sum to {Money(total, currency)}, not to zero."
+            yield Mistake(("entries",), "unbalanced", detail)
+    if len({leg.account_id for leg in legs}) == 1:
+        yield Mistake(("entries",), "same-account", "They are all of one account.")
+
+
+def _sums(legs: Sequence[Leg], *, incoming_only: bool = False) -> dict[str, int]:
+    sums: dict[str, int] = defaultdict(int)
+    for leg in legs:
+        if leg.amount.minor > 0 or not incoming_only:
+            sums[leg.amount.currency] += leg.amount.minor
+    return sums
+
+
+def is_over(legs: Sequence[Leg], threshold: Decimal | None) -> bool:
+    """Whether more than the threshold, in units of its currency, changes hands in any currency."""
+    return threshold is not None and any(
+        moved > threshold.scaleb(digits_of(currency))
+        for currency, moved in _sums(legs, incoming_only=True).items()
+    )
+
+
+def lessened(legs: Sequence[Leg], amount: Money) -> list[Leg]:
+    """The two legs of a hold, for this much of it; raises Invalid, CurrencyMismatch."""
+    path = ("amount",)
+    if len(legs) != _LEAST_ENTRIES:
+        raise Invalid([Mistake(path, "whole-only", "Only of two entries can less be posted.")])
+    held = max(leg.amount for leg in legs)
+    if not Money(0, held.currency) < amount <= held:
+        raise Invalid([Mistake((*path, "amount"), "range", f"It must be more than 0, to {held}.")])
+    return [Leg(leg.account_id, amount if leg.amount == held else -amount) for leg in legs]

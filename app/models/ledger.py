@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    FetchedValue,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    func,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from app.db.types import MinorUnits
+from app.errors import AccountClosed, AccountFrozen, Invalid, Mistake
+from app.models.base import Identified
+
+
+def _wrong(detail: str) -> partial[Invalid]:
+    return partial(Invalid, [Mistake(("entries",), "unbalanced", detail)])
+
+
+class Leg(Identified):
+    """What a transaction does to one account. Never changed, never removed."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True, default=uuid7, server_default=func.gen_random_uuid(), sort_order=-2
+    )
+    transaction_id: Mapped[UUID] = mapped_column(ForeignKey("transactions.id"))
+    account_id: Mapped[UUID]
+    currency: Mapped[str]
+    amount: Mapped[int] = mapped_column(MinorUnits)
+
+
+class Entry(Leg):
+    """A leg of a posted transaction. `balance` is what the account had then, with this entry.
+
+    A trigger sets `seq` and `created_at` under the lock of the account: `seq` orders its entries.
+    It also keeps the accounts' balances, so that a write of entries changes other tables.
+    """
+
+    __tablename__ = "entries"
+
+    seq: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
+    balance: Mapped[int | None] = mapped_column(MinorUnits, server_default=FetchedValue())
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue(), sort_order=90)
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "currency"], ["accounts.id", "accounts.currency"]),
+        CheckConstraint(
+            "amount <> 0 AND amount BETWEEN '-1000000000000000'::bigint AND 1000000000000000",
+            name="amount",
+        ),
+        {
+            "info": {
+                "side_effects": True,
+                "rules": {
+                    "entries_unbalanced": _wrong("They do not sum to zero, or are too few."),
+                    "entries_account_closed": AccountClosed,
+                    "entries_account_frozen": AccountFrozen,
+                },
+            }
+        },
+    )
+
+
+class Hold(Leg):
+    """A leg of a transaction that is, or was, pending."""
+
+    __tablename__ = "holds"
+
+    position: Mapped[int]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "currency"], ["accounts.id", "accounts.currency"]),
+        CheckConstraint(
+            "amount <> 0 AND amount BETWEEN '-1000000000000000'::bigint AND 1000000000000000",
+            name="amount",
+        ),
+        {
+            "info": {
+                "side_effects": True,
+                "rules": {
+                    "holds_unbalanced": _wrong("They do not sum to zero, or are too few."),
+                    "holds_account_closed": AccountClosed,
+                    "holds_account_frozen": AccountFrozen,
+                },
+            }
+        },
+    )
+
+
+Index("uq_entries_account_id_seq", Entry.account_id, Entry.seq, unique=True)
+Index("ix_entries_account_id_created_at", Entry.account_id, Entry.created_at)
+Index("ix_entries_transaction_id", Entry.transaction_id)
+Index("ix_holds_transaction_id", Hold.transaction_id)
+Index("ix_holds_account_id", Hold.account_id)

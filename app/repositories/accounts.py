@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Sequence, bindparam, case, cast, exists, func, or_, select
+
+from app.models import Account, Entry, Hold, Transaction
+from app.repositories.base import Repository
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from app.repositories.reading import Record
+
+_ACCOUNTS, _ENTRIES = Account.__table__, Entry.__table__
+_HOLDS, _TRANSACTIONS = Hold.__table__, Transaction.__table__
+_NEXT_SERIAL = select(Sequence("account_numbers").next_value())
+
+# For the few accounts that store neither.
+_SUM_OF_ENTRIES = (
+    select(func.coalesce(func.sum(_ENTRIES.c.amount), 0))
+    .where(_ENTRIES.c.account_id == _ACCOUNTS.c.id)
+    .scalar_subquery()
+)
+_SUM_OF_HOLDS = (
+    select(func.coalesce(-func.sum(_HOLDS.c.amount), 0))
+    .join(_TRANSACTIONS, _TRANSACTIONS.c.id == _HOLDS.c.transaction_id)
+    .where(_HOLDS.c.account_id == _ACCOUNTS.c.id, _HOLDS.c.amount < 0)
+    .where(_TRANSACTIONS.c.status == "pending")
+    .scalar_subquery()
+)
+
+
+def _stored_or(column: ColumnElement[Any], summed: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((_ACCOUNTS.c.stores_balance, column), else_=cast(summed, column.type))
+
+
+_BALANCE = _stored_or(_ACCOUNTS.c.balance, _SUM_OF_ENTRIES)
+_AVAILABLE = _BALANCE - _stored_or(_ACCOUNTS.c.held, _SUM_OF_HOLDS)
+
+
+class AccountRepository(Repository[Account]):
+    model = Account
+    filters = filters_on(
+        Account.customer_id,
+        Account.name,
+        Account.number,
+        Account.currency,
+        Account.status,
+        Account.created_at,
+        Account.updated_at,
+    )
+    sorts = sorts_on(Account.created_at, Account.updated_at, Account.name, Account.number)
+    searched = Account.name + " " + Account.number
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """With `available`: what of the balance is not held."""
+        kept = [column for column in super().columns if column.key != "balance"]
+        return [*kept, _BALANCE.label("balance"), _AVAILABLE.label("available")]
+
+    def next_serial(self, connection: Connection) -> int:
+        """For the number of a new account; no two get the same."""
+        serial: int = connection.execute(_NEXT_SERIAL).scalar_one()
+        return serial
+
+    def with_numbers(self, connection: Connection, numbers: Collection[str]) -> list[Record]:
+        rows = connection.execute(_WITH_NUMBERS, {"numbers": list(numbers)})
+        return [row._asdict() for row in rows]
+
+    def with_entries(self, connection: Connection, keys: Collection[UUID]) -> set[UUID]:
+        """Those of the accounts into or out of which money has gone, or is held to go."""
+        return set(connection.execute(_WITH_ENTRIES, {"keys": list(keys)}).scalars())
+
+
+_WITH_NUMBERS = select(_ACCOUNTS).where(
+    _ACCOUNTS.c.number.in_(bindparam("numbers", expanding=True))
+)
+_WITH_ENTRIES = select(_ACCOUNTS.c.id).where(
+    _ACCOUNTS.c.id.in_(bindparam("keys", expanding=True)),
+    or_(*(exists().where(legs.c.account_id == _ACCOUNTS.c.id) for legs in (_ENTRIES, _HOLDS))),
+)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, select
+
+from app.models import Entry, Transaction
+from app.repositories.criteria import filters_on
+from app.repositories.pages import sorts_on
+from app.repositories.reading import Reader
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.selectable import ScalarSelect
+
+_ENTRIES, _TRANSACTIONS = Entry.__table__, Transaction.__table__
+
+
+def _of_transaction(name: str) -> ScalarSelect[Any]:
+    wanted = select(_TRANSACTIONS.c[name]).where(_TRANSACTIONS.c.id == _ENTRIES.c.transaction_id)
+    return wanted.scalar_subquery()
+
+
+class EntryRepository(Reader[Entry]):
+    """The statement of an account: its entries, each with the balance that it left."""
+
+    model = Entry
+    filters = filters_on(Entry.account_id, Entry.transaction_id, Entry.created_at)
+    sorts = sorts_on(Entry.seq)
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        told = ("kind", "description")
+        return [*super().columns, *(_of_transaction(name).label(name) for name in told)]

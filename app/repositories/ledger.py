@@ -1,0 +1,190 @@
+"""Money is moved here, in named SQL: accounts are locked, transactions are made with their legs.
+
+The order of locks is transaction, then accounts in the order of their ids: first those that store
+their balance, which are changed, then those that do not, which only must not be closed meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, bindparam, column, text
+from sqlalchemy.dialects.postgresql import JSONB
+from uuid_utils.compat import uuid7
+
+from app.domain.money import Money
+from app.domain.transactions import Leg
+from app.models import Account, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, TextualSelect
+
+    from app.repositories.reading import Record
+
+_ACCOUNTS, _TRANSACTIONS = Account.__table__, Transaction.__table__
+_LOCKED = ("id", "customer_id", "currency", "status", "stores_balance")
+_SET_BY_DATABASE = ("version", "posted_at", "approved_by_id", "created_at", "updated_at")
+_GIVEN = [c.name for c in _TRANSACTIONS.c if c.name not in _SET_BY_DATABASE]
+_RETURNED = ", ".join(f"transactions.{c.name}" for c in _TRANSACTIONS.c)
+
+_LOCK_ACCOUNTS = f"""
+WITH changing AS (
+    SELECT {", ".join(_LOCKED)} FROM accounts
+    WHERE id = ANY(:keys) AND stores_balance ORDER BY id FOR NO KEY UPDATE
+), staying AS (
+    SELECT {", ".join(_LOCKED)} FROM accounts
+    WHERE id = ANY(:keys) AND NOT stores_balance ORDER BY id FOR SHARE
+)
+SELECT * FROM changing UNION ALL SELECT * FROM staying
+"""  # noqa: S608 - names of columns
+
+_LEGS = """
+jsonb_to_recordset(:legs)
+    AS leg (id uuid, account_id uuid, currency text, amount bigint, position int)
+"""
+_ADD_ENTRIES = f"""
+    INSERT INTO entries (id, transaction_id, account_id, currency, amount)
+    SELECT leg.id, {{transaction}}.id, leg.account_id, leg.currency, leg.amount
+    FROM {{transaction}}, {_LEGS} ORDER BY leg.position
+"""  # noqa: S608 - same
+_ADD_HOLDS = f"""
+    INSERT INTO holds (id, transaction_id, account_id, currency, amount, position)
+    SELECT leg.id, {{transaction}}.id, leg.account_id, leg.currency, leg.amount, leg.position
+    FROM {{transaction}}, {_LEGS} ORDER BY leg.position
+"""  # noqa: S608 - same
+
+# A reference that is taken makes nothing, and so adds no legs.
+_MAKE = f"""
+WITH made AS (
+    INSERT INTO transactions ({", ".join(_GIVEN)}, posted_at)
+    VALUES ({", ".join(f":{name}" for name in _GIVEN)}, {{posted_at}})
+    ON CONFLICT (reference) WHERE reference IS NOT NULL DO NOTHING
+    RETURNING {_RETURNED}
+), legs AS ({{add}})
+SELECT * FROM made
+"""  # noqa: S608 - same
+
+_POST = f"""
+WITH posted AS (
+    UPDATE transactions SET status = 'posted', posted_at = statement_timestamp()
+    WHERE id = :id RETURNING {_RETURNED}
+), legs AS ({_ADD_ENTRIES.format(transaction="posted")})
+SELECT * FROM posted
+"""  # noqa: S608 - same
+
+_APPROVE = f"""
+UPDATE transactions SET approved_by_id = :approved_by_id WHERE id = :id RETURNING {_RETURNED}
+"""  # noqa: S608 - same
+_END = f"""
+UPDATE transactions SET status = :status WHERE id = ANY(:ids) RETURNING {_RETURNED}
+"""  # noqa: S608 - same
+
+# What is held or booked comes along: it never changes, so that the lock need not cover it.
+_LOCK_TRANSACTION = f"""
+SELECT {_RETURNED}, coalesce(expires_at <= clock_timestamp(), false) AS is_due,
+    (SELECT jsonb_agg(to_jsonb(holds) ORDER BY position) FROM holds
+     WHERE transaction_id = transactions.id) AS held,
+    (SELECT jsonb_agg(to_jsonb(entries) ORDER BY seq) FROM entries
+     WHERE transaction_id = transactions.id) AS booked
+FROM transactions WHERE id = :id FOR NO KEY UPDATE
+"""  # noqa: S608 - same
+
+_DUE = """
+SELECT id, (SELECT array_agg(account_id) FROM holds WHERE transaction_id = transactions.id) AS keys
+FROM transactions
+WHERE status = 'pending' AND expires_at <= clock_timestamp()
+ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+
+def _typed(sql: str, *more: Any) -> TextualSelect:
+    """With the types of what goes in and what comes out."""
+    types: dict[str, Any] = {c.name: c.type for c in _TRANSACTIONS.c}
+    types |= {"legs": JSONB(), "ids": ARRAY(Uuid)}
+    named = [bindparam(name, type_=types.get(name)) for name in re.findall(r":(\w+)", sql)]
+    returned = (column(c.name, c.type) for c in _TRANSACTIONS.c)
+    return text(sql).bindparams(*named).columns(*returned, *more)
+
+
+_LOCKING = (
+    text(_LOCK_ACCOUNTS)
+    .bindparams(bindparam("keys", type_=ARRAY(Uuid)))
+    .columns(*(column(name, _ACCOUNTS.c[name].type) for name in _LOCKED))
+)
+_MAKING = {
+    "posted": _typed(
+        _MAKE.format(posted_at="statement_timestamp()", add=_ADD_ENTRIES.format(transaction="made"))
+    ),
+    "pending": _typed(_MAKE.format(posted_at="NULL", add=_ADD_HOLDS.format(transaction="made"))),
+}
+_POSTING, _APPROVING, _ENDING = _typed(_POST), _typed(_APPROVE), _typed(_END)
+_LOOKING = _typed(
+    _LOCK_TRANSACTION, column("is_due"), column("held", JSONB), column("booked", JSONB)
+)
+_FINDING = text(_DUE).columns(column("id", Uuid), column("keys", ARRAY(Uuid)))
+
+
+class Ledger:
+    def lock_accounts(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
+        """What a transaction must know of its accounts, as far as they are there."""
+        rows = connection.execute(_LOCKING, {"keys": list(keys)})
+        return {row.id: row._asdict() for row in rows}
+
+    def make(self, connection: Connection, values: Record, legs: Sequence[Leg]) -> Record | None:
+        """A new transaction, posted or pending, with its legs; None where its reference is taken.
+
+        Its accounts are locked. Raises InsufficientFunds and what else the database refuses.
+        """
+        statement = _MAKING[values["status"]]
+        row = connection.execute(statement, {**values, "legs": _plain(legs)}).one_or_none()
+        return None if row is None else row._asdict()
+
+    def lock(self, connection: Connection, key: UUID) -> Record | None:
+        """A transaction with its legs, `held` or `booked`, and whether it `is_due` to expire."""
+        row = connection.execute(_LOOKING, {"id": key}).one_or_none()
+        if row is None:
+            return None
+        record = row._asdict()
+        return {**record, "held": _legs(record["held"]), "booked": _legs(record["booked"])}
+
+    def post(self, connection: Connection, key: UUID, legs: Sequence[Leg]) -> Record:
+        """Book the legs of a locked pending transaction, which holds nothing any more."""
+        return connection.execute(_POSTING, {"id": key, "legs": _plain(legs)}).one()._asdict()
+
+    def approve(self, connection: Connection, key: UUID, user_id: UUID) -> Record:
+        bound = {"id": key, "approved_by_id": user_id}
+        return connection.execute(_APPROVING, bound).one()._asdict()
+
+    def end(self, connection: Connection, keys: Collection[UUID], status: str) -> list[Record]:
+        """Void locked pending transactions, or let them expire."""
+        rows = connection.execute(_ENDING, {"ids": list(keys), "status": status})
+        return [row._asdict() for row in rows]
+
+    def lock_due(self, connection: Connection, *, limit: int) -> list[UUID]:
+        """Pending ones whose time is over and that nobody else has locked, and their accounts."""
+        due = connection.execute(_FINDING, {"limit": limit}).all()
+        self.lock_accounts(connection, {key for row in due for key in row.keys or ()})
+        return [row.id for row in due]
+
+
+def _plain(legs: Sequence[Leg]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": uuid7(),
+            "account_id": leg.account_id,
+            "currency": leg.amount.currency,
+            "amount": leg.amount.minor,
+            "position": position,
+        }
+        for position, leg in enumerate(legs)
+    ]
+
+
+def _legs(rows: list[dict[str, Any]] | None) -> list[Leg]:
+    return [
+        Leg(UUID(row["account_id"]), Money(row["amount"], row["currency"])) for row in rows or ()
+    ]

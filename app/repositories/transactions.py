@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, bindparam, case, func, select, union_all
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from app.models import Entry, Hold, Transaction
+from app.repositories.criteria import Related, filters_on
+from app.repositories.deletion import Deleter
+from app.repositories.pages import sorts_on
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, SelectBase, Table
+    from sqlalchemy.sql.selectable import ScalarSelect
+
+    from app.repositories.reading import Record
+
+_TRANSACTIONS, _ENTRIES = Transaction.__table__, Entry.__table__
+
+
+def _legs(table: Table, position: ColumnElement[Any]) -> ScalarSelect[Any]:
+    leg = func.jsonb_build_object(
+        "account_id", table.c.account_id, "currency", table.c.currency, "amount", table.c.amount
+    )
+    listed: Any = aggregate_order_by(leg, position)
+    return (
+        select(func.jsonb_agg(listed))
+        .where(table.c.transaction_id == _TRANSACTIONS.c.id)
+        .scalar_subquery()
+    )
+
+
+_HELD = _legs(Hold.__table__, Hold.__table__.c.position)
+_BOOKED = _legs(_ENTRIES, _ENTRIES.c.seq)
+_REVERSALS = Transaction.__table__.alias("reversals")
+_REVERSED_BY = (
+    select(_REVERSALS.c.id)
+    .where(_REVERSALS.c.reverses_id == _TRANSACTIONS.c.id)
+    .where(_REVERSALS.c.status.in_(("pending", "posted")))
+    .scalar_subquery()
+)
+
+
+def _transactions_of(account_id: ColumnElement[Any]) -> SelectBase:
+    """Those that move, or hold or held, money of the account."""
+    legs = (_ENTRIES, Hold.__table__)
+    return union_all(
+        *(select(t.c.transaction_id).where(t.c.account_id == account_id) for t in legs)
+    )
+
+
+_OF_ACCOUNT = Related(
+    Entry.account_id.expression, UUID, key=_TRANSACTIONS.c.id, keys=_transactions_of
+)
+
+
+class TransactionRepository(Deleter[Transaction]):
+    """A transaction's record has its `entries`: those that are booked, or while and where none
+    are, those that are or were held."""
+
+    model = Transaction
+    filters = {"account_id": _OF_ACCOUNT} | filters_on(
+        Transaction.kind,
+        Transaction.status,
+        Transaction.conversation_id,
+        Transaction.task_id,
+        Transaction.reverses_id,
+        Transaction.reference,
+        Transaction.needs_approval,
+        Transaction.approved_by_id,
+        Transaction.created_by_id,
+        Transaction.expires_at,
+        Transaction.posted_at,
+        Transaction.created_at,
+        Transaction.updated_at,
+    )
+    sorts = sorts_on(
+        Transaction.created_at,
+        Transaction.updated_at,
+        Transaction.posted_at,
+        Transaction.expires_at,
+    )
+    searched = Transaction.description.expression
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        booked = case((_TRANSACTIONS.c.status == "posted", _BOOKED), else_=_HELD)
+        return [*super().columns, booked.label("entries"), _REVERSED_BY.label("reversed_by_id")]
+
+    def with_reference(self, connection: Connection, reference: str) -> Record | None:
+        """The one that has the client's own reference, with its `content_hash`."""
+        row = connection.execute(_BY_REFERENCE, {"reference": reference}).one_or_none()
+        return None if row is None else row._asdict()
+
+
+_BY_REFERENCE = select(*TransactionRepository().columns, _TRANSACTIONS.c.content_hash).where(
+    _TRANSACTIONS.c.reference == bindparam("reference")
+)
