@@ -22,9 +22,11 @@ from app.errors import CaseloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
 ROOT = Path(__file__).parents[1]
 _LEAST_SECRET = 16  # characters
+_LARGEST_THRESHOLD = 10**15
 _LONGEST_TARGET = 60 * 1000  # minutes
 
 
@@ -69,6 +71,7 @@ class Settings:
     max_task_depth: int = 5
     task_retry_base: float = 5.0
     task_retry_cap: float = 3600.0
+    approval_threshold: Decimal | None = None
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -104,6 +107,7 @@ class Settings:
             longest_lease_seconds=self.max_task_lease,
             max_attempts=self.task_attempts,
             max_task_depth=self.max_task_depth,
+            approval_threshold=self.approval_threshold,
             retry_delay=RetryDelay(
                 timedelta(seconds=self.task_retry_base), timedelta(seconds=self.task_retry_cap)
             ),
@@ -215,6 +219,16 @@ def _try(make: Callable[[], object]) -> None:
         raise ValidationError(str(error)) from error
 
 
+def _threshold(env: Env) -> Decimal | None:
+    """In units of whatever currency an amount is in, such as `10000` or `999.99`."""
+    return env.decimal("CASELOAD_APPROVAL_THRESHOLD", None, validate=_is_threshold)
+
+
+def _is_threshold(value: Decimal | None) -> None:
+    if value is not None and not (value.is_finite() and 0 <= value <= _LARGEST_THRESHOLD):
+        raise ValidationError("Must be an amount of money, such as 10000.")
+
+
 def _folder(env: Env) -> Path | None:
     path = env.path("CASELOAD_DATA_DIR", None)
     return path and path.absolute()
@@ -252,4 +266,5 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "max_task_depth": _int("CASELOAD_MAX_TASK_DEPTH", 1, 32),
     "task_retry_base": _seconds("CASELOAD_TASK_RETRY_BASE", 0, 86_400),
     "task_retry_cap": _seconds("CASELOAD_TASK_RETRY_CAP", 0, 30 * 86_400),
+    "approval_threshold": _threshold,
 }

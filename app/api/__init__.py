@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from app.api import (
     access,
+    accounts,
     agents,
     context,
     conversations,
@@ -22,11 +23,27 @@ from app.api import (
     tasks,
     todos,
     tokens,
+    transactions,
     users,
 )
 
 if TYPE_CHECKING:
     from flask import Response
+
+
+_RESOURCES = (
+    users,
+    tokens,
+    agents,
+    customers,
+    accounts,
+    transactions,
+    conversations,
+    messages,
+    tasks,
+    todos,
+    events,
+)
 
 
 class IdConverter(BaseConverter):
@@ -51,7 +68,7 @@ def register(app: Flask) -> None:
     app.after_request(_name_request)
     problems.register(app)
     app.register_blueprint(health.blueprint)
-    for module in (users, tokens, agents, customers, conversations, messages, tasks, todos, events):
+    for module in _RESOURCES:
         app.register_blueprint(module.blueprint, url_prefix="/v1")
 
 

@@ -14,7 +14,8 @@ from app.errors import VersionMismatch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VERSION = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+# What follows a dot tells apart answers that differ while the version stays.
+_VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
 
 
 def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -24,17 +25,23 @@ def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return response
 
 
-def respond_with(body: dict[str, Any], status: int = 200, location: str | None = None) -> Response:
-    """One resource, under its ETag; 304 where the client has it already."""
+def respond_with(
+    body: dict[str, Any], status: int = 200, location: str | None = None, state: object = None
+) -> Response:
+    """One resource, under its ETag; 304 where the client has it already.
+
+    The ETag is the version, with the `state` of what may differ while the version stays.
+    """
     version: int = body["version"]
-    headers = {"ETag": f'"{version}"'}
+    tag = str(version) if state is None else f"{version}:{state}"
+    headers = {"ETag": f'"{tag}"'}
     if location is not None:
         headers["Location"] = location
     if request.method in ("GET", "HEAD"):
         expected = expected_versions()
         if expected is not None and version not in expected:
             raise VersionMismatch(f"The version is {version} by now.")
-        if request.if_none_match.contains_weak(str(version)):
+        if request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
     return respond(body, status, headers)
 
@@ -55,7 +62,8 @@ def expected_versions() -> frozenset[int] | None:
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     tags: set[str | None] = request.if_match.as_set()  # type: ignore[assignment] # None for ""
-    return frozenset(int(tag) for tag in tags if tag and _VERSION.fullmatch(tag))
+    found = (_VERSION.fullmatch(tag) for tag in tags if tag)
+    return frozenset(int(match[1]) for match in found if match)
 
 
 def _to_json(body: Any) -> bytes:

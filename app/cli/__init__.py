@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.cli.accounts import accounts
 from app.cli.agents import agents
 from app.cli.conversations import conversations
 from app.cli.customers import customers
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _COMMANDS = (
+    accounts,
     agents,
     conversations,
     customers,

@@ -12,7 +12,7 @@ jobs = Group("jobs", help="What time brings about; the service runs them by itse
 @jobs.command("run")
 @as_json
 def run(*, as_json: bool) -> None:
-    """Wake snoozed conversations and take back leases that ran out, once."""
+    """Wake snoozed conversations, take back leases, let transactions expire: once."""
     done = service(JobService).run_due()
     if as_json:
         print_json(done)

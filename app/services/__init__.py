@@ -1,5 +1,6 @@
 """Use cases. They open the unit of work and pass its handle down. They know no HTTP."""
 
+from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
 from app.services.base import ResourceService, Service
@@ -13,9 +14,12 @@ from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.todos import TodoService
 from app.services.tokens import TokenService
+from app.services.transaction_lifecycle import TransactionLifecycle
+from app.services.transactions import TransactionService
 from app.services.users import UserService
 
 __all__ = [
+    "AccountService",
     "AgentService",
     "Authenticator",
     "ConversationLifecycle",
@@ -31,5 +35,7 @@ __all__ = [
     "TaskService",
     "TodoService",
     "TokenService",
+    "TransactionLifecycle",
+    "TransactionService",
     "UserService",
 ]

@@ -45,6 +45,15 @@ def initial_values(entity: Resource) -> Changes:
     }
 
 
+def first_values(model: type[Resource], record: Record) -> Changes:
+    """As `initial_values`, of a row that a Core statement has made."""
+    return {
+        column.key: (None, record[column.key])
+        for column in model.__table__.c
+        if column.key not in _SET_BY_DATABASE and record.get(column.key) is not None
+    }
+
+
 def merged(entity: Resource, name: str, value: Any) -> Any:
     column: Any = entity.__table__.c.get(name)
     if column is None or not isinstance(column.type, JSONObject):

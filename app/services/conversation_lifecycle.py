@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.db import retry
 from app.domain.conversations import ConversationStatus, Direction, check_action
+from app.domain.transactions import TransactionKind
 from app.errors import (
     AlreadyExists,
     Invalid,
@@ -22,6 +23,7 @@ from app.services.conversations import ConversationService
 from app.services.messages import MessageService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
+from app.services.transactions import TransactionService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -117,10 +119,12 @@ class ConversationLifecycle(Service):
         key: UUID,
         *,
         message: Mapping[str, Any] | None = None,
+        refund: Mapping[str, Any] | None = None,
         complete_task: Mapping[str, Any] | None = None,
         expected: Collection[int] | None = None,
     ) -> Conversation:
-        """With a last word to the customer, and with the task that it was about completed."""
+        """With a last word to the customer, with the task that it was about completed, and with
+        money given back: a transaction that names the two."""
         with self.database.session() as session:
             conversation = self._checked(session, key, "resolve")
             effect: dict[str, Any] = {}
@@ -132,6 +136,9 @@ class ConversationLifecycle(Service):
             if complete_task is not None:
                 named = (complete_task[name] for name in ("id", "lease_token", "output"))
                 self._complete(session, key, *named)
+            if refund is not None:
+                task_id = None if complete_task is None else complete_task["id"]
+                self._refund({"conversation_id": key, "task_id": task_id, **refund})
             self._conversations.move(
                 session,
                 conversation,
@@ -218,6 +225,11 @@ class ConversationLifecycle(Service):
         if task is None or task["conversation_id"] != key:
             raise UnknownReference("complete_task", "id")
         self.beside(TaskQueueService).complete(task_id, lease_token, output)
+
+    def _refund(self, values: dict[str, Any]) -> None:
+        legs = values.pop("entries")
+        with _within("refund"):
+            self.beside(TransactionService).create({**values, "kind": TransactionKind.REFUND}, legs)
 
 
 @contextmanager

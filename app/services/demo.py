@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.domain.money import Money
+from app.domain.transactions import Leg
+from app.repositories import Query
+from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.customers import CustomerService
 from app.services.todos import TodoService
+from app.services.transactions import TransactionService
 from app.services.users import UserService
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 ADMIN = "ada@demo.example"
 
@@ -69,6 +78,22 @@ _CONVERSATIONS = [
         None,
     ),
 ]
+# Customer, the account's name, its currency, and what has happened: kind, amount, description.
+_ACCOUNTS = [
+    (
+        "DEMO-001",
+        "Business",
+        "GBP",
+        [
+            ("deposit", 1_250_000, "Takings"),
+            ("fee", 1_500, "October fee"),
+            ("fee", 1_500, "October fee"),
+        ],
+    ),
+    ("DEMO-002", "Current", "EUR", [("deposit", 84_250, "Salary")]),
+    ("DEMO-003", "Business", "JPY", [("deposit", 3_000_000, "Opening")]),
+    ("DEMO-004", "Current", "GBP", [("deposit", 31_999, "Salary")]),
+]
 _REMINDER = "Call Fjord & Fell about their new signatories"
 
 
@@ -81,6 +106,7 @@ class DemoService(Service):
             return {
                 "users": self._load_users(),
                 "customers": self._load_customers(),
+                "accounts": self._load_accounts(),
                 "agents": self._load_agents(),
                 "conversations": self._load_conversations(),
                 "to-dos": self._load_todos(),
@@ -100,6 +126,34 @@ class DemoService(Service):
             values = {"reference": reference, "name": name, "email": email, "phone": phone}
             customers.create({**values, "attributes": {"source": "demo"}})
         return len(new)
+
+    def _load_accounts(self) -> int:
+        """With the firm's own on the other side, one per currency."""
+        opened = 0
+        for reference, name, currency, history in _ACCOUNTS:
+            customer = self.beside(CustomerService).find(reference=reference)
+            if customer is None:
+                continue
+            firms, _ = self._account(f"Cash {currency}", currency, None)
+            account, new = self._account(name, currency, customer.id)
+            opened += new
+            for kind, minor, description in history if new else []:
+                amount = Money(-minor if kind == "fee" else minor, currency)
+                legs = [Leg(account, amount), Leg(firms, -amount)]
+                values = {"kind": kind, "description": description}
+                self.beside(TransactionService).create(values, legs)
+        return opened
+
+    def _account(self, name: str, currency: str, customer_id: UUID | None) -> tuple[UUID, bool]:
+        accounts = self.beside(AccountService)
+        asked: dict[str, Any] = {"name": name, "currency": currency}
+        whose = (
+            {"customer_id__is_null": True} if customer_id is None else {"customer_id": customer_id}
+        )
+        found = accounts.page(Query(filters={**asked, **whose}, limit=1))[0].items
+        if found:
+            return found[0]["id"], False
+        return accounts.open({**asked, "customer_id": customer_id})["id"], True
 
     def _load_agents(self) -> int:
         agents = self.beside(AgentService)

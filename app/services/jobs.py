@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.task_queue import TaskQueueService
+from app.services.transaction_lifecycle import TransactionLifecycle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +19,16 @@ class JobService(Service):
     def run_due(self) -> dict[str, int]:
         """Run every job until nothing is left to do; returns what was done, by job."""
         queue, conversations = self.beside(TaskQueueService), self.beside(ConversationLifecycle)
-        rescued = queue.rescue()
-        woken = 0
-        while batch := conversations.wake_due():
-            woken += batch
-        return {"leases taken back": rescued, "conversations woken": woken}
+        transactions = self.beside(TransactionLifecycle)
+        return {
+            "leases taken back": queue.rescue(),
+            "conversations woken": _until_none_is_left(conversations.wake_due),
+            "transactions expired": _until_none_is_left(transactions.expire_due),
+        }
+
+
+def _until_none_is_left(job: Callable[[], int]) -> int:
+    done = 0
+    while batch := job():
+        done += batch
+    return done

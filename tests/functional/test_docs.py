@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.api.access import policy_of
 from app.domain.actors import Role
 from app.services import (
+    AccountService,
     AgentService,
     ConversationService,
     CustomerService,
@@ -17,6 +18,7 @@ from app.services import (
     TaskService,
     TodoService,
     TokenService,
+    TransactionService,
     UserService,
 )
 
@@ -59,6 +61,9 @@ def test_the_filters_and_sorts_are_the_repositories() -> None:
         "tokens": TokenService.repository,
         "agents": AgentService.repository,
         "customers": CustomerService.repository,
+        "accounts": AccountService.repository,
+        "entries": AccountService.entries,
+        "transactions": TransactionService.repository,
         "conversations": ConversationService.repository,
         "messages": MessageService.messages,
         "tasks": TaskService.repository,

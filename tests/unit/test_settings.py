@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,17 @@ def test_the_pool_follows_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool smaller than a worker's threads would make them wait for each other."""
     monkeypatch.setenv("CASELOAD_THREADS", "9")
     assert Settings.from_environment().pool_size == 9
+
+
+@pytest.mark.parametrize("text", ["abc", "NaN", "Infinity", "-1", "1e99", "GBP=5"])
+def test_a_threshold_that_is_no_amount(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """It is told by name; without one, nothing needs a second user."""
+    assert Settings.from_environment().rules.approval_threshold is None
+    monkeypatch.setenv("CASELOAD_APPROVAL_THRESHOLD", "999.99")
+    assert Settings.from_environment().rules.approval_threshold == Decimal("999.99")
+    monkeypatch.setenv("CASELOAD_APPROVAL_THRESHOLD", text)
+    with pytest.raises(SettingsError, match="CASELOAD_APPROVAL_THRESHOLD"):
+        Settings.from_environment()
 
 
 def test_every_setting_is_in_the_documentation() -> None:

@@ -6,6 +6,7 @@ from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import NewTaskSchema, TaskOfConversationSchema
+from app.api.schemas.transactions import RefundSchema
 from app.domain.conversations import Channel, Priority
 
 _MOST_TAGS = 50
@@ -51,6 +52,7 @@ class SnoozeSchema(StrictSchema):
 
 class ResolutionSchema(StrictSchema):
     message = Nested(LastMessageSchema)
+    refund = Nested(RefundSchema)
     complete_task = Nested(TaskOfConversationSchema)
 
 

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.lists import list_of
+from app.api.resources import Dumper, location_of
+from app.api.responses import expected_versions, respond_with
+from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
+from app.services import AccountService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+    from app.repositories import Record
+
+blueprint = Blueprint("accounts", __name__)
+_new, _changes, _dump = AccountSchema(), AccountPatchSchema(partial=True), Dumper(AccountSchema)
+_statement = StatementEntrySchema(many=True)
+
+
+@blueprint.get("/accounts")
+@allow(READERS, None)
+def list_accounts() -> Response:
+    return list_of(AccountService.repository, _accounts().page, _dump.many)
+
+
+@blueprint.get("/customers/<id:key>/accounts")
+@allow(READERS_AND_AGENTS, None)
+def list_of_customer(key: UUID) -> Response:
+    return list_of(
+        AccountService.repository,
+        lambda query, total: _accounts().of_customer(key, query, total=total),
+        _dump.many,
+        within="customer_id",
+    )
+
+
+@blueprint.post("/accounts")
+@allow(WRITERS)
+def open_account() -> Response:
+    account = _accounts().open(bodies.load(_new))
+    return _answer(account, 201, location_of("accounts", account["id"]))
+
+
+@blueprint.get("/accounts/<id:key>")
+@allow(READERS_AND_AGENTS)
+def read_account(key: UUID) -> Response:
+    return _answer(_accounts().get(key))
+
+
+@blueprint.patch("/accounts/<id:key>")
+@allow(WRITERS)
+def change_account(key: UUID) -> Response:
+    values = bodies.load(_changes)
+    return _answer(_accounts().change(key, values, expected=expected_versions()))
+
+
+@blueprint.post("/accounts/<id:key>/freeze")
+@allow(WRITERS)
+def freeze(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_accounts().freeze(key, expected=expected_versions()))
+
+
+@blueprint.post("/accounts/<id:key>/unfreeze")
+@allow(WRITERS)
+def unfreeze(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_accounts().unfreeze(key, expected=expected_versions()))
+
+
+@blueprint.post("/accounts/<id:key>/close")
+@allow(WRITERS)
+def close(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_accounts().close(key, expected=expected_versions()))
+
+
+@blueprint.get("/accounts/<id:key>/entries")
+@allow(READERS_AND_AGENTS, None)
+def list_entries(key: UUID) -> Response:
+    """The statement, the newest first unless asked otherwise."""
+    return list_of(
+        AccountService.entries,
+        lambda query, total: _accounts().statement(key, query, total=total),
+        _statement.dump,
+        within="account_id",
+        sort="-seq",
+    )
+
+
+def _accounts() -> AccountService:
+    return context.service(AccountService)
+
+
+def _answer(account: Record, status: int = 200, location: str | None = None) -> Response:
+    """Money comes and goes while the version stays, and the ETag tells."""
+    state = f"{account['balance']:d}:{account['available']:d}"
+    return respond_with(_dump.one(account), status, location, state)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from marshmallow import fields
+
+from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.fields import Boolean, Id, Integer, Text, Timestamp
+from app.api.schemas.money import Currency, Money
+
+
+class AccountSchema(ResourceSchema):
+    customer_id = Id(allow_none=True)
+    name = Text(longest=200, required=True)
+    number = fields.String(dump_only=True)
+    currency = Currency(required=True)
+    overdraft_limit = Money(allow_none=True)
+    stores_balance = Boolean()
+    status = fields.String(dump_only=True)
+    balance = Money(dump_only=True)
+    available = Money(dump_only=True)
+
+
+class AccountPatchSchema(AccountSchema):
+    """The rest of an account stays what it was when it was opened."""
+
+    customer_id = Id(dump_only=True)
+    currency = Currency(dump_only=True)
+    stores_balance = Boolean(dump_only=True)
+
+
+class StatementEntrySchema(StrictSchema):
+    id = Id(dump_only=True)
+    seq = Integer(dump_only=True)
+    transaction_id = Id(dump_only=True)
+    kind = fields.String(dump_only=True)
+    description = fields.String(dump_only=True)
+    amount = Money(dump_only=True)
+    balance = Money(dump_only=True)
+    created_at = Timestamp(dump_only=True)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from app.api import bodies, context
+from app.api.access import READERS, WRITERS, allow
+from app.api.lists import list_of
+from app.api.resources import Dumper, location_of
+from app.api.responses import expected_versions, respond_with
+from app.api.schemas.transactions import PostingSchema, TransactionSchema
+from app.services import TransactionLifecycle, TransactionService
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+    from app.repositories import Record
+
+blueprint = Blueprint("transactions", __name__)
+_new, _posting, _dump = TransactionSchema(), PostingSchema(), Dumper(TransactionSchema)
+
+
+@blueprint.get("/transactions")
+@allow(READERS, None)
+def list_transactions() -> Response:
+    service = context.service(TransactionService)
+    return list_of(service.repository, service.page, _dump.many)
+
+
+@blueprint.post("/transactions")
+@allow(WRITERS)
+def create() -> Response:
+    """201, or 200 with the transaction that has this `reference` and content already."""
+    values = bodies.load(_new)
+    legs, pending = values.pop("entries"), values.pop("pending", False)
+    made, new = context.service(TransactionService).create(values, legs, pending=pending)
+    return _answer(made, 201 if new else 200, location_of("transactions", made["id"]))
+
+
+@blueprint.get("/transactions/<id:key>")
+@allow(READERS)
+def read_transaction(key: UUID) -> Response:
+    return _answer(context.service(TransactionService).get(key))
+
+
+@blueprint.post("/transactions/<id:key>/post")
+@allow(WRITERS)
+def post(key: UUID) -> Response:
+    body = bodies.load(_posting, empty_is_object=True)
+    return _answer(_lifecycle().post(key, **body, expected=expected_versions()))
+
+
+@blueprint.post("/transactions/<id:key>/void")
+@allow(WRITERS)
+def void(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_lifecycle().void(key, expected=expected_versions()))
+
+
+@blueprint.post("/transactions/<id:key>/approve")
+@allow(WRITERS)
+def approve(key: UUID) -> Response:
+    bodies.load_nothing()
+    return _answer(_lifecycle().approve(key, expected=expected_versions()))
+
+
+@blueprint.post("/transactions/<id:key>/reverse")
+@allow(WRITERS)
+def reverse(key: UUID) -> Response:
+    """Answers the transaction that undoes this one."""
+    bodies.load_nothing()
+    made = _lifecycle().reverse(key, expected=expected_versions())
+    return _answer(made, 201, location_of("transactions", made["id"]))
+
+
+def _lifecycle() -> TransactionLifecycle:
+    return context.service(TransactionLifecycle)
+
+
+def _answer(made: Record, status: int = 200, location: str | None = None) -> Response:
+    """What is posted stays as it is, and yet may be reversed, which the ETag tells."""
+    return respond_with(_dump.one(made), status, location, made["reversed_by_id"])

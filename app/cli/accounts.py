@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from app.cli.commands import Group, Refused, service
+from app.cli.output import as_json, print_fields, print_json, print_table
+from app.cli.types import Text
+from app.domain.accounts import AccountStatus
+from app.domain.formats import parse_uuid
+from app.domain.money import Money
+from app.errors import Invalid, Mistake, NotFound
+from app.repositories import Query, Sort
+from app.services import AccountService
+from app.services.ledger_check import LedgerCheckService
+from app.services.opening_balances import Line, OpeningBalanceService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.repositories import Record
+
+accounts = Group("accounts", help="Customers' accounts and the firm's own.")
+
+_HEADER = ["number", "amount", "currency"]
+_MONEY = ("overdraft_limit", "balance", "available", "amount")
+
+
+@accounts.command("list")
+@click.option("--status", type=click.Choice([status.value for status in AccountStatus]))
+@click.option("--firm", is_flag=True, help="Only the firm's own.")
+@click.option("--search", type=Text(), help="Words in the name or number.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
+@as_json
+def list_accounts(
+    status: str | None, search: str | None, limit: int, *, firm: bool, as_json: bool
+) -> None:
+    """List accounts, the newest first."""
+    filters: dict[str, Any] = {} if status is None else {"status": status}
+    if firm:
+        filters["customer_id__is_null"] = True
+    page, _ = service(AccountService).page(Query(filters=filters, search=search, limit=limit))
+    rows = [_with_money(account) for account in page.items]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ["id", "number", "name", "status", "balance", "available", "created_at"]
+        print_table([_readable(row) for row in rows], columns)
+
+
+@accounts.command("show")
+@click.argument("account", type=Text(64))
+@click.option("--entries", "count", type=click.IntRange(0, 1000), default=10, show_default=True)
+@as_json
+def show(account: str, count: int, *, as_json: bool) -> None:
+    """Show the account with the id or number ACCOUNT, and its latest entries."""
+    found = _find(account)
+    entries: list[Record] = []
+    if count:
+        query = Query(sort=(Sort("seq", descending=True),), limit=count)
+        entries = service(AccountService).statement(found["id"], query)[0].items
+    lines = [_with_money(entry) for entry in entries]
+    if as_json:
+        print_json({**_with_money(found), "entries": lines})
+        return
+    print_fields(_readable(_with_money(found)))
+    if lines:
+        click.echo("\nEntries")
+        columns = ["created_at", "kind", "amount", "balance", "description"]
+        print_table([_readable(line) for line in lines], columns)
+
+
+@accounts.command("verify")
+@as_json
+def verify(*, as_json: bool) -> None:
+    """Recompute every balance and rule from the entries; fail where anything differs."""
+    differences = service(LedgerCheckService).verify()
+    if as_json:
+        print_json(differences)
+    elif differences:
+        print_table(differences, ["check", "thing", "id", "expected", "found"])
+    else:
+        click.echo("Every balance is what its entries say, and no rule is broken.")
+    if differences:
+        raise Refused(f"{len(differences)} differences.", 1)
+
+
+@accounts.command("import")
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.option("--against", type=Text(64), required=True, help="The number of the firm's account.")
+def import_balances(file: IO[str], against: str) -> None:
+    """Load opening balances from FILE, or - for stdin: CSV with number,amount,currency.
+
+    All or nothing; an account that has entries already is refused.
+    """
+    loaded = service(OpeningBalanceService).load(_lines(file), against=against)
+    click.echo(f"Loaded {loaded} opening balances.")
+
+
+def _lines(file: IO[str]) -> Iterator[Line]:
+    reader = csv.reader(file, strict=True)
+    try:
+        if next(reader, None) != _HEADER:
+            raise _wrong(1, f"The first line must be {','.join(_HEADER)}.")
+        for row in reader:
+            if len(row) != len(_HEADER):
+                raise _wrong(reader.line_num, f"It must have {len(_HEADER)} values.")
+            yield Line(reader.line_num, *row)
+    except csv.Error as error:
+        raise _wrong(reader.line_num, f"It is no CSV: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(reader.line_num + 1, "It is not UTF-8.") from error
+
+
+def _wrong(line: int, detail: str) -> Invalid:
+    return Invalid([Mistake((f"line {line}",), "invalid", detail)])
+
+
+def _find(text: str) -> Record:
+    accounts = service(AccountService)
+    try:
+        return accounts.get(parse_uuid(text))
+    except ValueError:  # not an id: a number, then
+        found = accounts.page(Query(filters={"number": text}))[0].items
+    if not found:
+        raise NotFound("accounts", text)
+    return found[0]
+
+
+def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts as the API has them."""
+    shown = dict(row)
+    for name in _MONEY:
+        if row.get(name) is not None:
+            amount = Money(row[name], row["currency"])
+            shown[name] = {"amount": amount.amount, "currency": amount.currency}
+    return shown
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{value['amount']} {value['currency']}" if name in _MONEY and value else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.domain.accounts import AccountStatus, account_number, check_action
+from app.domain.actors import ActorKind
+from app.errors import CurrencyMismatch, Forbidden, Invalid, Mistake, NotFound
+from app.models import Account
+from app.repositories import (
+    AccountRepository,
+    CustomerRepository,
+    EntryRepository,
+    Query,
+    TaskRepository,
+)
+from app.services.base import ResourceService
+from app.services.reading import read_page
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from app.domain.money import Money
+    from app.repositories import Page, Record, Total
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountService(ResourceService[Account]):
+    """Accounts are opened, changed and closed here; money is moved by transactions alone.
+
+    The firm's own accounts are the admins': to others they are there to be read, and to be the
+    other side of a customer's transaction.
+    """
+
+    repository: AccountRepository = AccountRepository()
+    entries: EntryRepository = EntryRepository()
+    customers: CustomerRepository = CustomerRepository()
+    tasks: TaskRepository = TaskRepository()
+
+    @retry
+    def open(self, values: Mapping[str, Any]) -> Record:
+        """Of a customer, or without `customer_id` the firm's own: one without any limit then,
+        unless it has an `overdraft_limit`, and one that stores no balance if it says so."""
+        customer_id = values.get("customer_id")
+        self._check_may_change(customer_id)
+        values = {**values, "customer_id": customer_id, "overdraft_limit": _first_limit(values)}
+        if values["overdraft_limit"] is not None:
+            _check_stores(stores_balance=values.get("stores_balance", True))
+        with self.database.session() as session:
+            serial = self.repository.next_serial(session.connection())
+            account = super().create({**values, "number": account_number(serial)})
+            return self._read(session.connection(), account.id)
+
+    @retry
+    def change(
+        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+    ) -> Record:
+        with self.database.session() as session:
+            account = self._mine(session, key)
+            check_action("update", account.status)
+            values = dict(values)
+            if "overdraft_limit" in values:
+                values["overdraft_limit"] = self._limit(account, values["overdraft_limit"])
+            self.apply(session, account, values, expected=expected)
+            return self._read(session.connection(), key)
+
+    def freeze(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        """Nothing goes in or out until it is unfrozen; what is held stays held."""
+        return self._move(key, "freeze", AccountStatus.FROZEN, "frozen", expected)
+
+    def unfreeze(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        return self._move(key, "unfreeze", AccountStatus.OPEN, "unfrozen", expected)
+
+    def close(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        """For good; raises AccountNotEmpty unless its balance is zero and nothing is pending."""
+        return self._move(key, "close", AccountStatus.CLOSED, "closed", expected)
+
+    @retry
+    def of_customer(
+        self, key: UUID, query: Query, *, total: bool = False
+    ) -> tuple[Page[Record], Total | None]:
+        with self.database.connect(read_only=True) as connection:
+            if self.actor.kind is ActorKind.AGENT:
+                self._require_customer_of_task(connection, key)
+            if not self.customers.exists(connection, key):
+                raise NotFound("customers", key)
+            of = replace(query, filters={**query.filters, "customer_id": key})
+            return read_page(self.database, self.repository, of, total=total)
+
+    @retry
+    def statement(
+        self, key: UUID, query: Query, *, total: bool = False
+    ) -> tuple[Page[Record], Total | None]:
+        """Its entries, each with the balance that it left."""
+        with self.database.connect(read_only=True) as connection:
+            self.require_visible(connection, key)
+            self._check_may_change(self._read(connection, key)["customer_id"])
+            of = replace(query, filters={**query.filters, "account_id": key})
+            return read_page(self.database, self.entries, of, total=total)
+
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
+        account = self.repository.record(connection, key)
+        if account is None or account["customer_id"] is None:
+            return False
+        return self.tasks.refers_to_customer(connection, self.agent_id, account["customer_id"])
+
+    def _require_customer_of_task(self, connection: Connection, key: UUID) -> None:
+        if not self.tasks.refers_to_customer(connection, self.agent_id, key):
+            raise Forbidden("None of the agent's tasks refers to this.")
+
+    @retry
+    def _move(
+        self,
+        key: UUID,
+        verb: str,
+        status: AccountStatus,
+        action: str,
+        expected: Collection[int] | None,
+    ) -> Record:
+        with self.database.session() as session:
+            account = self._mine(session, key)
+            check_action(verb, account.status)
+            self.apply(session, account, {"status": status}, expected=expected, action=action)
+            return self._read(session.connection(), key)
+
+    def _mine(self, session: Session, key: UUID) -> Account:
+        """Locked; raises Forbidden where it is not the actor's to change."""
+        account = self.locked(session, key)
+        self._check_may_change(account.customer_id)
+        return account
+
+    def _check_may_change(self, customer_id: UUID | None) -> None:
+        if customer_id is None and not self.actor.is_admin:
+            raise Forbidden("The firm's own accounts are the admins'.")
+
+    def _read(self, connection: Connection, key: UUID) -> Record:
+        account = self.repository.record(connection, key)
+        if account is None:
+            raise NotFound("accounts", key)
+        return account
+
+    def _limit(self, account: Account, limit: Money | None) -> int | None:
+        _check_limit(limit, account.currency, account.customer_id)
+        if limit is not None:
+            _check_stores(stores_balance=account.stores_balance)
+        return None if limit is None else limit.minor
+
+
+def _first_limit(values: Mapping[str, Any]) -> int | None:
+    customer_id = values.get("customer_id")
+    if "overdraft_limit" not in values:
+        return None if customer_id is None else 0
+    limit: Money | None = values["overdraft_limit"]
+    _check_limit(limit, values["currency"], customer_id)
+    return None if limit is None else limit.minor
+
+
+def _check_limit(limit: Money | None, currency: str, customer_id: UUID | None) -> None:
+    if limit is None:
+        if customer_id is not None:
+            raise _invalid("overdraft_limit", "null", "Only the firm's own have no limit.")
+        return
+    if limit.currency != currency:
+        raise CurrencyMismatch(currency, limit.currency)
+    if limit.minor < 0:
+        raise _invalid("overdraft_limit", "range", "It must not be negative.")
+
+
+def _check_stores(*, stores_balance: bool) -> None:
+    if not stores_balance:
+        detail = "Only the firm's own accounts without a limit do without a stored balance."
+        raise _invalid("stores_balance", "invalid", detail)
+
+
+def _invalid(field: str, code: str, detail: str) -> Invalid:
+    return Invalid([Mistake((field,), code, detail)])

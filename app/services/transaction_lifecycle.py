@@ -1,0 +1,141 @@
+"""What is done with transactions after they were made: posted, voided, approved, reversed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.db import retry
+from app.domain.actors import ActorKind
+from app.domain.transactions import (
+    Leg,
+    TransactionKind,
+    TransactionStatus,
+    check_action,
+    lessened,
+)
+from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound, VersionMismatch
+from app.models import Transaction
+from app.repositories import Ledger
+from app.services.base import Service
+from app.services.changes import differences
+from app.services.transactions import TransactionService, with_legs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from app.domain.money import Money
+    from app.repositories import Record
+
+_EXPIRED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransactionLifecycle(Service):
+    """Each call locks the transaction first, then its accounts in the order of their ids."""
+
+    ledger: Ledger = Ledger()
+
+    @retry
+    def post(
+        self,
+        key: UUID,
+        *,
+        amount: Money | None = None,
+        expected: Collection[int] | None = None,
+    ) -> Record:
+        """Book what is held, or less of it; raises ApprovalRequired, InvalidTransition."""
+        with self.database.connect() as connection:
+            held = self._checked(connection, key, "post", expected)
+            if _awaits_approval(held):
+                raise ApprovalRequired
+            legs = held["held"] if amount is None else lessened(held["held"], amount)
+            return self._post(connection, held, legs)
+
+    @retry
+    def void(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        """Nothing is held any more."""
+        with self.database.connect() as connection:
+            held = self._checked(connection, key, "void", expected)
+            (voided,) = self.ledger.end(connection, [key], TransactionStatus.VOIDED)
+            self._record(connection, "voided", [voided])
+            return with_legs(voided, held["held"])
+
+    @retry
+    def approve(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        """By a user who did not make it; what was to be posted at once is posted then."""
+        with self.database.connect() as connection:
+            held = self._checked(connection, key, "approve", expected)
+            if self.actor.kind is not ActorKind.USER or self.actor.id is None:
+                raise Forbidden("Only users approve.")
+            if self.actor.id == held["created_by_id"]:
+                raise Forbidden("Nobody approves what they made.")
+            approved = self.ledger.approve(connection, key, self.actor.id)
+            changes = {key: {"approved_by_id": (None, self.actor.id)}}
+            self.record(connection, "approved", Transaction, changes)
+            if held["post_when_approved"]:
+                return self._post(connection, held, held["held"])
+            return with_legs(approved, held["held"])
+
+    @retry
+    def reverse(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
+        """Make a transaction that undoes this one, in full and once; raises AlreadyReversed."""
+        with self.database.connect() as connection:
+            posted = self._checked(connection, key, "reverse", expected)
+            legs = [Leg(leg.account_id, -leg.amount) for leg in posted["booked"]]
+            values = {
+                "kind": TransactionKind.REVERSAL,
+                "reverses_id": key,
+                "description": posted["description"],
+                "conversation_id": posted["conversation_id"],
+                "task_id": posted["task_id"],
+            }
+            made = self.beside(TransactionService).make(connection, values, legs)
+            if made is None:  # it has no reference, so none can be taken
+                raise RuntimeError("A reversal was not made.")
+            return made
+
+    @retry
+    def expire_due(self) -> int:
+        """End what was pending for too long; returns how many. Safe to run in parallel."""
+        with self.database.connect() as connection:
+            due = self.ledger.lock_due(connection, limit=_EXPIRED_AT_ONCE)
+            if due:
+                expired = self.ledger.end(connection, due, TransactionStatus.EXPIRED)
+                self._record(connection, "expired", expired)
+            return len(due)
+
+    def _checked(
+        self, connection: Connection, key: UUID, action: str, expected: Collection[int] | None
+    ) -> Record:
+        """Locked; raises InvalidTransition where its state does not allow the action."""
+        found = self.ledger.lock(connection, key)
+        if found is None:
+            raise NotFound("transactions", key)
+        if expected is not None and found["version"] not in expected:
+            raise VersionMismatch(f"The version is {found['version']} by now.")
+        if found["status"] == TransactionStatus.PENDING and found["is_due"]:
+            raise InvalidTransition(action, TransactionStatus.EXPIRED, ())
+        awaits = _awaits_approval(found)
+        check_action(action, found["status"], found["kind"], awaits_approval=awaits)
+        return found
+
+    def _post(self, connection: Connection, held: Record, legs: Sequence[Leg]) -> Record:
+        transactions = self.beside(TransactionService)
+        accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
+        transactions.check_accounts(legs, accounts)
+        posted = self.ledger.post(connection, held["id"], legs)
+        self._record(connection, "posted", [posted])
+        return with_legs(posted, legs)
+
+    def _record(self, connection: Connection, action: str, ended: Sequence[Record]) -> None:
+        pending = {"status": TransactionStatus.PENDING, "posted_at": None}
+        changes = {row["id"]: differences(Transaction, pending, row) for row in ended}
+        self.record(connection, action, Transaction, changes)
+
+
+def _awaits_approval(transaction: Record) -> bool:
+    return transaction["needs_approval"] and transaction["approved_by_id"] is None
