@@ -12,6 +12,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from benchmarks.load_bank import Fire
+from benchmarks.load_bank import run as run_bank
 from benchmarks.load_crew import Stress
 from benchmarks.load_desk import Desk, desk_of_its_own
 from benchmarks.load_messages import gapless, one_delivery
@@ -20,6 +22,7 @@ from benchmarks.load_tasks import run
 
 CALM = Stress()
 DEADLY = Stress(lease_seconds=2, oversleeps=0.15, kill_worker_every=0.5)
+BURNING = Fire(kill_server_every=2.0, kill_database_every=10.0)
 SHAKY = Stress(lease_seconds=5, kill_server_every=2.0)
 
 SCENARIOS: dict[str, Callable[[Desk, int], Report]] = {
@@ -28,6 +31,7 @@ SCENARIOS: dict[str, Callable[[Desk, int], Report]] = {
     "killed-servers": lambda desk, tasks: run(desk, "killed-servers", tasks // 5, SHAKY),
     "one-delivery": lambda desk, _: one_delivery(desk),
     "gapless": lambda desk, _: gapless(desk),
+    "bank": lambda desk, _: run_bank(desk, "bank", 120, BURNING),
 }
 
 

@@ -18,7 +18,8 @@ from urllib.request import urlopen
 import psycopg2
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer
+from app.db.embedded import EmbeddedServer, postmaster
+from app.domain.actors import Role
 from app.services import AgentService, TokenService, UserService
 from app.settings import ROOT
 
@@ -50,9 +51,13 @@ class Desk:
         self.database = Database(self.url)
 
     def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+        with (
+            closing(psycopg2.connect(self.url)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement, parameters)
-            return cursor.fetchall()
+            return cursor.fetchall() if cursor.description else []
 
     def hire(self, name: str, queues: Sequence[str]) -> Member:
         values = {"name": name, "kind": "ai", "queues": list(queues)}
@@ -60,8 +65,8 @@ class Desk:
         token = self._token(agent_id=agent.id)
         return Member(agent.id, token, tuple(queues))
 
-    def employ(self, name: str) -> Member:
-        values = {"email": f"{name}@desk.example", "name": name, "role": "staff"}
+    def employ(self, name: str, role: Role = Role.STAFF) -> Member:
+        values = {"email": f"{name}@desk.example", "name": name, "role": role}
         user = UserService(database=self.database).create(values)
         return Member(user.id, self._token(user_id=user.id))
 
@@ -75,10 +80,27 @@ class Desk:
             os.kill(int(children[number % len(children)]), signal.SIGKILL)
         return True
 
+    def kill_database(self) -> bool:
+        """The postmaster of a server of its own, at once; the service starts it again."""
+        pid = postmaster.running((self.folder / "data" / "postgres").resolve())
+        if pid is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return True
+
     @property
     def log(self) -> str:
         """What gunicorn and its workers wrote."""
         return (self.folder / "gunicorn.log").read_text()
+
+    @property
+    def errors(self) -> set[str]:
+        """The names of the exceptions whose tracebacks are in the log."""
+        lines = iter(self.log.splitlines())
+        tracebacks = (line for line in lines if line.startswith("Traceback"))
+        ends = (next(line for line in lines if not line.startswith(" ")) for _ in tracebacks)
+        return {end.partition(":")[0] for end in ends}
 
     def _token(self, **whose: Any) -> str:
         return TokenService(database=self.database).issue({"name": "load", **whose})[1]
@@ -99,14 +121,16 @@ def desk_of_its_own() -> Iterator[Desk]:
 
 
 @contextmanager
-def desk_on(url: str, folder: Path, **settings: str) -> Iterator[Desk]:
+def desk_on(
+    url: str, folder: Path, application: str = "wsgi:app", **settings: str
+) -> Iterator[Desk]:
     """On a migrated database that the settings lead to."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CASELOAD_", "DATABASE_"))}
     with (folder / "gunicorn.log").open("wb") as log:
-        gunicorn = subprocess.Popen(
-            (sys.executable, "-m", "gunicorn", "wsgi:app"),
+        gunicorn = subprocess.Popen(  # noqa: S603 - it is our own
+            (sys.executable, "-m", "gunicorn", application),
             env=kept | {"PORT": str(port), "CASELOAD_WORKERS": "2"} | settings,
             cwd=ROOT,
             stdout=log,

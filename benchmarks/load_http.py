@@ -29,23 +29,33 @@ class Connection:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
 
-    def post(self, path: str, body: Any) -> Answer:
+    def post(self, path: str, body: Any = None) -> Answer:
+        return self.call("POST", path, body)
+
+    def get(self, path: str) -> Answer:
+        return self.call("GET", path)
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, patience: float = _PATIENCE
+    ) -> Answer:
         """As a careful client does: again where the connection broke, and where a 503 asks for it.
 
+        Out of patience, in seconds, it raises what broke the connection, or answers the 503.
         The service closes what was silent for long, and may do so just when something is sent.
         """
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
-                status, data = self._once(path, json.dumps(body).encode())
+                status, data = self._once(method, path, body)
             except (OSError, http.client.HTTPException):
                 self._http.close()
-                if time.monotonic() - began > _PATIENCE:
+                if time.monotonic() - began >= patience:
                     raise
                 time.sleep(0.05)
             else:
-                if status != http.client.SERVICE_UNAVAILABLE:
+                is_late = time.monotonic() - began >= patience
+                if status != http.client.SERVICE_UNAVAILABLE or is_late:
                     return Answer(status, json.loads(data), tries)
                 time.sleep(0.2)
 
@@ -55,11 +65,12 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
-    def _once(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def _once(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
         if self._http.sock is None:
             self._http.connect()
         # Headers and body go out in two pieces; without this the second waits for the first's ACK.
         self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._http.request("POST", path, body, self._headers)
+        sent = None if body is None else json.dumps(body).encode()
+        self._http.request(method, path, sent, self._headers)
         response = self._http.getresponse()
         return response.status, response.read()
