@@ -158,7 +158,7 @@ class ParentFinished(Conflict):
     code = "parent-finished"
 
     def __init__(self) -> None:
-        super().__init__("Only a pending or running task that nobody cancelled can have open sub-tasks.")
+        super().__init__("Only a pending or running task, not cancelled, can have open sub-tasks.")
 
 
 class ConversationMerged(Conflict):
