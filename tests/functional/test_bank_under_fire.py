@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from benchmarks.load_bank import Fire, run
-from benchmarks.load_bank_unlocked import unlock_triggers
+from benchmarks.load_bank_locks import unlock_triggers
 from benchmarks.load_desk import desk_of_its_own, desk_on
 from tests.server import copy_template, drop
 
