@@ -29,6 +29,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.data_layer
 	$(BIN)/python -m benchmarks.task_queue
 	$(BIN)/python -m benchmarks.claim_plan
+	$(BIN)/python -m benchmarks.ledger
 
 # Needs uv. The lock files hold versions and hashes, and name no registry.
 lock:

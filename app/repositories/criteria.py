@@ -15,7 +15,6 @@ from app.errors import InvalidCriterion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sqlalchemy import SelectBase
     from sqlalchemy.orm import InstrumentedAttribute
 
 Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "is_null", "contains"]
@@ -104,17 +103,16 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Related(Filter):
-    """By a field of rows that refer to this one; `keys` selects what they refer to by a value."""
+    """By a field of rows that refer to this one: the condition says whether some have the value."""
 
-    key: ColumnElement[Any]
-    keys: Callable[[ColumnElement[Any]], SelectBase]
+    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
     @property
     def operators(self) -> frozenset[str]:
         return frozenset({"eq"})
 
     def clause(self, operator: str, name: str) -> ColumnElement[bool]:  # noqa: ARG002 - it is eq
-        return self.key.in_(self.keys(bindparam(name, type_=self.expression.type)))
+        return self.condition(bindparam(name, type_=self.expression.type))
 
 
 Filters = dict[str, Filter]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, case, func, select, union_all
+from sqlalchemy import ColumnElement, bindparam, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.models import Entry, Hold, Transaction
@@ -12,7 +12,7 @@ from app.repositories.deletion import Deleter
 from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, SelectBase, Table
+    from sqlalchemy import Connection, Table
     from sqlalchemy.sql.selectable import ScalarSelect
 
     from app.repositories.reading import Record
@@ -43,17 +43,22 @@ _REVERSED_BY = (
 )
 
 
-def _transactions_of(account_id: ColumnElement[Any]) -> SelectBase:
-    """Those that move, or hold or held, money of the account."""
+def _concerns(account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether it moves, or holds or held, money of the account.
+
+    As two conditions, PostgreSQL looks into few transactions of an account that has many, and
+    collects those of one that has few.
+    """
     legs = (_ENTRIES, Hold.__table__)
-    return union_all(
-        *(select(t.c.transaction_id).where(t.c.account_id == account_id) for t in legs)
+    return or_(
+        *(
+            exists().where(t.c.transaction_id == _TRANSACTIONS.c.id, t.c.account_id == account_id)
+            for t in legs
+        )
     )
 
 
-_OF_ACCOUNT = Related(
-    Entry.account_id.expression, UUID, key=_TRANSACTIONS.c.id, keys=_transactions_of
-)
+_OF_ACCOUNT = Related(Entry.account_id.expression, UUID, condition=_concerns)
 
 
 class TransactionRepository(Deleter[Transaction]):
