@@ -43,8 +43,8 @@ WITH made AS (
         transactions.created_by_id, transactions.created_by_name, transactions.created_at,
         transactions.updated_at
 ), legs AS (
-    INSERT INTO entries (id, transaction_id, account_id, currency, amount)
-    SELECT leg.id, made.id, leg.account_id, leg.currency, leg.amount
+    INSERT INTO entries (transaction_id, account_id, currency, amount)
+    SELECT made.id, leg.account_id, leg.currency, leg.amount
     FROM made, jsonb_to_recordset(%(legs)s::JSONB)
         AS leg (id uuid, account_id uuid, currency text, amount bigint, position int)
     ORDER BY leg.position

@@ -28,26 +28,34 @@ def _raise(message: str, constraint: str) -> str:
 
 # An entry moves its account's balance, under the lock of the account. So per account `seq` and the
 # time follow the order of the balances. Where no balance is stored, the account is only kept from
-# being closed.
+# being closed. The id, a version 7 UUID, is made here of both: an entry that could conflict with
+# another might be skipped, after it has moved the balance.
 APPLY_ENTRY = f"""
 CREATE FUNCTION apply_entry() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    state text;
+    account record;
 BEGIN
-    NEW.balance := NULL;
-    UPDATE accounts SET balance = accounts.balance + NEW.amount
-    WHERE id = NEW.account_id AND stores_balance AND status = 'open'
-    RETURNING accounts.balance INTO NEW.balance;
-    IF NOT FOUND THEN
-        SELECT status INTO state FROM accounts WHERE id = NEW.account_id FOR SHARE;
-        IF state = 'closed' THEN
+    LOOP
+        NEW.balance := NULL;
+        UPDATE accounts SET balance = accounts.balance + NEW.amount
+        WHERE id = NEW.account_id AND stores_balance AND status = 'open'
+        RETURNING accounts.balance INTO NEW.balance;
+        EXIT WHEN FOUND;
+        SELECT status, stores_balance INTO account FROM accounts
+        WHERE id = NEW.account_id FOR SHARE;
+        EXIT WHEN NOT FOUND;
+        IF account.status = 'closed' THEN
             {_raise("the account is closed", "entries_account_closed")}
-        ELSIF state = 'frozen' THEN
+        ELSIF account.status = 'frozen' THEN
             {_raise("the account is frozen", "entries_account_frozen")}
         END IF;
-    END IF;
+        EXIT WHEN NOT account.stores_balance;  -- else it was unfrozen just now
+    END LOOP;
     NEW.seq := nextval('entries_seq');
     NEW.created_at := clock_timestamp();
+    NEW.id := (lpad(to_hex((extract(epoch FROM NEW.created_at) * 1000)::bigint), 12, '0')
+        || '7' || lpad(to_hex(NEW.seq % 4096), 3, '0')
+        || 'a' || lpad(to_hex(NEW.seq / 4096), 15, '0'))::uuid;
     RETURN NEW;
 END $$
 """
@@ -56,9 +64,7 @@ END $$
 CHECK_LEGS = """
 CREATE FUNCTION check_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM added GROUP BY transaction_id, currency HAVING sum(amount) <> 0)
-        OR EXISTS (SELECT FROM added GROUP BY transaction_id HAVING count(*) < 2)
-    THEN
+    IF EXISTS (SELECT FROM added GROUP BY transaction_id, currency HAVING sum(amount) <> 0) THEN
         {unbalanced}
     END IF;
     IF EXISTS (SELECT FROM added JOIN transactions ON transactions.id = added.transaction_id
@@ -80,7 +86,33 @@ CHECK_ENTRIES = CHECK_LEGS.format(
     unbalanced=_raise("the entries do not sum to zero", "entries_unbalanced"),
     wrong_status=_raise("only posted transactions have entries", "entries_posted"),
     added_later=_raise("a transaction gets all its entries at once", "entries_complete"),
-    more="",
+    more=f"""
+    IF EXISTS (SELECT FROM added JOIN holds USING (transaction_id)) AND EXISTS (
+        SELECT FROM (SELECT transaction_id, account_id, sum(amount) AS amount FROM added
+                     WHERE transaction_id IN (SELECT transaction_id FROM holds)
+                     GROUP BY transaction_id, account_id) AS booked
+        LEFT JOIN (SELECT transaction_id, account_id, sum(amount) AS amount FROM holds
+                   WHERE transaction_id IN (SELECT transaction_id FROM added)
+                   GROUP BY transaction_id, account_id) AS held USING (transaction_id, account_id)
+        WHERE sign(booked.amount) <> sign(coalesce(held.amount, 0))
+            OR abs(booked.amount) > abs(coalesce(held.amount, 0)))
+    THEN
+        {_raise("no more is posted than was held", "entries_beyond_holds")}
+    END IF;
+    IF EXISTS (SELECT FROM added JOIN transactions ON transactions.id = added.transaction_id
+               WHERE reverses_id IS NOT NULL) AND EXISTS (
+        SELECT FROM (
+            SELECT transactions.id, account_id, amount
+            FROM added JOIN transactions ON transactions.id = transaction_id
+            WHERE reverses_id IS NOT NULL
+            UNION ALL
+            SELECT reversal.id, account_id, amount
+            FROM transactions AS reversal JOIN entries ON transaction_id = reverses_id
+            WHERE reversal.id IN (SELECT transaction_id FROM added)) AS both_ways
+        GROUP BY id, account_id HAVING sum(amount) <> 0)
+    THEN
+        {_raise("a reversal undoes all of a transaction", "entries_reversal")}
+    END IF;""",
 )
 CHECK_HOLDS = CHECK_LEGS.format(
     table="holds",

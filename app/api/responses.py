@@ -14,7 +14,7 @@ from app.errors import VersionMismatch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What follows a dot tells apart answers that differ while the version stays.
+# What follows a colon tells apart answers that differ while the version stays.
 _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
 
 

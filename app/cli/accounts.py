@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -88,9 +89,9 @@ def verify(*, as_json: bool) -> None:
 
 
 @accounts.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.argument("file", type=click.File("rb"))
 @click.option("--against", type=Text(64), required=True, help="The number of the firm's account.")
-def import_balances(file: IO[str], against: str) -> None:
+def import_balances(file: IO[bytes], against: str) -> None:
     """Load opening balances from FILE, or - for stdin: CSV with number,amount,currency.
 
     All or nothing; an account that has entries already is refused.
@@ -99,12 +100,16 @@ def import_balances(file: IO[str], against: str) -> None:
     click.echo(f"Loaded {loaded} opening balances.")
 
 
-def _lines(file: IO[str]) -> Iterator[Line]:
-    reader = csv.reader(file, strict=True)
+def _lines(file: IO[bytes]) -> Iterator[Line]:
+    """Decoded one by one, so that a mistake is told of its own line."""
+    texts = chain(
+        (line.decode("utf-8-sig") for line in islice(file, 1)), (line.decode() for line in file)
+    )
+    reader = csv.reader(texts, strict=True)
     try:
         if next(reader, None) != _HEADER:
             raise _wrong(1, f"The first line must be {','.join(_HEADER)}.")
-        for row in reader:
+        for row in filter(None, reader):  # lines with nothing in them are none
             if len(row) != len(_HEADER):
                 raise _wrong(reader.line_num, f"It must have {len(_HEADER)} values.")
             yield Line(reader.line_num, *row)
@@ -134,8 +139,7 @@ def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(row)
     for name in _MONEY:
         if row.get(name) is not None:
-            amount = Money(row[name], row["currency"])
-            shown[name] = {"amount": amount.amount, "currency": amount.currency}
+            shown[name] = Money(row[name], row["currency"]).told
     return shown
 
 

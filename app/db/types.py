@@ -44,6 +44,10 @@ class MinorUnits(types.TypeDecorator[int]):
             raise TypeError(f"Money is kept in whole minor units, not as {value!r}.")
         return value
 
+    def process_result_value(self, value: Any, dialect: Any) -> int | None:  # noqa: ARG002 - same
+        """A sum of bigints is numeric to PostgreSQL, and knows no bounds."""
+        return None if value is None else int(value)
+
 
 class TransactionId(types.UserDefinedType[int]):
     """xid8: the id of a database transaction, which is never reused."""

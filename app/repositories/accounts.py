@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Sequence, bindparam, case, cast, exists, func, or_, select
+from sqlalchemy import Sequence, bindparam, case, exists, func, or_, select, type_coerce
 
+from app.db.types import MinorUnits
 from app.models import Account, Entry, Hold, Transaction
 from app.repositories.base import Repository
 from app.repositories.criteria import filters_on
@@ -37,11 +38,11 @@ _SUM_OF_HOLDS = (
 
 
 def _stored_or(column: ColumnElement[Any], summed: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((_ACCOUNTS.c.stores_balance, column), else_=cast(summed, column.type))
+    return type_coerce(case((_ACCOUNTS.c.stores_balance, column), else_=summed), MinorUnits)
 
 
 _BALANCE = _stored_or(_ACCOUNTS.c.balance, _SUM_OF_ENTRIES)
-_AVAILABLE = _BALANCE - _stored_or(_ACCOUNTS.c.held, _SUM_OF_HOLDS)
+_AVAILABLE = type_coerce(_BALANCE - _stored_or(_ACCOUNTS.c.held, _SUM_OF_HOLDS), MinorUnits)
 
 
 class AccountRepository(Repository[Account]):

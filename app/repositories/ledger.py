@@ -46,9 +46,10 @@ _LEGS = """
 jsonb_to_recordset(:legs)
     AS leg (id uuid, account_id uuid, currency text, amount bigint, position int)
 """
+# The ids of entries are the database's, see the trigger.
 _ADD_ENTRIES = f"""
-    INSERT INTO entries (id, transaction_id, account_id, currency, amount)
-    SELECT leg.id, {{transaction}}.id, leg.account_id, leg.currency, leg.amount
+    INSERT INTO entries (transaction_id, account_id, currency, amount)
+    SELECT {{transaction}}.id, leg.account_id, leg.currency, leg.amount
     FROM {{transaction}}, {_LEGS} ORDER BY leg.position
 """  # noqa: S608 - same
 _ADD_HOLDS = f"""
@@ -83,14 +84,15 @@ _END = f"""
 UPDATE transactions SET status = :status WHERE id = ANY(:ids) RETURNING {_RETURNED}
 """  # noqa: S608 - same
 
-# What is held or booked comes along: it never changes, so that the lock need not cover it.
+# In one message, but as two statements: what the second sees was there once the lock was had.
 _LOCK_TRANSACTION = f"""
+SELECT FROM transactions WHERE id = :id FOR NO KEY UPDATE;
 SELECT {_RETURNED}, coalesce(expires_at <= clock_timestamp(), false) AS is_due,
     (SELECT jsonb_agg(to_jsonb(holds) ORDER BY position) FROM holds
      WHERE transaction_id = transactions.id) AS held,
     (SELECT jsonb_agg(to_jsonb(entries) ORDER BY seq) FROM entries
      WHERE transaction_id = transactions.id) AS booked
-FROM transactions WHERE id = :id FOR NO KEY UPDATE
+FROM transactions WHERE id = :id
 """  # noqa: S608 - same
 
 _DUE = """

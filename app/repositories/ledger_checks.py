@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Text, Uuid, column, text
 
+from app.domain.money import DIGITS
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -21,6 +23,15 @@ CHECKS = {
             SELECT account_id, sum(amount) AS amount FROM entries GROUP BY account_id
         ) AS summed ON summed.account_id = id
         WHERE stores_balance AND balance <> coalesce(summed.amount, 0)
+    """,
+    "entries and holds are of what is there": """
+        SELECT 'entries', id, 'an account and a transaction', 'one is missing' FROM entries
+        WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = account_id)
+           OR NOT EXISTS (SELECT FROM transactions WHERE transactions.id = transaction_id)
+        UNION ALL
+        SELECT 'holds', id, 'an account and a transaction', 'one is missing' FROM holds
+        WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = account_id)
+           OR NOT EXISTS (SELECT FROM transactions WHERE transactions.id = transaction_id)
     """,
     "what is held is what pending transactions take": """
         SELECT 'accounts', id, coalesce(pending.held, 0)::text, accounts.held::text
@@ -38,6 +49,10 @@ CHECKS = {
             FROM entries JOIN accounts ON accounts.id = account_id WHERE stores_balance
         ) AS line
         WHERE balance IS DISTINCT FROM running
+        UNION ALL
+        SELECT 'entries', entries.id, 'none', entries.balance::text
+        FROM entries JOIN accounts ON accounts.id = account_id
+        WHERE NOT stores_balance AND entries.balance IS NOT NULL
     """,
     "no balance is below its limit": """
         SELECT 'accounts', id, (-overdraft_limit)::text, (balance - held)::text
@@ -80,6 +95,10 @@ CHECKS = {
         SELECT 'entries', entries.id, accounts.currency, entries.currency
         FROM entries JOIN accounts ON accounts.id = account_id
         WHERE accounts.currency <> entries.currency
+        UNION ALL
+        SELECT 'holds', holds.id, accounts.currency, holds.currency
+        FROM holds JOIN accounts ON accounts.id = account_id
+        WHERE accounts.currency <> holds.currency
     """,
     "no transaction is reversed twice": """
         SELECT 'transactions', reverses_id, '1', count(*)::text FROM transactions
@@ -108,15 +127,34 @@ CHECKS = {
         SELECT 'accounts', accounts.id, '0', sum(amount)::text
         FROM accounts JOIN entries ON account_id = accounts.id
         WHERE status = 'closed' GROUP BY accounts.id HAVING sum(amount) <> 0
+        UNION ALL
+        SELECT 'accounts', accounts.id, '0 held', sum(amount)::text
+        FROM accounts JOIN holds ON account_id = accounts.id
+        JOIN transactions ON transactions.id = transaction_id
+        WHERE accounts.status = 'closed' AND transactions.status = 'pending'
+        GROUP BY accounts.id
     """,
+    "times fit the status": """
+        SELECT 'transactions', id, status, coalesce(posted_at::text, 'not posted')
+        FROM transactions WHERE (status = 'posted') <> (posted_at IS NOT NULL)
+        UNION ALL
+        SELECT 'transactions', id, status, 'never expires' FROM transactions
+        WHERE status = 'expired' AND expires_at IS NULL
+    """,
+    "accounts are in currencies that are known": f"""
+        SELECT 'accounts', id, 'one of ISO 4217', currency FROM accounts
+        WHERE currency NOT IN ({", ".join(f"'{code}'" for code in sorted(DIGITS))})
+    """,  # noqa: S608 - codes of currencies
     "account numbers carry their check digits": """
-        SELECT 'accounts', id, 'a remainder of 1', (number::bigint % 97)::text
-        FROM accounts WHERE number::bigint % 97 <> 1
+        SELECT 'accounts', id, 'check digits', number FROM accounts
+        WHERE CASE WHEN number ~ '^[0-9]{12}$' THEN number::bigint % 97 <> 1 ELSE true END
     """,
 }
 _TOLD = (column("thing", Text), column("id", Uuid), column("expected", Text), column("found", Text))
 _STATEMENTS = {
-    name: text(f"SELECT * FROM ({sql}) AS difference (thing, id, expected, found)").columns(*_TOLD)  # noqa: S608 - from above
+    name: text(
+        f"SELECT * FROM ({sql}) AS difference (thing, id, expected, found) LIMIT :at_most"  # noqa: S608 - from above
+    ).columns(*_TOLD)
     for name, sql in CHECKS.items()
 }
 
@@ -126,5 +164,5 @@ def differences(connection: Connection, *, at_most: int) -> list[Record]:
     return [
         {"check": name, **row._asdict()}
         for name, statement in _STATEMENTS.items()
-        for row in connection.execute(statement).fetchmany(at_most)
+        for row in connection.execute(statement, {"at_most": at_most})
     ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.domain.accounts import AccountStatus, account_number, check_action
 from app.domain.actors import ActorKind
+from app.domain.money import Money
 from app.errors import CurrencyMismatch, Forbidden, Invalid, Mistake, NotFound
 from app.models import Account
 from app.repositories import (
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.domain.money import Money
     from app.repositories import Page, Record, Total
+    from app.repositories.base import Changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class AccountService(ResourceService[Account]):
         """Of a customer, or without `customer_id` the firm's own: one without any limit then,
         unless it has an `overdraft_limit`, and one that stores no balance if it says so."""
         customer_id = values.get("customer_id")
-        self._check_may_change(customer_id)
+        self._check_may_touch(customer_id)
         values = {**values, "customer_id": customer_id, "overdraft_limit": _first_limit(values)}
         if values["overdraft_limit"] is not None:
             _check_stores(stores_balance=values.get("stores_balance", True))
@@ -99,9 +100,19 @@ class AccountService(ResourceService[Account]):
         """Its entries, each with the balance that it left."""
         with self.database.connect(read_only=True) as connection:
             self.require_visible(connection, key)
-            self._check_may_change(self._read(connection, key)["customer_id"])
+            self._check_may_touch(self._read(connection, key)["customer_id"])
             of = replace(query, filters={**query.filters, "account_id": key})
             return read_page(self.database, self.entries, of, total=total)
+
+    def told(self, entity: Account, changes: Changes) -> Changes:
+        """With the limit as money."""
+        if "overdraft_limit" not in changes:
+            return changes
+        before, after = (
+            None if minor is None else Money(minor, entity.currency).told
+            for minor in changes["overdraft_limit"]
+        )
+        return {**changes, "overdraft_limit": (before, after)}
 
     def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
         account = self.repository.record(connection, key)
@@ -131,10 +142,10 @@ class AccountService(ResourceService[Account]):
     def _mine(self, session: Session, key: UUID) -> Account:
         """Locked; raises Forbidden where it is not the actor's to change."""
         account = self.locked(session, key)
-        self._check_may_change(account.customer_id)
+        self._check_may_touch(account.customer_id)
         return account
 
-    def _check_may_change(self, customer_id: UUID | None) -> None:
+    def _check_may_touch(self, customer_id: UUID | None) -> None:
         if customer_id is None and not self.actor.is_admin:
             raise Forbidden("The firm's own accounts are the admins'.")
 

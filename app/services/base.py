@@ -72,14 +72,7 @@ class Service:
         )
 
     def _event(self, action: str, model: type[Resource], key: UUID, changes: Changes) -> NewEvent:
-        columns = model.__table__.c
-        shown = {
-            str(columns[name].name): {"before": before, "after": after}
-            for name, (before, after) in changes.items()
-            if not columns[name].info.keys() & _IN_NO_EVENT
-        }
-        names = {str(columns[name].name) for name in changes if columns[name].info.get(PERSONAL)}
-        personal = {name: of for name, of in shown.items() if name in names}
+        shown, personal = _shown(model, changes)
         return NewEvent(
             actor_kind=self.actor.kind,
             actor_id=self.actor.id,
@@ -87,7 +80,7 @@ class Service:
             action=action,
             object_type=model.__tablename__,
             object_id=key,
-            changes={name: None if name in personal else of for name, of in shown.items()},
+            changes=shown | dict.fromkeys(personal),
             personal=personal or None,
             request_id=self.request_id,
         )
@@ -102,6 +95,19 @@ class Service:
     def require_admin_for_deleted(self, *, include_deleted: bool) -> None:
         if include_deleted and not self.actor.is_admin:
             raise Forbidden("Only admins see what was deleted.")
+
+
+def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an event tells, and what of it is personal; a name may be that of no column."""
+    shown: dict[str, Any] = {}
+    personal: dict[str, Any] = {}
+    for name, (before, after) in changes.items():
+        column = model.__table__.c.get(name)
+        marks = {} if column is None else column.info
+        if _IN_NO_EVENT.isdisjoint(marks):
+            label = name if column is None else str(column.name)
+            (personal if PERSONAL in marks else shown)[label] = {"before": before, "after": after}
+    return shown, personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +126,10 @@ class ResourceService(Service, Generic[R]):
             self._check_references(session.connection(), values)
             entity = self.repository.add(session, self.model(**values))
             self.record(
-                session.connection(), "created", self.model, {entity.id: initial_values(entity)}
+                session.connection(),
+                "created",
+                self.model,
+                {entity.id: self.told(entity, initial_values(entity))},
             )
             return entity
 
@@ -181,7 +190,12 @@ class ResourceService(Service, Generic[R]):
         """Change a locked entity and record it; what all changes of this kind need goes here."""
         changes = self.repository.update(session, entity, values, expected=expected)
         if changes:
-            self.record(session.connection(), action, self.model, {entity.id: changes})
+            told = self.told(entity, changes)
+            self.record(session.connection(), action, self.model, {entity.id: told})
+        return changes
+
+    def told(self, entity: R, changes: Changes) -> Changes:  # noqa: ARG002 - for those who need it
+        """The changes of an entity as its event tells them."""
         return changes
 
     def locked(self, session: Session, key: UUID) -> R:

@@ -138,7 +138,8 @@ class ConversationLifecycle(Service):
                 self._complete(session, key, *named)
             if refund is not None:
                 task_id = None if complete_task is None else complete_task["id"]
-                self._refund({"conversation_id": key, "task_id": task_id, **refund})
+                about = {"conversation_id": key, "task_id": task_id}
+                self._refund(session, {**about, **refund})
             self._conversations.move(
                 session,
                 conversation,
@@ -221,14 +222,21 @@ class ConversationLifecycle(Service):
     def _complete(
         self, session: Session, key: UUID, task_id: UUID, lease_token: str, output: Any
     ) -> None:
-        task = self.tasks.record(session.connection(), task_id)
-        if task is None or task["conversation_id"] != key:
-            raise UnknownReference("complete_task", "id")
+        with _within("complete_task"):
+            self._check_is_about(session, task_id, key, "id")
         self.beside(TaskQueueService).complete(task_id, lease_token, output)
 
-    def _refund(self, values: dict[str, Any]) -> None:
+    def _check_is_about(
+        self, session: Session, task_id: UUID | None, key: UUID, field: str = "task_id"
+    ) -> None:
+        task = None if task_id is None else self.tasks.record(session.connection(), task_id)
+        if task_id is not None and (task is None or task["conversation_id"] != key):
+            raise UnknownReference(field)
+
+    def _refund(self, session: Session, values: dict[str, Any]) -> None:
         legs = values.pop("entries")
         with _within("refund"):
+            self._check_is_about(session, values["task_id"], values["conversation_id"])
             self.beside(TransactionService).create({**values, "kind": TransactionKind.REFUND}, legs)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from app.domain.accounts import is_account_number
-from app.domain.money import Money
+from app.domain.accounts import AccountStatus, is_account_number
+from app.domain.money import MOST, Money
 from app.domain.transactions import Leg
 from app.errors import Invalid, Mistake, NotFound
 from app.repositories import AccountRepository, Ledger
@@ -15,7 +15,7 @@ from app.services.base import Service
 from app.services.transactions import TransactionService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -73,32 +73,32 @@ class OpeningBalanceService(Service):
         self, connection: Connection, firms: Record, batch: Sequence[Line]
     ) -> list[Leg | Mistake]:
         """The accounts are locked first, so that none gets its first entry meanwhile."""
-        known = self.accounts.with_numbers(connection, [line.account for line in batch])
-        keys = {account["number"]: account["id"] for account in known}
-        locked = self.ledger.lock_accounts(connection, {firms["id"], *keys.values()})
-        taken = self.accounts.with_entries(connection, list(keys.values())) - {firms["id"]}
-        accounts = _Batch(keys, locked, {*taken, firms["id"]}, firms["currency"])
+        numbers = [line.account for line in batch if is_account_number(line.account)]
+        known = {of["number"]: of for of in self.accounts.with_numbers(connection, numbers)}
+        keys = {account["id"] for account in known.values()}
+        self.ledger.lock_accounts(connection, {firms["id"], *keys})
+        begun = self.accounts.with_entries(connection, keys)
+        accounts = _Batch(known, begun, firms)
         return [found for line in batch if (found := accounts.read(line)) is not None]
 
     def _book(
         self, connection: Connection, firms: Record, legs: list[Leg], batch: Sequence[Line]
     ) -> None:
-        total = Money(sum(leg.amount.minor for leg in legs), firms["currency"])
-        if total.minor:
-            legs = [*legs, Leg(firms["id"], -total)]
+        total = -sum(leg.amount.minor for leg in legs)
+        legs = [*legs, *(Leg(firms["id"], part) for part in _parts(total, firms["currency"]))]
         first, last = batch[0].position, batch[-1].position
         values = {"kind": "transfer", "description": f"Opening balances, lines {first} to {last}"}
         self.beside(TransactionService).make(connection, values, legs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
-    """The accounts of some lines; `taken` are those that get no opening balance any more."""
+    """The accounts of some lines, by number; `begun` are those that have entries."""
 
-    keys: dict[str, UUID]
-    accounts: dict[UUID, Record]
-    taken: set[UUID]
-    currency: str
+    known: dict[str, Record]
+    begun: set[UUID]
+    firms: Record
+    seen: set[str] = field(default_factory=set)
 
     def read(self, line: Line) -> Leg | Mistake | None:
         """None where there is nothing to book."""
@@ -106,17 +106,43 @@ class _Batch:
             amount = Money.parse(line.amount, line.currency)
         except ValueError as error:
             return _mistake(line, str(error))
+        if (wrong := self._wrong(line, amount)) is not None:
+            return _mistake(line, wrong)
+        self.seen.add(line.account)
+        return Leg(self.known[line.account]["id"], amount) if amount.minor else None
+
+    def _wrong(self, line: Line, amount: Money) -> str | None:
         if not is_account_number(line.account):
-            return _mistake(line, "The check digits of the account's number are wrong.")
-        key = self.keys.get(line.account)
-        if key is None:
-            return _mistake(line, "There is no account with this number.")
-        if {line.currency, self.accounts[key]["currency"]} != {self.currency}:
-            return _mistake(line, f"The account and the amount must be in {self.currency}.")
-        if key in self.taken:
-            return _mistake(line, "The account has entries already.")
-        self.taken.add(key)
-        return Leg(key, amount) if amount.minor else None
+            return "The check digits of the account's number are wrong."
+        account = self.known.get(line.account)
+        if account is None:
+            return "There is no account with this number."
+        return self._unfit(account, amount) or (
+            "The account comes twice." if line.account in self.seen else None
+        )
+
+    def _unfit(self, account: Record, amount: Money) -> str | None:
+        limit = account["overdraft_limit"]
+        wrongs = {
+            "It is the account on the other side.": account["id"] == self.firms["id"],
+            f"The account and the amount must be in {self.firms['currency']}.": {
+                amount.currency,
+                account["currency"],
+            }
+            != {self.firms["currency"]},
+            "The account has entries already.": account["id"] in self.begun,
+            f"The account is {account['status']}.": account["status"] != AccountStatus.OPEN,
+            "It is below the account's limit.": limit is not None and amount.minor < -limit,
+        }
+        return next((detail for detail, is_so in wrongs.items() if is_so), None)
+
+
+def _parts(total: int, currency: str) -> Iterator[Money]:
+    """Together the total, none of them more than one entry may have."""
+    while total:
+        part = max(-MOST, min(MOST, total))
+        yield Money(part, currency)
+        total -= part
 
 
 def _mistake(line: Line, detail: str) -> Mistake:

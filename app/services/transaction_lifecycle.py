@@ -19,7 +19,7 @@ from app.models import Transaction
 from app.repositories import Ledger
 from app.services.base import Service
 from app.services.changes import differences
-from app.services.transactions import TransactionService, with_legs
+from app.services.transactions import TransactionService, told, with_legs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -60,8 +60,11 @@ class TransactionLifecycle(Service):
         """Nothing is held any more."""
         with self.database.connect() as connection:
             held = self._checked(connection, key, "void", expected)
+            self._check_may_move(connection, held["held"])
             (voided,) = self.ledger.end(connection, [key], TransactionStatus.VOIDED)
-            self._record(connection, "voided", [voided])
+            self.record(
+                connection, "voided", Transaction, {key: differences(Transaction, held, voided)}
+            )
             return with_legs(voided, held["held"])
 
     @retry
@@ -73,6 +76,7 @@ class TransactionLifecycle(Service):
                 raise Forbidden("Only users approve.")
             if self.actor.id == held["created_by_id"]:
                 raise Forbidden("Nobody approves what they made.")
+            self._check_may_move(connection, held["held"])
             approved = self.ledger.approve(connection, key, self.actor.id)
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
             self.record(connection, "approved", Transaction, changes)
@@ -104,8 +108,9 @@ class TransactionLifecycle(Service):
         with self.database.connect() as connection:
             due = self.ledger.lock_due(connection, limit=_EXPIRED_AT_ONCE)
             if due:
-                expired = self.ledger.end(connection, due, TransactionStatus.EXPIRED)
-                self._record(connection, "expired", expired)
+                self.ledger.end(connection, due, TransactionStatus.EXPIRED)
+                ended = {"status": (TransactionStatus.PENDING, TransactionStatus.EXPIRED)}
+                self.record(connection, "expired", Transaction, dict.fromkeys(due, ended))
             return len(due)
 
     def _checked(
@@ -123,18 +128,21 @@ class TransactionLifecycle(Service):
         check_action(action, found["status"], found["kind"], awaits_approval=awaits)
         return found
 
+    def _check_may_move(self, connection: Connection, legs: Sequence[Leg]) -> None:
+        """As `TransactionService.check_may_move`, whatever state the accounts are in."""
+        accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
+        self.beside(TransactionService).check_may_move(legs, accounts)
+
     def _post(self, connection: Connection, held: Record, legs: Sequence[Leg]) -> Record:
         transactions = self.beside(TransactionService)
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
         transactions.check_accounts(legs, accounts)
         posted = self.ledger.post(connection, held["id"], legs)
-        self._record(connection, "posted", [posted])
+        changes = differences(Transaction, held, posted)
+        if legs != held["held"]:
+            changes["entries"] = (told(held["held"]), told(legs))
+        self.record(connection, "posted", Transaction, {held["id"]: changes})
         return with_legs(posted, legs)
-
-    def _record(self, connection: Connection, action: str, ended: Sequence[Record]) -> None:
-        pending = {"status": TransactionStatus.PENDING, "posted_at": None}
-        changes = {row["id"]: differences(Transaction, pending, row) for row in ended}
-        self.record(connection, action, Transaction, changes)
 
 
 def _awaits_approval(transaction: Record) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -71,6 +72,7 @@ class TransactionService(Service):
             known = self._known(connection, values, content)
             if known is not None:
                 return known, False
+            _check_lies_ahead(values.get("expires_at"))
             self._check_references(connection, values)
             made = self.make(connection, {**values, "content_hash": content}, legs, pending=pending)
             if made is not None:
@@ -106,8 +108,8 @@ class TransactionService(Service):
         made = self.ledger.make(connection, row, legs)
         if made is None:
             return None
-        changes = {made["id"]: first_values(Transaction, made)}
-        self.record(connection, "created", Transaction, changes)
+        changes = {**first_values(Transaction, made), "entries": (None, told(legs))}
+        self.record(connection, "created", Transaction, {made["id"]: changes})
         return with_legs(made, legs)
 
     def check_accounts(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
@@ -125,8 +127,17 @@ class TransactionService(Service):
             raise AccountClosed
         if AccountStatus.FROZEN in statuses:
             raise AccountFrozen
-        is_firms = all(account["customer_id"] is None for account in accounts.values())
-        if is_firms and not self.actor.is_admin:
+        self.check_may_move(legs, accounts)
+
+    def check_may_move(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
+        """Raises Forbidden where money goes from one of the firm's own accounts to another: in a
+        currency in which some of these give and some take, or without any customer."""
+        if self.actor.is_admin:
+            return
+        own = [leg.amount for leg in legs if accounts[leg.account_id]["customer_id"] is None]
+        giving = {amount.currency for amount in own if amount.minor < 0}
+        taking = {amount.currency for amount in own if amount.minor > 0}
+        if len(own) == len(legs) or giving & taking:
             raise Forbidden("Between the firm's own accounts only admins move money.")
 
     def _lock(self, connection: Connection, legs: Sequence[Leg]) -> None:
@@ -153,6 +164,11 @@ class TransactionService(Service):
             raise UnknownReference(missing[0])
 
 
+def _check_lies_ahead(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
+
+
 # What may be absent.
 _NOTHING: dict[str, Any] = {
     "description": "",
@@ -172,6 +188,11 @@ def with_legs(record: Record, legs: Sequence[Leg], reversed_by_id: UUID | None =
         for leg in legs
     ]
     return {**record, "entries": entries, "reversed_by_id": reversed_by_id}
+
+
+def told(legs: Sequence[Leg]) -> list[dict[str, Any]]:
+    """Legs as events tell of them, and the API."""
+    return [{"account_id": str(leg.account_id), "amount": leg.amount.told} for leg in legs]
 
 
 def _hash(values: Mapping[str, Any], legs: Sequence[Leg], *, pending: bool) -> bytes:

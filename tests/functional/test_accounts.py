@@ -279,6 +279,8 @@ def test_an_event_tells_of_every_change(bank: Bank, sql: Sql) -> None:
     found = bank.client.get(f"/v1/events?object_id={key}&sort=occurred_at").json["items"]
     assert [event["action"] for event in found] == ["created", "updated", "frozen"]
     assert found[0]["changes"]["name"] == {"before": None, "after": "Current"}
-    assert found[1]["changes"] == {"overdraft_limit": {"before": 100, "after": 200}}
+    assert found[1]["changes"] == {
+        "overdraft_limit": {"before": money("1.00"), "after": money("2.00")}
+    }
     stored = sql("SELECT changes FROM events WHERE object_id = %s AND action = 'created'", key)
     assert stored[0][0]["name"] is None

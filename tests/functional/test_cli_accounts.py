@@ -87,7 +87,10 @@ def test_opening_balances_are_loaded_once(flask: Run, bank: Bank, tmp_path: Path
         ("123456789012,1,GBP", "line 3: The check digits"),
         (account_number(9_999_999_999) + ",1,GBP", "line 3: There is no account"),
         ('"{number},1,GBP', "line 3: It is no CSV"),
-        ("", "line 3: It must have 3 values."),
+        ("\x00,1,GBP", "line 3: The check digits"),
+        ("{number},-0.01,GBP", "line 3: It is below the account's limit."),
+        ("{number},1,GBP\n{number},1,GBP", "line 4: The account comes twice."),
+        ("\n{number},1.005,GBP", "line 4: GBP has 2 decimals."),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_loaded(
@@ -156,7 +159,19 @@ DAMAGES = {
     "what needs approval was not posted without": "UPDATE transactions SET needs_approval = true",
     "a closed account is empty": "UPDATE accounts SET status = 'closed'",
     "account numbers carry their check digits": "UPDATE accounts SET number = '100000000000'",
+    "entries and holds are of what is there": "DELETE FROM transactions WHERE kind = 'transfer'",
+    "times fit the status": "UPDATE transactions SET posted_at = NULL",
+    "accounts are in currencies that are known": "UPDATE accounts SET currency = 'XXX'",
 }
+# What else the same checks must find.
+MORE_DAMAGES = [
+    ("entries and holds are of what is there", "DELETE FROM accounts WHERE name = 'Current'"),
+    ("each entry has the balance that it left", "UPDATE accounts SET stores_balance = false"),
+    ("entries are in the currency of their account", "UPDATE holds SET currency = 'EUR'"),
+    ("a closed account is empty", "DELETE FROM entries; UPDATE accounts SET status = 'closed'"),
+    ("times fit the status", "UPDATE transactions SET status = 'expired', posted_at = NULL"),
+    ("account numbers carry their check digits", "UPDATE accounts SET number = 'none'"),
+]
 
 
 @pytest.fixture
@@ -201,7 +216,7 @@ def test_verify_finds_planted_damage(bank: Bank, unguarded: Any) -> None:
     tear_down(unguarded)
     assert found(unguarded) == set()
     unguarded.execute("SAVEPOINT sound")
-    for name, damage in DAMAGES.items():
+    for name, damage in (*DAMAGES.items(), *MORE_DAMAGES):
         unguarded.execute(damage)
         assert name in found(unguarded)
         unguarded.execute("ROLLBACK TO SAVEPOINT sound")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -279,3 +282,63 @@ def test_what_may_be_violated_from_outside_has_its_error() -> None:
         "uq_transactions_reverses_id",
     ):
         assert name in known
+
+
+def test_an_entry_that_conflicts_moves_nothing(bank: Bank, sql: Sql) -> None:
+    """ON CONFLICT DO NOTHING skips no entry after it has moved the balance: ids are given out."""
+    one, two = bank.open("10"), bank.open()
+    made = bank.transfer(one, two, "1")["id"]
+    taken = sql("SELECT id::text FROM entries WHERE transaction_id = %s LIMIT 1", made)[0][0]
+    with pytest.raises(psycopg2.Error) as caught:
+        sql(
+            "INSERT INTO entries (id, transaction_id, account_id, currency, amount)"
+            " VALUES (%s, %s, %s, 'GBP', 5000) ON CONFLICT DO NOTHING",
+            taken, made, one,
+        )  # fmt: skip
+    assert caught.value.diag.constraint_name == "entries_unbalanced"
+    assert bank.balance(one)[0] == "9.00"
+
+
+def test_an_entry_sees_that_its_account_was_unfrozen_meanwhile(
+    bank: Bank, database_url: str, database: Database, sql: Sql
+) -> None:
+    """It waits for who unfreezes the account, and then moves its balance."""
+    one, two = bank.open("10"), bank.open()
+    bank.client.post(f"/v1/accounts/{two}/freeze")
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute("UPDATE accounts SET status = 'open' WHERE id = %s", [two])
+        with ThreadPoolExecutor(1) as pool:
+            entry = pool.submit(sql, posted((one, -500, "GBP"), (two, 500, "GBP")))
+            time.sleep(0.3)
+            other.commit()
+            entry.result()
+    assert (bank.balance(one)[0], bank.balance(two)[0]) == ("5.00", "5.00")
+    assert LedgerCheckService(database=database).verify() == []
+
+
+def test_a_hold_is_posted_for_what_it_holds(bank: Bank, refused: Callable[..., str]) -> None:
+    """At most, and between the same accounts."""
+    one, two, three = bank.open("20"), bank.open(), bank.open()
+    held = bank.transfer(one, two, "10", pending=True)["id"]
+    post = """
+    WITH done AS (
+        UPDATE transactions SET status = 'posted', posted_at = now() WHERE id = '{}' RETURNING id
+    )
+    INSERT INTO entries (transaction_id, account_id, currency, amount)
+    SELECT id, account::uuid, 'GBP', amount FROM done, (VALUES ('{}', -{}), ('{}', {}))
+        AS leg (account, amount)
+    """
+    for source, target, amount in ((one, two, 1001), (one, three, 5), (two, one, 5)):
+        statement = post.format(held, source, amount, target, amount)
+        assert refused(statement) in ("entries_beyond_holds", "ck_accounts_funds")
+    assert refused(post.format(held, one, 1001, two, 1001)) == "entries_beyond_holds"
+
+
+def test_a_reversal_undoes_all(bank: Bank, refused: Callable[..., str]) -> None:
+    """Of each account, and of nothing else."""
+    one, two = bank.open("20"), bank.open()
+    made = bank.transfer(one, two, "10")["id"]
+    part = posted((one, 1, "GBP"), (two, -1, "GBP")).replace("'transfer'", "'reversal'")
+    part = part.replace("kind, status", "reverses_id, kind, status")
+    part = part.replace("'reversal'", f"'{made}', 'reversal'")
+    assert refused(part) == "entries_reversal"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -234,3 +236,35 @@ def test_statements_stay_in_order(bank: Bank, crowd: Client, at_once: AtOnce) ->
     lines = bank.statement(key, "?limit=100&sort=seq")
     pennies = [round(float(line["balance"]["amount"]) * 100) for line in lines]
     assert pennies == [10_000 - 10 * n for n in range(81)]
+
+
+@pytest.mark.parametrize("verb", ["reverse", "void"])
+def test_an_action_that_waited_sees_what_it_waited_for(
+    bank: Bank, crowd: Client, database: Database, verb: str
+) -> None:
+    """A transaction that is being posted is reversed with the entries that it got meanwhile."""
+    one, two = bank.open("10"), bank.open()
+    made = bank.transfer(one, two, "5", pending=True)
+    with ThreadPoolExecutor(1) as pool:
+        with database.connect():
+            TransactionLifecycle(database=database).post(UUID(made["id"]))
+            answer = pool.submit(code, crowd, f"/v1/transactions/{made['id']}/{verb}")
+            time.sleep(0.3)
+            assert not answer.done()
+        assert answer.result() == (201 if verb == "reverse" else 409)
+    assert bank.balance(two)[0] == ("0.00" if verb == "reverse" else "5.00")
+
+
+def test_what_expired_while_an_action_waited_has_expired(
+    bank: Bank, crowd: Client, database: Database
+) -> None:
+    """By the clock when the transaction was locked, not when it was asked for."""
+    one, two = bank.open("10"), bank.open()
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    made = bank.transfer(one, two, "5", pending=True, expires_at=soon)
+    with ThreadPoolExecutor(1) as pool:
+        with database.connect() as connection:
+            TransactionLifecycle.ledger.lock(connection, UUID(made["id"]))
+            answer = pool.submit(code, crowd, f"/v1/transactions/{made['id']}/void")
+            time.sleep(1.2)
+        assert answer.result() == 409

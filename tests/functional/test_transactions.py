@@ -396,6 +396,12 @@ def test_staff_move_customers_money_and_not_the_firms(bank: Bank, staff: Client)
     assert staff.post("/v1/transactions", move(bank.cash, key, "5")).status_code == 201
     answer = staff.post("/v1/transactions", move(bank.cash, other, "5"))
     assert problem(answer) == (403, "forbidden")
+    entries = [entry(bank.cash, "-5"), entry(other, "4.99"), entry(key, "0.01")]
+    answer = staff.post("/v1/transactions", {"entries": entries})
+    assert problem(answer) == (403, "forbidden")
+    held = bank.transfer(bank.cash, other, "5", pending=True)
+    for verb in ("post", "void"):
+        assert problem(staff.post(f"/v1/transactions/{held['id']}/{verb}")) == (403, "forbidden")
     new = {"name": "x", "currency": "GBP"}
     path = f"/v1/accounts/{bank.cash}"
     answers = [
@@ -462,6 +468,9 @@ def test_a_refund_is_part_of_resolving(bank: Bank, hire: Callable[..., Client]) 
     assert codes(answer) == {"/refund/entries/1/account_id": "unknown-reference"}
     answer = bank.client.post(f"{path}/resolve", {**body, "refund": poor})
     assert problem(answer) == (409, "insufficient-funds")
+    foreign = bank.client.create("/v1/tasks", {"kind": "x", "queue": "fees"})["id"]
+    answer = bank.client.post(f"{path}/resolve", {"refund": {**refund, "task_id": foreign}})
+    assert codes(answer) == {"/refund/task_id": "unknown-reference"}
     assert bank.client.get(path).json == conversation
     assert bank.client.get(f"{path}/messages").json["items"] == []
     assert bank.client.get(f"/v1/tasks/{task['id']}").json["status"] == "running"
@@ -472,6 +481,48 @@ def test_a_refund_is_part_of_resolving(bank: Bank, hire: Callable[..., Client]) 
     assert (made["kind"], made["task_id"], made["status"]) == ("refund", task["id"], "posted")
     assert bank.balance(key)[0] == "14.00"
     assert bank.client.get(f"/v1/tasks/{task['id']}").json["status"] == "completed"
+
+
+def test_events_tell_what_was_moved(bank: Bank) -> None:
+    """The entries of what is made, and those of a hold that was posted for less."""
+    one, two = bank.open("10"), bank.open()
+    held = bank.transfer(one, two, "10", pending=True)
+    bank.do("post", held, {"amount": money("3")})
+    path = f"/v1/events?object_id={held['id']}&sort=occurred_at"
+    made, posted = (event["changes"] for event in bank.client.get(path).json["items"])
+    whole = [entry(one, "-10.00"), entry(two, "10.00")]
+    assert made["entries"] == {"before": None, "after": whole}
+    less = [entry(one, "-3.00"), entry(two, "3.00")]
+    assert posted["entries"] == {"before": whole, "after": less}
+
+
+def test_what_would_expire_at_once_is_refused(bank: Bank) -> None:
+    """422; yet the repeat of a reference is answered after its time too."""
+    body = move(bank.cash, bank.open(), "1", pending=True, expires_at="2020-01-01T00:00:00Z")
+    assert codes(bank.client.post("/v1/transactions", body)) == {"/expires_at": "range"}
+
+
+def test_a_sum_may_be_larger_than_any_amount(bank: Bank) -> None:
+    """An account that stores no balance has no bounds, and is read all the same."""
+    one, two = (bank.open(customer_id=None, stores_balance=False) for _ in range(2))
+    most = "10000000000000.00"
+    body = {"entries": [entry(one, f"-{most}"), entry(two, most)] * 500}
+    for _ in range(19):
+        assert bank.client.post("/v1/transactions", body).status_code == 201
+    balance = "95000000000000000.00"
+    assert bank.balance(two) == (balance, balance)
+    assert bank.client.get("/v1/accounts").status_code == 200
+
+
+def test_an_account_in_a_currency_of_the_past_is_read(bank: Bank, sql: Sql) -> None:
+    """It was opened when there was such a currency; no new one is."""
+    key = bank.open()
+    sql("ALTER TABLE accounts DISABLE TRIGGER accounts_guard")
+    sql("UPDATE accounts SET currency = 'HRK' WHERE id = %s", key)
+    sql("ALTER TABLE accounts ENABLE TRIGGER accounts_guard")
+    assert bank.balance(key) == ("0.00", "0.00")
+    new = {"customer_id": bank.customer, "name": "x", "currency": "HRK"}
+    assert codes(bank.client.post("/v1/accounts", new)) == {"/currency": "choice"}
 
 
 def test_a_transfer_is_four_messages(bank: Bank, round_trips: RoundTrips) -> None:

@@ -24,10 +24,8 @@ class Currency(fields.String):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         code: str = super()._deserialize(value, *args, **kwargs)
-        try:
-            money.digits_of(code)
-        except money.UnknownCurrency as error:
-            raise ValidationError(Coded("choice", str(error))) from error
+        if code not in money.CURRENT:
+            raise ValidationError(Coded("choice", str(money.UnknownCurrency())))
         return code
 
 
@@ -43,8 +41,7 @@ class Money(fields.Field[money.Money]):
         minor = get_value(obj, attr)
         if minor is None:
             return None
-        value = money.Money(minor, get_value(obj, "currency"))
-        return {"amount": value.amount, "currency": value.currency}
+        return money.Money(minor, get_value(obj, "currency")).told
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> money.Money:
         if not isinstance(value, dict):
