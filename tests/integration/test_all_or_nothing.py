@@ -308,8 +308,8 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
 # What is called inside a unit of work that somebody else has opened, or is no work at all.
 INTERNAL = {
     "add", "apply", "beside", "check_active", "check_not_merged", "delivered", "effect",
-    "check_accounts", "is_visible_to_agent", "locked", "make", "move", "record",
-    "require_admin_for_deleted", "require_visible",
+    "check_accounts", "check_may_move", "is_visible_to_agent", "locked", "make", "move", "record",
+    "require_admin_for_deleted", "require_visible", "told",
 }  # fmt: skip
 
 
