@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Everything about a schema that a migration could forget, as text.
 _SCHEMA = """
 SELECT 'column', table_name || '.' || column_name,
-       concat_ws(' ', udt_name, is_nullable, column_default) FROM information_schema.columns
+       concat_ws(' ', udt_name, is_nullable, collation_name, column_default, generation_expression)
+FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name <> 'alembic_version'
 UNION ALL
 SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
@@ -111,7 +112,7 @@ def test_a_migration_does_not_wait_long_for_a_lock(
     """It gives up, and with it those who queue behind it go on; nothing of it is done."""
     monkeypatch.setattr(migrations, "_TIMEOUTS", migrations._TIMEOUTS.replace("'4s'", "'100ms'"))
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM users")
+        cursor.execute(f"LOCK {', '.join(Base.metadata.tables)} IN ACCESS SHARE MODE")
         started = time.monotonic()
         with pytest.raises(LockTimeout):
             migrations.downgrade(url, "base")
