@@ -20,6 +20,7 @@ from app.api import (
     health,
     messages,
     problems,
+    products,
     tasks,
     todos,
     tokens,
@@ -42,6 +43,7 @@ _RESOURCES = (
     messages,
     tasks,
     todos,
+    products,
     events,
 )
 

@@ -19,6 +19,7 @@ from app.api.responses import absolute, respond
 from app.errors import InvalidCursor
 from app.repositories import Query
 from app.repositories.criteria import split
+from app.repositories.searching import BY_RANK, FullText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,8 @@ def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
         if reader.searched is None:
             parameters.check_known(["q"], [])
         query = replace(query, search=parameters.search(given["q"]))
+        if isinstance(reader.searched, FullText):
+            query = replace(query, sort=BY_RANK)
     if "sort" in given:
         query = replace(query, sort=parameters.sorting(given["sort"], reader))
     if "include_deleted" in given:
@@ -120,7 +123,8 @@ def _after(cursor: str, query: Query, reader: Reader[Any]) -> tuple[Any, ...]:
         values = _serializer(query).loads(cursor)
     except BadData as error:
         raise InvalidCursor("cursor", "It belongs to another list, or was changed.") from error
-    kinds = [reader.sorts[sort.name].type.python_type for sort in query.sort]
+    sorts = reader.sorts_of(search=query.search is not None)
+    kinds = [sorts[sort.name].type.python_type for sort in query.sort]
     return tuple(_restored(kind, value) for kind, value in zip([*kinds, UUID], values, strict=True))
 
 

@@ -8,6 +8,8 @@ from app.models.customers import Customer
 from app.models.events import Event, PersonalValues
 from app.models.ledger import Entry, Hold
 from app.models.messages import Message
+from app.models.products import Product
+from app.models.search import SearchWord
 from app.models.task_attempts import TaskAttempt
 from app.models.tasks import Task
 from app.models.todos import Todo
@@ -26,6 +28,8 @@ __all__ = [
     "Hold",
     "Message",
     "PersonalValues",
+    "Product",
+    "SearchWord",
     "Task",
     "TaskAttempt",
     "Todo",

@@ -10,6 +10,7 @@ from app.repositories.events import EventRepository, NewEvent
 from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
+from app.repositories.products import ProductRepository
 from app.repositories.reading import Reader, Record
 from app.repositories.task_queue import TaskQueue
 from app.repositories.tasks import AttemptRepository, TaskRepository
@@ -30,6 +31,7 @@ __all__ = [
     "MessageRepository",
     "NewEvent",
     "Page",
+    "ProductRepository",
     "Query",
     "Reader",
     "Record",

@@ -8,8 +8,9 @@ from app.db.cursors import stream
 from app.db.dialect import CHANGES_NOTHING
 from app.db.explain import explain
 from app.models.base import INTERNAL, SECRET, Identified
-from app.repositories import criteria, pages, statements
+from app.repositories import criteria, pages, searching, statements
 from app.repositories.pages import NumberedPage, Page, Query, Total
+from app.repositories.searching import FullText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ class Reader(Generic[M]):
     model: type[M]
     filters: criteria.Filters = {}  # noqa: RUF012 - a declaration, never changed
     sorts: pages.Sorts = {}  # noqa: RUF012 - same
-    searched: ColumnElement[str] | None = None
+    searched: searching.Searched = None
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
@@ -41,6 +42,12 @@ class Reader(Generic[M]):
             for column in self.model.__table__.c
             if not column.info.keys() & {INTERNAL, SECRET}
         ]
+
+    def sorts_of(self, *, search: bool) -> pages.Sorts:
+        """What may be sorted by: of a full-text search, the rank too."""
+        if search and isinstance(self.searched, FullText):
+            return {**self.sorts, searching.RANK: self.searched.rank}
+        return self.sorts
 
     # ORM
 
@@ -88,13 +95,14 @@ class Reader(Generic[M]):
         """Entities in the order of the query, from the row after `query.after` on."""
         statement = statements.page(self, statements.shape(query), entities=True)
         statement = statement.options(*load) if load else statement
-        found = session.scalars(statement, self._bind_page(query))
+        found = session.scalars(statement, self._bind_page(session.connection(), query))
         return _cut(list(found), query, getattr)
 
     def all(self, session: Session, query: Query, *, offset: int = 0) -> list[M]:
         """Up to `query.limit` entities, without those of the first `offset` rows."""
         statement = statements.slice_(self, statements.shape(query), entities=True)
-        bound = {**self._bind_filters(query), "limit": query.limit, "offset": offset}
+        bound = self._bind_filters(session.connection(), query)
+        bound |= {"limit": query.limit, "offset": offset}
         return list(session.scalars(statement, bound))
 
     # Core
@@ -109,13 +117,13 @@ class Reader(Generic[M]):
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """As `page`, without the ORM."""
         statement = statements.page(self, statements.shape(query))
-        rows = connection.execute(statement, self._bind_page(query))
+        rows = connection.execute(statement, self._bind_page(connection, query))
         return _cut(_records(rows), query, Record.__getitem__)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
         shape = statements.shape(query)
-        bound = self._bind_filters(query)
+        bound = self._bind_filters(connection, query)
         counted: int = connection.execute(
             statements.count_capped(self, shape), {**bound, "cap": exact_to + 1}
         ).scalar_one()
@@ -134,7 +142,7 @@ class Reader(Generic[M]):
         Both reads cost more the more rows there are: prefer `records`.
         """
         statement = statements.slice_(self, statements.shape(query))
-        bound = self._bind_filters(query)
+        bound = self._bind_filters(connection, query)
         offset = (number - 1) * query.limit
         rows = connection.execute(statement, {**bound, "limit": query.limit, "offset": offset})
         items = _records(rows)
@@ -151,7 +159,8 @@ class Reader(Generic[M]):
         It needs a unit that writes or that has an isolation: REPEATABLE READ shows one snapshot.
         """
         statement = statements.everything(self, statements.shape(query))
-        for row in stream(connection, statement, self._bind_filters(query), batch):
+        bound = self._bind_filters(connection, query)
+        for row in stream(connection, statement, bound, batch):
             yield row._asdict()
 
     def count(self, connection: Connection, **filters: Any) -> int:
@@ -166,14 +175,12 @@ class Reader(Generic[M]):
     def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         return criteria.parameters(self.filters, filters)
 
-    def _bind_filters(self, query: Query) -> dict[str, Any]:
-        bound = self._bind(query.filters)
-        for position, word in enumerate(statements.words(query)):
-            bound[f"word_{position}"] = criteria.like(word)
-        return bound
+    def _bind_filters(self, connection: Connection, query: Query) -> dict[str, Any]:
+        searched = searching.parameters(self.searched, connection, query.search)
+        return {**self._bind(query.filters), **searched}
 
-    def _bind_page(self, query: Query) -> dict[str, Any]:
-        bound = self._bind_filters(query)
+    def _bind_page(self, connection: Connection, query: Query) -> dict[str, Any]:
+        bound = self._bind_filters(connection, query)
         for position, value in enumerate(query.after or ()):
             bound[f"after_{position}"] = value
         return {**bound, "limit": query.limit + 1}

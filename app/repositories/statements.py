@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
 from app.db.session import INCLUDE_DELETED, SAYS_LIVE
 from app.errors import InvalidCriterion
 from app.models.base import Identified, SoftDeleted
-from app.repositories import criteria, pages
+from app.repositories import criteria, pages, searching
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -31,11 +31,13 @@ Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[bool, ...] | N
 
 def shape(query: Query) -> Shape:
     nulls = None if query.after is None else tuple(value is None for value in query.after)
-    return (tuple(query.filters), len(words(query)), query.sort, nulls, query.include_deleted)
-
-
-def words(query: Query) -> list[str]:
-    return query.search.split() if query.search else []
+    return (
+        tuple(query.filters),
+        len(searching.words(query.search)),
+        query.sort,
+        nulls,
+        query.include_deleted,
+    )
 
 
 def live(model: type[Identified], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
@@ -94,7 +96,7 @@ def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Se
     """The rows of a page and one more, which tells whether there is a next page."""
     statement = everything(repository, shape, entities=entities)
     if (nulls := shape[3]) is not None:
-        statement = statement.where(pages.after(_keys(repository, shape), nulls))
+        statement = statement.where(pages.after(_keys(repository, shape, entities=entities), nulls))
     return statement.limit(bindparam("limit"))
 
 
@@ -107,7 +109,8 @@ def slice_(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> 
 @lru_cache(maxsize=512)
 def everything(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     """All rows that match, in the order of the query."""
-    statement = matching(repository, shape).order_by(*pages.order_by(_keys(repository, shape)))
+    keys = _keys(repository, shape, entities=entities)
+    statement = matching(repository, shape).order_by(*pages.order_by(keys))
     if entities:
         statement = statement.with_only_columns(repository.model, maintain_column_froms=True)
         statement = statement.execution_options(**_which(include_deleted=shape[4]))
@@ -118,17 +121,23 @@ def _which(*, include_deleted: bool) -> dict[str, bool]:
     return {INCLUDE_DELETED: True} if include_deleted else _SAYS_LIVE
 
 
-def _keys(repository: Reader[Any], shape: Shape) -> list[tuple[ColumnElement[Any], bool]]:
-    return pages.order(repository.sorts, shape[2], repository.model.__table__.c.id)
+def _keys(
+    repository: Reader[Any], shape: Shape, *, entities: bool
+) -> list[tuple[ColumnElement[Any], bool]]:
+    """Entities have no rank."""
+    sorts = repository.sorts_of(search=not entities and shape[1] > 0)
+    return pages.order(sorts, shape[2], repository.model.__table__.c.id)
 
 
 @lru_cache(maxsize=512)
 def matching(repository: Reader[Any], shape: Shape) -> Select[Any]:
     names, word_count, _, _, include_deleted = shape
+    searched = repository.searched
     return (
-        select(*repository.columns)
+        select(*repository.columns, *searching.columns(searched, word_count))
         .where(*live(repository.model, include_deleted=include_deleted))
-        .where(*criteria.clauses(repository.filters, names), *_search(repository, word_count))
+        .where(*criteria.clauses(repository.filters, names))
+        .where(*searching.conditions(searched, word_count))
     )
 
 
@@ -170,10 +179,3 @@ def _set_deleted(
     if versioned:
         statement = statement.where(table.c.version.in_(bindparam("expected", expanding=True)))
     return statement.values(deleted_at=value).returning(*repository.columns)
-
-
-def _search(repository: Reader[Any], word_count: int) -> list[ColumnElement[bool]]:
-    if word_count and repository.searched is None:
-        raise InvalidCriterion("q", "There is nothing to search here.")
-    searched: Any = repository.searched
-    return [searched.ilike(bindparam(f"word_{position}")) for position in range(word_count)]

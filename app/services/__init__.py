@@ -10,6 +10,7 @@ from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
 from app.services.events import EventService
 from app.services.messages import MessageService
+from app.services.products import ProductService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.todos import TodoService
@@ -29,6 +30,7 @@ __all__ = [
     "EventService",
     "Identity",
     "MessageService",
+    "ProductService",
     "ResourceService",
     "Service",
     "TaskQueueService",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from app.db import retry
 from app.domain.actors import SYSTEM, Actor, ActorKind
@@ -115,6 +115,7 @@ class ResourceService(Service, Generic[R]):
     """Create, read, update, delete and restore: each call one unit of work, with its event."""
 
     repository: ResourceRepository[R]
+    open_to_agents: ClassVar[bool] = False  # whatever their tasks are about
 
     @property
     def model(self) -> type[R]:
@@ -145,8 +146,8 @@ class ResourceService(Service, Generic[R]):
         if self.actor.kind is ActorKind.AGENT and not self.is_visible_to_agent(connection, key):
             raise Forbidden("None of the agent's tasks refers to this.")
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - for those that have what agents may see
-        return False
+    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - for those that look at it
+        return self.open_to_agents
 
     @retry
     def find(self, /, **filters: Any) -> R | None:

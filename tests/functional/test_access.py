@@ -21,7 +21,7 @@ EVERYBODY = {"admin", "staff", "viewer", "agent", "anonymous"}
 READERS = {"admin", "staff", "viewer"}
 WRITERS = {"admin", "staff"}
 ADMINS = {"admin"}
-AGENTS = {"agent"}  # as far as their tasks let them
+AGENTS = {"agent"}  # as far as their tasks let them; all products and FAQs
 
 MAY = {
     "GET /livez": EVERYBODY,
@@ -104,6 +104,12 @@ MAY = {
     "PATCH /v1/todos/<id:key>": WRITERS,
     "DELETE /v1/todos/<id:key>": WRITERS,
     "POST /v1/todos/<id:key>/restore": WRITERS,
+    "GET /v1/products": READERS | AGENTS,
+    "POST /v1/products": WRITERS,
+    "GET /v1/products/<id:key>": READERS | AGENTS,
+    "PATCH /v1/products/<id:key>": WRITERS,
+    "DELETE /v1/products/<id:key>": WRITERS,
+    "POST /v1/products/<id:key>/restore": WRITERS,
     "GET /v1/events": READERS,
     "GET /v1/events/feed": READERS,
     "GET /v1/events/<id:key>": READERS,

@@ -15,6 +15,7 @@ from app.services import (
     CustomerService,
     EventService,
     MessageService,
+    ProductService,
     TaskService,
     TodoService,
     TokenService,
@@ -69,6 +70,7 @@ def test_the_filters_and_sorts_are_the_repositories() -> None:
         "tasks": TaskService.repository,
         "attempts": TaskService.attempts_,
         "todos": TodoService.repository,
+        "products": ProductService.repository,
         "events": EventService.events,
     }
     for name, reader in readers.items():

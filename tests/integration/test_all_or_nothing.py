@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 # In an order in which they can be filled.
 TABLES = (
     "users", "customers", "agents", "tokens", "conversations", "messages", "tasks",
-    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "events",
-    "event_personal_values",
+    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "products",
+    "search_words", "events", "event_personal_values",
 )  # fmt: skip
 
 # Their triggers do more than keep the version.

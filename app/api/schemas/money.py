@@ -70,3 +70,8 @@ class Money(fields.Field[money.Money]):
 
 def _wrong(part: str, code: str, error: ValueError) -> ValidationError:
     return ValidationError({part: [Coded(code, str(error))]})
+
+
+def not_negative(value: money.Money) -> None:
+    if value.minor < 0:
+        raise ValidationError(Coded("range", "It must not be negative."))

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, post_load
+
+from app.api.schemas.base import ResourceSchema
+from app.api.schemas.fields import Boolean, Text
+from app.api.schemas.money import Money, not_negative
+
+
+class ProductSchema(ResourceSchema):
+    sku = Text(longest=64, required=True)
+    name = Text(longest=200, required=True)
+    description = Text(longest=10_000)
+    price = Money(required=True, validate=not_negative)
+    is_active = Boolean()
+    snippet = fields.String(dump_only=True)
+
+    @post_load
+    def _in_minor_units(self, values: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if (price := values.get("price")) is not None:
+            values |= {"price": price.minor, "currency": price.currency}
+        return values

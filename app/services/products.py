@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.models import Product
+from app.repositories import ProductRepository
+from app.services.base import ResourceService
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductService(ResourceService[Product]):
+    repository: ProductRepository = ProductRepository()
+    open_to_agents: ClassVar[bool] = True
