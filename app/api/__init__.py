@@ -17,6 +17,7 @@ from app.api import (
     conversations,
     customers,
     events,
+    faqs,
     health,
     messages,
     problems,
@@ -44,6 +45,7 @@ _RESOURCES = (
     tasks,
     todos,
     products,
+    faqs,
     events,
 )
 

@@ -6,6 +6,7 @@ from app.models.base import Base
 from app.models.conversations import Conversation
 from app.models.customers import Customer
 from app.models.events import Event, PersonalValues
+from app.models.faqs import Faq
 from app.models.ledger import Entry, Hold
 from app.models.messages import Message
 from app.models.products import Product
@@ -25,6 +26,7 @@ __all__ = [
     "Customer",
     "Entry",
     "Event",
+    "Faq",
     "Hold",
     "Message",
     "PersonalValues",

@@ -7,6 +7,7 @@ from app.repositories.conversations import ConversationRepository
 from app.repositories.customers import CustomerRepository
 from app.repositories.entries import EntryRepository
 from app.repositories.events import EventRepository, NewEvent
+from app.repositories.faqs import FaqRepository
 from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
@@ -27,6 +28,7 @@ __all__ = [
     "CustomerRepository",
     "EntryRepository",
     "EventRepository",
+    "FaqRepository",
     "Ledger",
     "MessageRepository",
     "NewEvent",

@@ -9,6 +9,7 @@ from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
 from app.services.events import EventService
+from app.services.faqs import FaqService
 from app.services.messages import MessageService
 from app.services.products import ProductService
 from app.services.task_queue import TaskQueueService
@@ -28,6 +29,7 @@ __all__ = [
     "ConversationService",
     "CustomerService",
     "EventService",
+    "FaqService",
     "Identity",
     "MessageService",
     "ProductService",

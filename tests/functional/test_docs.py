@@ -14,6 +14,7 @@ from app.services import (
     ConversationService,
     CustomerService,
     EventService,
+    FaqService,
     MessageService,
     ProductService,
     TaskService,
@@ -71,6 +72,7 @@ def test_the_filters_and_sorts_are_the_repositories() -> None:
         "attempts": TaskService.attempts_,
         "todos": TodoService.repository,
         "products": ProductService.repository,
+        "faqs": FaqService.repository,
         "events": EventService.events,
     }
     for name, reader in readers.items():

@@ -104,6 +104,20 @@ def test_a_sku_is_unique_among_live_ones(staff: Client, path: str) -> None:
     assert staff.get(path).json["sku"] == "CARD-1"
 
 
+def test_a_product_with_a_faq_is_not_deleted(staff: Client, path: str) -> None:
+    """Not while the FAQ is live; and no FAQ comes back to a deleted product."""
+    key = path.rpartition("/")[2]
+    faq = staff.create("/v1/faqs", {"question": "Q?", "answer": "A.", "product_id": key})["id"]
+    refused = staff.delete(path)
+    assert problem(refused) == (409, "in-use")
+    assert refused.json["errors"][0]["detail"] == "faqs"
+    staff.delete(f"/v1/faqs/{faq}")
+    assert staff.delete(path).status_code == 204
+    assert problem(staff.post(f"/v1/faqs/{faq}/restore")) == (409, "parent-deleted")
+    answer = staff.post("/v1/faqs", {"question": "Q?", "answer": "A.", "product_id": key})
+    assert (problem(answer)[0], codes(answer)) == (422, {"/product_id": "unknown-reference"})
+
+
 def test_products_are_filtered_and_sorted(staff: Client) -> None:
     """By what stands in docs/api.md."""
     for sku, name, currency in (("A", "Zebra", "GBP"), ("B", "Yak", "EUR"), ("C", "Ant", "GBP")):

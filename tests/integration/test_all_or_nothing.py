@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 # In an order in which they can be filled.
 TABLES = (
     "users", "customers", "agents", "tokens", "conversations", "messages", "tasks",
-    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "products",
+    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "products", "faqs",
     "search_words", "events", "event_personal_values",
 )  # fmt: skip
 

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from flask import Blueprint
+
+from app.api.access import READERS_AND_AGENTS, WRITERS
+from app.api.resources import add_routes
+from app.api.schemas.faqs import FaqSchema
+from app.services import FaqService
+
+blueprint = Blueprint("faqs", __name__)
+
+add_routes(blueprint, FaqService, FaqSchema, read=READERS_AND_AGENTS, write=WRITERS)

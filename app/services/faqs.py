@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.models import Faq
+from app.repositories import FaqRepository
+from app.services.base import ResourceService
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaqService(ResourceService[Faq]):
+    repository: FaqRepository = FaqRepository()
+    open_to_agents: ClassVar[bool] = True
