@@ -14,6 +14,8 @@ from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.customers import CustomerService
+from app.services.faqs import FaqService
+from app.services.products import ProductService
 from app.services.todos import TodoService
 from app.services.transactions import TransactionService
 from app.services.users import UserService
@@ -94,6 +96,56 @@ _ACCOUNTS = [
     ("DEMO-003", "Business", "JPY", [("deposit", 3_000_000, "Opening")]),
     ("DEMO-004", "Current", "GBP", [("deposit", 31_999, "Salary")]),
 ]
+# SKU, name, description, price in minor units, currency.
+_PRODUCTS = [
+    ("DEMO-CUR", "Current account", "For every day, with a card and no monthly fee.", 0, "GBP"),
+    (
+        "DEMO-BIZ",
+        "Business account",
+        "With invoices, several users and a monthly fee.",
+        1_500,
+        "GBP",
+    ),
+    ("DEMO-TRV", "Travel card", "Pays abroad in any currency without extra fees.", 950, "EUR"),
+]
+# Question, answer, the SKU of what it is about, tags, and whether it is published.
+_FAQS = [
+    (
+        "How do I get a fee refunded?",
+        "Write to us within 60 days. A fee that was charged in error is refunded the same day.",
+        "DEMO-BIZ",
+        ["fees"],
+        True,
+    ),
+    (
+        "Why was my card refused?",
+        "Mostly the PIN was mistyped three times or the limit was reached. The app says which.",
+        "DEMO-CUR",
+        ["cards"],
+        True,
+    ),
+    (
+        "What does the travel card cost abroad?",
+        "Nothing on top of the rate. Cash machines may charge a fee of their own, and say so.",
+        "DEMO-TRV",
+        ["cards", "fees"],
+        True,
+    ),
+    (
+        "How do I change my address?",
+        "In the app under Profile, or by a signed letter. We confirm it to both addresses.",
+        None,
+        ["profile"],
+        True,
+    ),
+    (
+        "Can I have my statements on paper?",
+        "Yes, from the first of the next month on. To be agreed: what each of them costs.",
+        None,
+        ["statements"],
+        False,
+    ),
+]
 _REMINDER = "Call Fjord & Fell about their new signatories"
 
 
@@ -110,6 +162,8 @@ class DemoService(Service):
                 "agents": self._load_agents(),
                 "conversations": self._load_conversations(),
                 "to-dos": self._load_todos(),
+                "products": self._load_products(),
+                "FAQs": self._load_faqs(),
             }
 
     def _load_users(self) -> int:
@@ -192,3 +246,21 @@ class DemoService(Service):
             return 0
         todos.create({"description": _REMINDER, "user_id": owner.id})
         return 1
+
+    def _load_products(self) -> int:
+        products = self.beside(ProductService)
+        new = [row for row in _PRODUCTS if products.find(sku=row[0]) is None]
+        for sku, name, description, price, currency in new:
+            values = {"sku": sku, "name": name, "description": description}
+            products.create({**values, "price": price, "currency": currency})
+        return len(new)
+
+    def _load_faqs(self) -> int:
+        faqs, products = self.beside(FaqService), self.beside(ProductService)
+        new = [row for row in _FAQS if faqs.find(question=row[0]) is None]
+        for question, answer, sku, tags, is_published in new:
+            product = None if sku is None else products.find(sku=sku)
+            values = {"question": question, "answer": answer, "tags": tags}
+            product_id = None if product is None else product.id
+            faqs.create({**values, "product_id": product_id, "is_published": is_published})
+        return len(new)

@@ -57,11 +57,11 @@ def test_the_demo_can_be_loaded_twice(
 ) -> None:
     """The second time finds everything there."""
     assert (
-        "3 users, 8 customers, 4 accounts, 2 agents, 4 conversations, 1 to-dos"
+        "3 users, 8 customers, 4 accounts, 2 agents, 4 conversations, 1 to-dos, 3 products, 5 FAQs"
         in flask("demo").stdout
     )
     assert (
-        "0 users, 0 customers, 0 accounts, 0 agents, 0 conversations, 0 to-dos"
+        "0 users, 0 customers, 0 accounts, 0 agents, 0 conversations, 0 to-dos, 0 products, 0 FAQs"
         in flask("demo").stdout
     )
     assert sql("SELECT count(*) FROM customers") == [(8,)]
