@@ -32,12 +32,16 @@ END $$
 """
 
 # A lower threshold than pg_trgm's own: two letters swapped in a word of five are similar by 0.2.
+# It is set inside: a function that says SET is restored from a dump by superusers only.
 SIMILAR_WORDS = """
 CREATE FUNCTION similar_words(of_resource text, misspelt text) RETURNS SETOF text
-LANGUAGE sql STABLE SET pg_trgm.similarity_threshold = 0.2 AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('pg_trgm.similarity_threshold', '0.2', true);
+    RETURN QUERY
     SELECT word FROM search_words WHERE resource = of_resource AND word % misspelt
-    GROUP BY word ORDER BY word <-> misspelt, word LIMIT 50
-$$
+    GROUP BY word ORDER BY word <-> misspelt, word LIMIT 50;
+END $$
 """
 
 SEARCH = """
@@ -112,9 +116,9 @@ def _create_search_words() -> None:
         ["word"],
         postgresql_using="gin",
         postgresql_ops={"word": "gin_trgm_ops"},
+        postgresql_with={"fastupdate": "off"},
     )
     op.execute(COLLECT_WORDS)
-    op.execute("SELECT similarity('a', 'a')")  # loads pg_trgm, which then knows its setting
     op.execute(SIMILAR_WORDS)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Computed, Index, Text, func
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import INTERNAL, Base
+from app.models.base import INTERNAL, PERSONAL, Base
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -35,11 +35,14 @@ class SearchWord(Base):
 
 
 Index("ix_search_words_resource", SearchWord.resource, SearchWord.word)
+# No list of pending entries: what it saves writers, every search would pay.
+_READ_OFTEN = {"fastupdate": "off"}
 Index(
     "ix_search_words_word",
     SearchWord.word,
     postgresql_using="gin",
     postgresql_ops={"word": "gin_trgm_ops"},
+    postgresql_with=_READ_OFTEN,
 )
 
 
@@ -48,6 +51,8 @@ def make_searchable(table: Table, weights: dict[str, str]) -> None:
 
     The column is the table's alone, no attribute of the model: only queries look at it.
     """
+    if personal := [name for name in weights if table.c[name].info.get(PERSONAL)]:
+        raise ValueError(f"Words outlive their rows: {personal} may not be among them.")
     parts = [
         f"setweight(to_tsvector('{CONFIG}'::regconfig,"
         f" translate({name}, '{APART[0]}'::text, '{APART[1]}'::text)), '{weight}'::\"char\")"
@@ -55,10 +60,9 @@ def make_searchable(table: Table, weights: dict[str, str]) -> None:
     ]
     vector = Computed(" || ".join(parts), persisted=True)
     table.append_column(Column(COLUMN, TSVECTOR, vector, info={INTERNAL: True}))
-    # No list of pending entries: what it saves writers, every search would pay.
     Index(
         f"ix_{table.name}_search",
         table.c[COLUMN],
         postgresql_using="gin",
-        postgresql_with={"fastupdate": "off"},
+        postgresql_with=_READ_OFTEN,
     )

@@ -30,7 +30,9 @@ from app.services import (
     ConversationService,
     CustomerService,
     EventService,
+    FaqService,
     MessageService,
+    ProductService,
     Service,
     TaskQueueService,
     TaskService,
@@ -54,8 +56,8 @@ if TYPE_CHECKING:
 # In an order in which they can be filled.
 TABLES = (
     "users", "customers", "agents", "tokens", "conversations", "messages", "tasks",
-    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "products", "faqs",
-    "search_words", "events", "event_personal_values",
+    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "search_words",
+    "products", "faqs", "events", "event_personal_values",
 )  # fmt: skip
 
 # Their triggers do more than keep the version.
@@ -67,9 +69,11 @@ SERVICES: dict[str, type[Service]] = {
     "conversations": ConversationService,
     "customers": CustomerService,
     "events": EventService,
+    "faqs": FaqService,
     "lifecycle": ConversationLifecycle,
     "merger": ConversationMerger,
     "messages": MessageService,
+    "products": ProductService,
     "queue": TaskQueueService,
     "tasks": TaskService,
     "todos": TodoService,
