@@ -19,7 +19,7 @@ from app.api.responses import absolute, respond
 from app.errors import InvalidCursor
 from app.repositories import Query
 from app.repositories.criteria import split
-from app.repositories.searching import BY_RANK, FullText
+from app.repositories.full_text import BY_RANK, FullText
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 SHORTEST = 4
 """Letters of a word that is corrected: what is shorter is too much like others."""
 
+LONGEST = 40
+"""Letters of a word that is corrected: what is longer is no word."""
+
 _LONG = 6  # letters, with which a second slip is forgiven
 _MOST = 5  # words that one may stand for
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from app.models import Faq
 from app.repositories.base import Repository
 from app.repositories.criteria import filters_on
+from app.repositories.full_text import FullText
 from app.repositories.pages import sorts_on
-from app.repositories.searching import FullText
 
 
 class FaqRepository(Repository[Faq]):

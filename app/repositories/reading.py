@@ -9,8 +9,8 @@ from app.db.dialect import CHANGES_NOTHING
 from app.db.explain import explain
 from app.models.base import INTERNAL, SECRET, Identified
 from app.repositories import criteria, pages, searching, statements
+from app.repositories.full_text import RANK, FullText
 from app.repositories.pages import NumberedPage, Page, Query, Total
-from app.repositories.searching import FullText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class Reader(Generic[M]):
     def sorts_of(self, *, search: bool) -> pages.Sorts:
         """What may be sorted by: of a full-text search, the rank too."""
         if search and isinstance(self.searched, FullText):
-            return {**self.sorts, searching.RANK: self.searched.rank}
+            return {**self.sorts, RANK: self.searched.rank}
         return self.sorts
 
     # ORM

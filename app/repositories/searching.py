@@ -1,74 +1,17 @@
-"""What `q=` means: words that occur somewhere, or full-text search by rank."""
+"""What `q=` means: words that occur somewhere, or full-text search."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, text
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import ColumnElement, bindparam
 
-from app.db.dialect import CHANGES_NOTHING
-from app.domain.spelling import SHORTEST, closest
 from app.errors import InvalidCriterion
-from app.models.search import APART, COLUMN, CONFIG
 from app.repositories import criteria
-from app.repositories.pages import Sort
+from app.repositories.full_text import FullText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection
-    from sqlalchemy.orm import InstrumentedAttribute
-
-RANK = "rank"
-BY_RANK = (Sort(RANK, descending=True),)
-
-# The lexemes of what was typed, in its order: whether they occur, or else what is similar.
-_LEXEMES = text("""
-SELECT lexeme, is_last, NOT known AND lexeme !~ '[0-9]' AND char_length(lexeme) >= :shortest
-    AS is_misspelt, CASE WHEN NOT known THEN ARRAY(SELECT similar_words(:resource, lexeme)) END
-    AS similar
-FROM (SELECT lexeme, place, place = max(place) OVER () AS is_last
-      FROM unnest(to_tsvector(CAST(:config AS regconfig), translate(:text, :apart, :blank)))
-          AS typed (lexeme, positions, weights), LATERAL (SELECT max(place) AS place
-          FROM unnest(positions) AS place) AS last) AS typed,
-    LATERAL (SELECT EXISTS (SELECT FROM search_words WHERE resource = :resource
-        AND word >= lexeme
-        AND word <= CASE WHEN is_last THEN lexeme || chr(1114111) ELSE lexeme END) AS known) AS its
-ORDER BY place
-""")
-
-# Escaped first, so that the marks are the only tags in it.
-_ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;"))
-_HEADLINE = (
-    "StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=25, MinWords=10,"
-    ' FragmentDelimiter=" … "'
-)
-_LONGEST = 10_000  # characters that are looked through for a snippet
-
-
-class FullText:
-    """Search in the table's search column; `told` is what a snippet is made of."""
-
-    def __init__(self, *told: InstrumentedAttribute[str]) -> None:
-        table: Any = told[0].expression.table
-        self.resource: str = table.name
-        self.condition: ColumnElement[bool] = table.c[COLUMN].bool_op("@@")(_query())
-        # A whole number, so that equal ranks are equal. Long texts have no advantage (the 1).
-        rank = func.ts_rank(table.c[COLUMN], _query(), 1) * 1_000_000
-        self.rank: ColumnElement[int] = cast(rank, Integer).label(RANK)
-        whole = func.left(func.concat_ws("\n", *told), _LONGEST)
-        snippet = func.ts_headline(CONFIG, _escaped(whole), _query(), _HEADLINE)
-        self.snippet: ColumnElement[str] = snippet.label("snippet")
-
-    def parse(self, connection: Connection, typed: str | None) -> str:
-        """A tsquery: every word, the last one perhaps only begun, misspelt ones corrected."""
-        bound = {"resource": self.resource, "text": typed, "config": CONFIG, "shortest": SHORTEST}
-        bound |= {"apart": APART[0], "blank": APART[1]}
-        options = {CHANGES_NOTHING: True}
-        rows = connection.execute(_LEXEMES, bound, execution_options=options)
-        return " & ".join(_term(*row) for row in rows)
-
 
 Searched = ColumnElement[str] | FullText | None
 
@@ -99,25 +42,3 @@ def columns(searched: Searched, word_count: int) -> list[ColumnElement[Any]]:
     if not (word_count and isinstance(searched, FullText)):
         return []
     return [searched.rank, searched.snippet]
-
-
-def _query() -> ColumnElement[Any]:
-    return cast(bindparam("search", type_=Text), TSQUERY)
-
-
-def _escaped(column: ColumnElement[str]) -> ColumnElement[str]:
-    for raw, escape in _ESCAPES:
-        column = func.replace(column, raw, escape)
-    return column
-
-
-def _term(lexeme: str, is_last: bool, is_misspelt: bool, similar: Sequence[str] | None) -> str:  # noqa: FBT001 - a row
-    meant = closest(lexeme, similar or (), begun=is_last) if is_misspelt else []
-    if meant:
-        return f"({' | '.join(map(_quoted, meant))})"
-    return _quoted(lexeme) + (":*" if is_last else "")
-
-
-def _quoted(lexeme: str) -> str:
-    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"

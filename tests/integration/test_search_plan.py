@@ -13,7 +13,7 @@ from app.errors import InvalidCriterion
 from app.models.base import PERSONAL
 from app.models.search import make_searchable
 from app.repositories import FaqRepository, Query, statements
-from app.repositories.searching import BY_RANK
+from app.repositories.full_text import BY_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

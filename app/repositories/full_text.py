@@ -1,0 +1,97 @@
+"""Full-text search: words in any form, begun or misspelt, by rank, and with snippets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, text
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from app.db.dialect import CHANGES_NOTHING
+from app.domain.spelling import LONGEST, SHORTEST, closest
+from app.models.search import APART, COLUMN, CONFIG
+from app.repositories.pages import Sort
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import InstrumentedAttribute
+
+RANK = "rank"
+BY_RANK = (Sort(RANK, descending=True),)
+
+# The lexemes of what was typed, in its order; of each that occurs nowhere what is similar, unless
+# it is a number, or too short or too long to be corrected.
+_LEXEMES = text("""
+SELECT lexeme, is_last,
+    CASE WHEN NOT known AND lexeme !~ '[0-9]' AND char_length(lexeme) BETWEEN :shortest AND :longest
+        THEN ARRAY(SELECT similar_words(:resource, lexeme)) END AS similar
+FROM (SELECT lexeme, place, place = max(place) OVER () AS is_last
+      FROM unnest(to_tsvector(CAST(:config AS regconfig), translate(:text, :apart, :blank)))
+          AS typed (lexeme, places, weights),
+          LATERAL (SELECT max(place) AS place FROM unnest(places) AS place) AS newest) AS typed,
+    LATERAL (SELECT EXISTS (SELECT FROM search_words WHERE resource = :resource
+        AND word >= lexeme
+        AND word <= CASE WHEN is_last THEN lexeme || chr(1114111) ELSE lexeme END) AS known) AS its
+ORDER BY place
+""")
+
+_SETTINGS = {
+    "config": CONFIG,
+    "apart": APART[0],
+    "blank": APART[1],
+    "shortest": SHORTEST,
+    "longest": LONGEST,
+}
+
+# Escaped first, so that the marks are the only tags in it.
+_ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;"))
+_HEADLINE = (
+    "StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=25, MinWords=10,"
+    ' FragmentDelimiter=" … "'
+)
+_LONGEST = 10_000  # characters that are looked through for a snippet
+
+
+class FullText:
+    """Search in the table's search column; `told` is what a snippet is made of."""
+
+    def __init__(self, *told: InstrumentedAttribute[str]) -> None:
+        table: Any = told[0].expression.table
+        self.resource: str = table.name
+        self.condition: ColumnElement[bool] = table.c[COLUMN].bool_op("@@")(_query())
+        # A whole number, so that equal ranks are equal. Long texts have no advantage (the 1).
+        rank = func.ts_rank(table.c[COLUMN], _query(), 1) * 1_000_000
+        self.rank: ColumnElement[int] = cast(rank, Integer).label(RANK)
+        whole = func.left(func.concat_ws("\n", *told), _LONGEST)
+        snippet = func.ts_headline(CONFIG, _escaped(whole), _query(), _HEADLINE)
+        self.snippet: ColumnElement[str] = snippet.label("snippet")
+
+    def parse(self, connection: Connection, typed: str | None) -> str:
+        """A tsquery: every word, the last one perhaps only begun, misspelt ones corrected."""
+        bound = {**_SETTINGS, "resource": self.resource, "text": typed}
+        options = {CHANGES_NOTHING: True}
+        rows = connection.execute(_LEXEMES, bound, execution_options=options)
+        return " & ".join(_term(*row) for row in rows)
+
+
+def _query() -> ColumnElement[Any]:
+    return cast(bindparam("search", type_=Text), TSQUERY)
+
+
+def _escaped(column: ColumnElement[str]) -> ColumnElement[str]:
+    for raw, escape in _ESCAPES:
+        column = func.replace(column, raw, escape)
+    return column
+
+
+def _term(lexeme: str, is_last: bool, similar: Sequence[str] | None) -> str:  # noqa: FBT001 - a row
+    if meant := closest(lexeme, similar or (), begun=is_last):
+        return f"({' | '.join(map(_quoted, meant))})"
+    return _quoted(lexeme) + (":*" if is_last else "")
+
+
+def _quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
