@@ -30,6 +30,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.task_queue
 	$(BIN)/python -m benchmarks.claim_plan
 	$(BIN)/python -m benchmarks.ledger
+	$(BIN)/python -m benchmarks.search
 
 # Needs uv. The lock files hold versions and hashes, and name no registry.
 lock:
