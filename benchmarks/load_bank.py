@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 
 _CLIENTS = _ACCOUNTS = 8
 _OPENING = 10_000
-# Whoever runs the service must know of a COMMIT that was not answered.
-_LOGGED = {"psycopg2.OperationalError", "app.errors.OutcomeUnknown"}
+# Whoever runs the service must know of a COMMIT that was not answered, and of a pool in which all
+# wait for the database to come back.
+_LOGGED = {
+    "psycopg2.OperationalError",
+    "app.errors.OutcomeUnknown",
+    "app.errors.PoolExhausted",
+    "sqlalchemy.exc.TimeoutError",
+}
 _LIMITS = (0, 0, 2_000)  # overdrafts, by turns
 
 
