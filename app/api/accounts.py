@@ -6,10 +6,18 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
+from app.errors import (
+    AccountClosed,
+    AccountNotEmpty,
+    CurrencyMismatch,
+    InsufficientFunds,
+    InvalidTransition,
+)
 from app.services import AccountService
 
 if TYPE_CHECKING:
@@ -22,16 +30,19 @@ if TYPE_CHECKING:
 blueprint = Blueprint("accounts", __name__)
 _new, _changes, _dump = AccountSchema(), AccountPatchSchema(partial=True), Dumper(AccountSchema)
 _statement = StatementEntrySchema(many=True)
+_CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
 @blueprint.get("/accounts")
 @allow(READERS, None)
+@lists(AccountSchema, AccountService.repository)
 def list_accounts() -> Response:
     return list_of(AccountService.repository, _accounts().page, _dump.many)
 
 
 @blueprint.get("/customers/<id:key>/accounts")
 @allow(READERS_AND_AGENTS, None)
+@lists(AccountSchema, AccountService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
     return list_of(
         AccountService.repository,
@@ -43,6 +54,7 @@ def list_of_customer(key: UUID) -> Response:
 
 @blueprint.post("/accounts")
 @allow(WRITERS)
+@answers(AccountSchema, status=201, body=AccountSchema, problems=(CurrencyMismatch,))
 def open_account() -> Response:
     account = _accounts().open(bodies.load(_new))
     return _answer(account, 201, location_of("accounts", account["id"]))
@@ -50,12 +62,14 @@ def open_account() -> Response:
 
 @blueprint.get("/accounts/<id:key>")
 @allow(READERS_AND_AGENTS)
+@answers(AccountSchema)
 def read_account(key: UUID) -> Response:
     return _answer(_accounts().get(key))
 
 
 @blueprint.patch("/accounts/<id:key>")
 @allow(WRITERS)
+@answers(AccountSchema, body=AccountPatchSchema, problems=_CHANGE)
 def change_account(key: UUID) -> Response:
     values = bodies.load(_changes)
     return _answer(_accounts().change(key, values, expected=expected_versions()))
@@ -63,6 +77,7 @@ def change_account(key: UUID) -> Response:
 
 @blueprint.post("/accounts/<id:key>/freeze")
 @allow(WRITERS)
+@answers(AccountSchema, problems=(InvalidTransition,))
 def freeze(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_accounts().freeze(key, expected=expected_versions()))
@@ -70,6 +85,7 @@ def freeze(key: UUID) -> Response:
 
 @blueprint.post("/accounts/<id:key>/unfreeze")
 @allow(WRITERS)
+@answers(AccountSchema, problems=(InvalidTransition,))
 def unfreeze(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_accounts().unfreeze(key, expected=expected_versions()))
@@ -77,6 +93,7 @@ def unfreeze(key: UUID) -> Response:
 
 @blueprint.post("/accounts/<id:key>/close")
 @allow(WRITERS)
+@answers(AccountSchema, problems=(InvalidTransition, AccountNotEmpty))
 def close(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_accounts().close(key, expected=expected_versions()))
@@ -84,6 +101,7 @@ def close(key: UUID) -> Response:
 
 @blueprint.get("/accounts/<id:key>/entries")
 @allow(READERS_AND_AGENTS, None)
+@lists(StatementEntrySchema, AccountService.entries, within="account_id")
 def list_entries(key: UUID) -> Response:
     """The statement, the newest first unless asked otherwise."""
     return list_of(

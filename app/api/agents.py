@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, WRITERS, allow
+from app.api.contract import answers
 from app.api.resources import Dumper, add_routes
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.agents import AgentDeactivationSchema, AgentSchema
@@ -25,6 +26,7 @@ add_routes(blueprint, AgentService, AgentSchema, read=READERS, write=WRITERS)
 
 @blueprint.post("/agents/<id:key>/deactivate")
 @allow(WRITERS)
+@answers(AgentSchema, body=AgentDeactivationSchema)
 def deactivate(key: UUID) -> Response:
     heir = bodies.load(_deactivation, empty_is_object=True)["reassign_to"]
     service = context.service(AgentService)

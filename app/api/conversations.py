@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, add_routes, location_of
 from app.api.responses import expected_versions, respond_with
@@ -17,6 +18,16 @@ from app.api.schemas.conversations import (
     NewConversationSchema,
     ResolutionSchema,
     SnoozeSchema,
+)
+from app.api.transactions import CREATE
+from app.errors import (
+    AlreadyExists,
+    ConversationMerged,
+    CustomerMismatch,
+    InvalidTransition,
+    LeaseLost,
+    MergeIntoItself,
+    OpenSubtasks,
 )
 from app.services import ConversationLifecycle, ConversationMerger, ConversationService
 
@@ -31,6 +42,10 @@ blueprint = Blueprint("conversations", __name__)
 _dump = Dumper(ConversationSchema)
 _new, _assignment, _snooze = NewConversationSchema(), AssignmentSchema(), SnoozeSchema()
 _resolution, _merge = ResolutionSchema(), MergeSchema()
+_OPEN = (AlreadyExists,)
+_ACTION = (InvalidTransition,)
+_RESOLVE = (InvalidTransition, LeaseLost, OpenSubtasks, *CREATE)
+_MERGE = (InvalidTransition, MergeIntoItself, CustomerMismatch, ConversationMerged)
 
 add_routes(
     blueprint,
@@ -41,11 +56,13 @@ add_routes(
     list_=READERS,
     write=WRITERS,
     only=("list", "read", "update", "delete", "restore"),
+    problems={"update": (InvalidTransition,)},
 )
 
 
 @blueprint.get("/customers/<id:key>/conversations")
 @allow(READERS, None)
+@lists(ConversationSchema, ConversationService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
     service = context.service(ConversationService)
     return list_of(
@@ -58,6 +75,7 @@ def list_of_customer(key: UUID) -> Response:
 
 @blueprint.post("/conversations")
 @allow(WRITERS)
+@answers(ConversationSchema, status=(200, 201), body=NewConversationSchema, problems=_OPEN)
 def open_conversation() -> Response:
     """201, or 200 with the conversation to which its first message was delivered before."""
     values = bodies.load(_new)
@@ -69,6 +87,7 @@ def open_conversation() -> Response:
 
 @blueprint.post("/conversations/<id:key>/assign")
 @allow(WRITERS)
+@answers(ConversationSchema, body=AssignmentSchema, problems=_ACTION)
 def assign(key: UUID) -> Response:
     body = bodies.load(_assignment)
     return _answer(
@@ -80,6 +99,7 @@ def assign(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/snooze")
 @allow(WRITERS)
+@answers(ConversationSchema, body=SnoozeSchema, problems=_ACTION)
 def snooze(key: UUID) -> Response:
     until = bodies.load(_snooze)["until"]
     return _answer(_lifecycle().snooze(key, until, expected=expected_versions()))
@@ -87,6 +107,7 @@ def snooze(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/resolve")
 @allow(WRITERS)
+@answers(ConversationSchema, body=ResolutionSchema, problems=_RESOLVE)
 def resolve(key: UUID) -> Response:
     body = bodies.load(_resolution, empty_is_object=True)
     return _answer(_lifecycle().resolve(key, **body, expected=expected_versions()))
@@ -94,6 +115,7 @@ def resolve(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/reopen")
 @allow(WRITERS)
+@answers(ConversationSchema, problems=_ACTION)
 def reopen(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_lifecycle().reopen(key, expected=expected_versions()))
@@ -101,6 +123,7 @@ def reopen(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/close")
 @allow(WRITERS)
+@answers(ConversationSchema, problems=_ACTION)
 def close(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_lifecycle().close(key, expected=expected_versions()))
@@ -108,6 +131,7 @@ def close(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/merge")
 @allow(WRITERS)
+@answers(ConversationSchema, body=MergeSchema, problems=_MERGE)
 def merge(key: UUID) -> Response:
     """Answers the conversation that it was merged into."""
     into = bodies.load(_merge)["into"]

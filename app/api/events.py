@@ -8,10 +8,11 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from app.api import context, parameters
 from app.api.access import READERS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper
 from app.api.responses import respond, respond_with
-from app.api.schemas.events import EventSchema
+from app.api.schemas.events import EventFeedSchema, EventSchema
 from app.errors import InvalidCursor
 from app.repositories.event_feed import START, Position
 from app.services import EventService
@@ -25,18 +26,21 @@ _dump = Dumper(EventSchema)
 
 @blueprint.get("/events")
 @allow(READERS, None)
+@lists(EventSchema, EventService.events)
 def list_events() -> Response:
     return list_of(EventService.events, context.service(EventService).page, _dump.many)
 
 
 @blueprint.get("/events/<id:key>")
 @allow(READERS)
+@answers(EventSchema)
 def read_event(key: UUID) -> Response:
     return respond_with(_dump.one(context.service(EventService).get(key)))
 
 
 @blueprint.get("/events/feed")
 @allow(READERS, ("cursor", "limit"))
+@answers(EventFeedSchema, problems=(InvalidCursor,))
 def read_feed() -> Response:
     """`next_cursor` is always there: the place to read on from, now or later."""
     given = parameters.read_parameters()

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, current_app
 
 from app.api.access import allow
+from app.api.contract import answers
 from app.api.responses import respond
-from app.services.readiness import check_ready
+from app.api.schemas.health import StatusSchema
+from app.errors import DatabaseUnreachable
+from app.services.readiness import SchemaMismatch, check_ready
 
 if TYPE_CHECKING:
     from flask import Response
@@ -16,6 +19,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/livez")
 @allow(None)
+@answers(StatusSchema)
 def livez() -> Response:
     """The process answers; it asks nothing of the database."""
     return respond({"status": "ok"})
@@ -23,6 +27,7 @@ def livez() -> Response:
 
 @blueprint.get("/readyz")
 @allow(None)
+@answers(StatusSchema, problems=(DatabaseUnreachable, SchemaMismatch))
 def readyz() -> Response:
     """The database is reachable and its schema is the one this code knows; else 503."""
     check_ready(current_app.extensions["database"])

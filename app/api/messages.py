@@ -6,10 +6,12 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, location_of
 from app.api.responses import respond_with
 from app.api.schemas.messages import MessageSchema
+from app.errors import AlreadyExists, ConversationMerged, InvalidTransition
 from app.services import MessageService
 
 if TYPE_CHECKING:
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("messages", __name__)
 _schema, _dump = MessageSchema(), Dumper(MessageSchema)
+_POST = (AlreadyExists, ConversationMerged, InvalidTransition)
 
 
 @blueprint.get("/conversations/<id:key>/messages")
 @allow(READERS_AND_AGENTS, None)
+@lists(MessageSchema, MessageService.messages, within="conversation_id")
 def list_messages(key: UUID) -> Response:
     """In the order in which they came, unless asked otherwise."""
     service = context.service(MessageService)
@@ -37,6 +41,7 @@ def list_messages(key: UUID) -> Response:
 
 @blueprint.post("/conversations/<id:key>/messages")
 @allow(WRITERS_AND_AGENTS)
+@answers(MessageSchema, status=(200, 201), body=MessageSchema, problems=_POST)
 def post_message(key: UUID) -> Response:
     """201, or 200 with the message that was delivered under this `external_id` before."""
     message, created = context.service(MessageService).post(key, bodies.load(_schema))
@@ -46,5 +51,6 @@ def post_message(key: UUID) -> Response:
 
 @blueprint.get("/messages/<id:key>")
 @allow(READERS_AND_AGENTS)
+@answers(MessageSchema)
 def read_message(key: UUID) -> Response:
     return respond_with(_dump.one(context.service(MessageService).get(key)))

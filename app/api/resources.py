@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import g
 
 from app.api import bodies, context, parameters
 from app.api.access import allow
+from app.api.contract import answers, conflicts_of, lists
 from app.api.lists import list_of
 from app.api.responses import absolute, expected_versions, no_content, respond_with
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from flask import Blueprint, Response
 
+    from app.api.contract import Problems
     from app.api.schemas.base import ResourceSchema
     from app.domain.actors import Role
     from app.repositories import Repository
@@ -55,41 +58,50 @@ def add_routes(
     list_: frozenset[Role] | None = None,
     patch: type[ResourceSchema] | None = None,
     only: Collection[str] = ALL,
+    problems: Mapping[str, Problems] = MappingProxyType({}),
 ) -> None:
     """Add the routes named in `only`, under the resource's plural name.
 
-    Who may read one may list all, unless `list_` says who; `patch` is what an update may hold.
+    Who may read one may list all, unless `list_` says who; `patch` is what an update may hold;
+    `problems` are those of an action that the table doesn't tell.
     """
     repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
     name = repository.model.__tablename__
     dump, new, changes = Dumper(schema), schema(), (patch or schema)(partial=True)
+    told = {act: (*conflicts_of(repository, act), *problems.get(act, ())) for act in ALL}
 
     @allow(list_ or read, None)
+    @lists(schema, repository)
     def list_all() -> Response:
         return list_of(repository, context.service(kind).page, dump.many)
 
     @allow(write)
+    @answers(schema, status=201, body=schema, problems=told["create"])
     def create() -> Response:
         created = context.service(kind).create(bodies.load(new))
         return respond_with(dump.one(created), 201, location_of(name, created.id))
 
     @allow(read, ("include_deleted",))
+    @answers(schema)
     def read_(key: UUID) -> Response:
         found = context.service(kind).get(key, include_deleted=_include_deleted())
         return respond_with(dump.one(found))
 
     @allow(write)
+    @answers(schema, body=patch or schema, problems=told["update"])
     def update(key: UUID) -> Response:
         values = bodies.load(changes)
         updated = context.service(kind).update(key, values, expected=expected_versions())
         return respond_with(dump.one(updated))
 
     @allow(write)
+    @answers(status=204, problems=told["delete"])
     def delete(key: UUID) -> Response:
         context.service(kind).remove(key, expected=expected_versions())
         return no_content()
 
     @allow(write)
+    @answers(schema, problems=told["restore"])
     def restore(key: UUID) -> Response:
         bodies.load_nothing()
         restored = context.service(kind).restore(key, expected=expected_versions())

@@ -6,20 +6,32 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, add_routes, location_of
 from app.api.responses import expected_versions, respond, respond_with
 from app.api.schemas.tasks import (
     ClaimedTaskSchema,
+    ClaimedTasksSchema,
     ClaimSchema,
     CompletionSchema,
     FailureSchema,
     HeartbeatSchema,
+    LeaseSchema,
     ReleaseSchema,
     TaskAttemptSchema,
     TaskSchema,
 )
 from app.domain.formats import format_timestamp
+from app.errors import (
+    AlreadyExists,
+    ConversationMerged,
+    InvalidTransition,
+    LeaseLost,
+    OpenSubtasks,
+    ParentFinished,
+    TaskCycle,
+)
 from app.services import TaskQueueService, TaskService
 
 if TYPE_CHECKING:
@@ -32,6 +44,7 @@ _new, _dump, _dump_claimed = TaskSchema(), Dumper(TaskSchema), Dumper(ClaimedTas
 _attempts = TaskAttemptSchema(many=True)
 _claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSchema()
 _failure, _release = FailureSchema(), ReleaseSchema()
+_PLACE = (ConversationMerged, ParentFinished, TaskCycle)
 
 add_routes(
     blueprint,
@@ -41,11 +54,17 @@ add_routes(
     list_=READERS,
     write=WRITERS,
     only=("list", "read", "update", "delete", "restore"),
+    problems={
+        "update": (InvalidTransition, *_PLACE),
+        "delete": (InvalidTransition,),
+        "restore": (ParentFinished,),
+    },
 )
 
 
 @blueprint.post("/tasks")
 @allow(WRITERS_AND_AGENTS)
+@answers(TaskSchema, status=(200, 201), body=TaskSchema, problems=_PLACE)
 def create() -> Response:
     """201, or 200 with the pending or running task that has this `dedupe_key`."""
     task, created = context.service(TaskService).submit(bodies.load(_new))
@@ -54,6 +73,7 @@ def create() -> Response:
 
 @blueprint.get("/tasks/<id:key>/subtasks")
 @allow(READERS_AND_AGENTS, None)
+@lists(TaskSchema, TaskService.repository, within="parent_id")
 def list_subtasks(key: UUID) -> Response:
     service = context.service(TaskService)
     return list_of(
@@ -67,6 +87,7 @@ def list_subtasks(key: UUID) -> Response:
 
 @blueprint.get("/tasks/<id:key>/attempts")
 @allow(READERS_AND_AGENTS, None)
+@lists(TaskAttemptSchema, TaskService.attempts_, within="task_id")
 def list_attempts(key: UUID) -> Response:
     service = context.service(TaskService)
     return list_of(
@@ -80,6 +101,7 @@ def list_attempts(key: UUID) -> Response:
 
 @blueprint.post("/tasks/claim")
 @allow(WRITERS_AND_AGENTS)
+@answers(ClaimedTasksSchema, body=ClaimSchema)
 def claim() -> Response:
     """Tasks to work off, each with its `lease_token`; none where there is nothing to do."""
     body = bodies.load(_claim, empty_is_object=True)
@@ -88,6 +110,7 @@ def claim() -> Response:
 
 @blueprint.post("/tasks/<id:key>/heartbeat")
 @allow(WRITERS_AND_AGENTS)
+@answers(LeaseSchema, body=HeartbeatSchema, problems=(LeaseLost,))
 def heartbeat(key: UUID) -> Response:
     body = bodies.load(_heartbeat)
     renewed = _queue().heartbeat(
@@ -104,6 +127,7 @@ def heartbeat(key: UUID) -> Response:
 
 @blueprint.post("/tasks/<id:key>/complete")
 @allow(WRITERS_AND_AGENTS)
+@answers(TaskSchema, body=CompletionSchema, problems=(LeaseLost, OpenSubtasks))
 def complete(key: UUID) -> Response:
     body = bodies.load(_completion)
     return _answer(
@@ -113,6 +137,7 @@ def complete(key: UUID) -> Response:
 
 @blueprint.post("/tasks/<id:key>/fail")
 @allow(WRITERS_AND_AGENTS)
+@answers(TaskSchema, body=FailureSchema, problems=(LeaseLost,))
 def fail(key: UUID) -> Response:
     body = bodies.load(_failure)
     retry = body.get("retry", True)
@@ -125,6 +150,7 @@ def fail(key: UUID) -> Response:
 
 @blueprint.post("/tasks/<id:key>/release")
 @allow(WRITERS_AND_AGENTS)
+@answers(TaskSchema, body=ReleaseSchema, problems=(LeaseLost,))
 def release(key: UUID) -> Response:
     token = bodies.load(_release)["lease_token"]
     return _answer(_queue().release(key, token, expected=expected_versions()))
@@ -132,6 +158,7 @@ def release(key: UUID) -> Response:
 
 @blueprint.post("/tasks/<id:key>/cancel")
 @allow(WRITERS)
+@answers(TaskSchema, problems=(InvalidTransition,))
 def cancel(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(context.service(TaskService).cancel(key, expected=expected_versions()))
@@ -139,6 +166,7 @@ def cancel(key: UUID) -> Response:
 
 @blueprint.post("/tasks/<id:key>/requeue")
 @allow(WRITERS)
+@answers(TaskSchema, problems=(InvalidTransition, ParentFinished, AlreadyExists))
 def requeue(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(context.service(TaskService).requeue(key, expected=expected_versions()))

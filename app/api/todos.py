@@ -5,8 +5,18 @@ from flask import Blueprint
 from app.api.access import READERS, WRITERS
 from app.api.resources import add_routes
 from app.api.schemas.todos import TodoSchema
+from app.errors import ConversationMerged
 from app.services import TodoService
 
 blueprint = Blueprint("todos", __name__)
 
-add_routes(blueprint, TodoService, TodoSchema, read=READERS, write=WRITERS)
+_MERGED = (ConversationMerged,)
+
+add_routes(
+    blueprint,
+    TodoService,
+    TodoSchema,
+    read=READERS,
+    write=WRITERS,
+    problems={"create": _MERGED, "update": _MERGED},
+)

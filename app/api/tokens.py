@@ -6,9 +6,10 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import ADMINS, allow
+from app.api.contract import answers
 from app.api.resources import Dumper, add_routes, location_of
 from app.api.responses import respond_with
-from app.api.schemas.tokens import TokenSchema
+from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
 from app.api.users import look_up_again
 from app.services import TokenService
 
@@ -25,6 +26,7 @@ add_routes(
 
 @blueprint.post("/tokens")
 @allow(ADMINS)
+@answers(IssuedTokenSchema, status=201, body=TokenSchema)
 def create() -> Response:
     """The only answer that holds the token itself."""
     token, secret = context.service(TokenService).issue(bodies.load(_schema))

@@ -6,10 +6,23 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, WRITERS, allow
+from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.transactions import PostingSchema, TransactionSchema
+from app.errors import (
+    AccountClosed,
+    AccountFrozen,
+    AlreadyExists,
+    AlreadyReversed,
+    ApprovalRequired,
+    BalanceOutOfRange,
+    CurrencyMismatch,
+    InsufficientFunds,
+    InvalidTransition,
+    ReferenceReused,
+)
 from app.services import TransactionLifecycle, TransactionService
 
 if TYPE_CHECKING:
@@ -21,10 +34,16 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("transactions", __name__)
 _new, _posting, _dump = TransactionSchema(), PostingSchema(), Dumper(TransactionSchema)
+_BOOK = (AccountClosed, AccountFrozen, BalanceOutOfRange, InsufficientFunds)
+CREATE = (*_BOOK, AlreadyExists, CurrencyMismatch, ReferenceReused)
+_POST = (*_BOOK, InvalidTransition, ApprovalRequired, CurrencyMismatch)
+_APPROVE = (*_BOOK, InvalidTransition)
+_REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 
 
 @blueprint.get("/transactions")
 @allow(READERS, None)
+@lists(TransactionSchema, TransactionService.repository)
 def list_transactions() -> Response:
     service = context.service(TransactionService)
     return list_of(service.repository, service.page, _dump.many)
@@ -32,6 +51,7 @@ def list_transactions() -> Response:
 
 @blueprint.post("/transactions")
 @allow(WRITERS)
+@answers(TransactionSchema, status=(200, 201), body=TransactionSchema, problems=CREATE)
 def create() -> Response:
     """201, or 200 with the transaction that has this `reference` and content already."""
     values = bodies.load(_new)
@@ -42,12 +62,14 @@ def create() -> Response:
 
 @blueprint.get("/transactions/<id:key>")
 @allow(READERS)
+@answers(TransactionSchema)
 def read_transaction(key: UUID) -> Response:
     return _answer(context.service(TransactionService).get(key))
 
 
 @blueprint.post("/transactions/<id:key>/post")
 @allow(WRITERS)
+@answers(TransactionSchema, body=PostingSchema, problems=_POST)
 def post(key: UUID) -> Response:
     body = bodies.load(_posting, empty_is_object=True)
     return _answer(_lifecycle().post(key, **body, expected=expected_versions()))
@@ -55,6 +77,7 @@ def post(key: UUID) -> Response:
 
 @blueprint.post("/transactions/<id:key>/void")
 @allow(WRITERS)
+@answers(TransactionSchema, problems=(InvalidTransition,))
 def void(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_lifecycle().void(key, expected=expected_versions()))
@@ -62,6 +85,7 @@ def void(key: UUID) -> Response:
 
 @blueprint.post("/transactions/<id:key>/approve")
 @allow(WRITERS)
+@answers(TransactionSchema, problems=_APPROVE)
 def approve(key: UUID) -> Response:
     bodies.load_nothing()
     return _answer(_lifecycle().approve(key, expected=expected_versions()))
@@ -69,6 +93,7 @@ def approve(key: UUID) -> Response:
 
 @blueprint.post("/transactions/<id:key>/reverse")
 @allow(WRITERS)
+@answers(TransactionSchema, status=201, problems=_REVERSE)
 def reverse(key: UUID) -> Response:
     """Answers the transaction that undoes this one."""
     bodies.load_nothing()

@@ -6,11 +6,13 @@ from flask import Blueprint, g, request
 
 from app.api import bodies, context
 from app.api.access import ADMINS, READERS_AND_AGENTS, allow
+from app.api.contract import answers
 from app.api.resources import Dumper, add_routes
 from app.api.responses import respond, respond_with
 from app.api.schemas.agents import AgentSchema
-from app.api.schemas.users import DeactivationSchema, UserSchema
+from app.api.schemas.users import DeactivatedSchema, DeactivationSchema, UserSchema
 from app.domain.actors import ActorKind
+from app.errors import LastAdmin
 from app.services import AgentService, UserService
 
 if TYPE_CHECKING:
@@ -20,11 +22,19 @@ blueprint = Blueprint("users", __name__)
 _deactivation = DeactivationSchema()
 _dump, _dump_agent = Dumper(UserSchema), Dumper(AgentSchema)
 
-add_routes(blueprint, UserService, UserSchema, read=ADMINS, write=ADMINS)
+add_routes(
+    blueprint,
+    UserService,
+    UserSchema,
+    read=ADMINS,
+    write=ADMINS,
+    problems={"update": (LastAdmin,), "delete": (LastAdmin,)},
+)
 
 
 @blueprint.post("/users/deactivate")
 @allow(ADMINS)
+@answers(DeactivatedSchema, body=DeactivationSchema, problems=(LastAdmin,))
 def deactivate() -> Response:
     ids = bodies.load(_deactivation)["ids"]
     return respond({"deactivated": context.service(UserService).deactivate(ids)})
@@ -32,6 +42,7 @@ def deactivate() -> Response:
 
 @blueprint.get("/me")
 @allow(READERS_AND_AGENTS)
+@answers(UserSchema, AgentSchema)
 def me() -> Response:
     """The user or agent whose token it is."""
     if g.actor.kind is ActorKind.AGENT:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MOST_ENTRIES = 1000
-_LEAST_ENTRIES = 2
+LEAST_ENTRIES = 2
 
 
 class TransactionKind(StrEnum):
@@ -69,8 +69,8 @@ def check_legs(legs: Sequence[Leg]) -> None:
 
 
 def _mistakes(legs: Sequence[Leg]) -> Iterator[Mistake]:
-    if not _LEAST_ENTRIES <= len(legs) <= MOST_ENTRIES:
-        detail = f"It must have {_LEAST_ENTRIES} to {MOST_ENTRIES} items."
+    if not LEAST_ENTRIES <= len(legs) <= MOST_ENTRIES:
+        detail = f"It must have {LEAST_ENTRIES} to {MOST_ENTRIES} items."
         yield Mistake(("entries",), "length", detail)
         return
     for position, leg in enumerate(legs):
@@ -104,7 +104,7 @@ def is_over(legs: Sequence[Leg], threshold: Decimal | None) -> bool:
 def lessened(legs: Sequence[Leg], amount: Money) -> list[Leg]:
     """The two legs of a hold, for this much of it; raises Invalid, CurrencyMismatch."""
     path = ("amount",)
-    if len(legs) != _LEAST_ENTRIES:
+    if len(legs) != LEAST_ENTRIES:
         raise Invalid([Mistake(path, "whole-only", "Only of two entries can less be posted.")])
     held = max(leg.amount for leg in legs)
     if not Money(0, held.currency) < amount <= held:

@@ -33,6 +33,11 @@ R = TypeVar("R", bound=Resource)
 
 
 class Deleter(Reader[R]):
+    @property
+    def may_be_in_use(self) -> bool:
+        """Whether there are tables with rows that can be in the way of a deletion."""
+        return _dependants(self) is not None
+
     def soft_delete(
         self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
     ) -> Record | None:

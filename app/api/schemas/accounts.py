@@ -3,8 +3,10 @@ from __future__ import annotations
 from marshmallow import fields
 
 from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Boolean, Id, Integer, Text, Timestamp
+from app.api.schemas.fields import Boolean, Choice, Id, Integer, Text, Timestamp
 from app.api.schemas.money import Currency, Money
+from app.domain.accounts import AccountStatus
+from app.domain.transactions import TransactionKind
 
 
 class AccountSchema(ResourceSchema):
@@ -14,7 +16,7 @@ class AccountSchema(ResourceSchema):
     currency = Currency(required=True)
     overdraft_limit = Money(allow_none=True)
     stores_balance = Boolean()
-    status = fields.String(dump_only=True)
+    status = Choice(AccountStatus, dump_only=True)
     balance = Money(dump_only=True)
     available = Money(dump_only=True)
 
@@ -31,8 +33,8 @@ class StatementEntrySchema(StrictSchema):
     id = Id(dump_only=True)
     seq = Integer(dump_only=True)
     transaction_id = Id(dump_only=True)
-    kind = fields.String(dump_only=True)
+    kind = Choice(TransactionKind, dump_only=True)
     description = fields.String(dump_only=True)
     amount = Money(dump_only=True)
-    balance = Money(dump_only=True)
+    balance = Money(dump_only=True, allow_none=True)
     created_at = Timestamp(dump_only=True)

@@ -11,7 +11,7 @@ class AgentSchema(ResourceSchema):
     user_id = Id(allow_none=True)
     queues = Texts(most=MOST_QUEUES, longest=64, pattern=QUEUE)
     is_active = Boolean()
-    last_seen_at = Timestamp(dump_only=True)
+    last_seen_at = Timestamp(dump_only=True, allow_none=True)
 
 
 class AgentDeactivationSchema(StrictSchema):

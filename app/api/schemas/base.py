@@ -24,4 +24,4 @@ class ResourceSchema(StrictSchema):
     version = Integer(dump_only=True)
     created_at = Timestamp(dump_only=True)
     updated_at = Timestamp(dump_only=True)
-    deleted_at = Timestamp(dump_only=True)
+    deleted_at = Timestamp(dump_only=True, allow_none=True)

@@ -5,9 +5,9 @@ from marshmallow import fields
 from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
-from app.api.schemas.tasks import NewTaskSchema, TaskOfConversationSchema
+from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
 from app.api.schemas.transactions import RefundSchema
-from app.domain.conversations import Channel, Priority
+from app.domain.conversations import Channel, ConversationStatus, Priority
 
 _MOST_TAGS = 50
 
@@ -20,19 +20,19 @@ class ConversationSchema(ResourceSchema):
     priority = Choice(Priority)
     tags = Texts(most=_MOST_TAGS, longest=64)
     assignee_id = Id(allow_none=True)
-    assignment_reason = fields.String(dump_only=True)
-    status = fields.String(dump_only=True)
+    assignment_reason = fields.String(dump_only=True, allow_none=True)
+    status = Choice(ConversationStatus, dump_only=True)
     status_changed_at = Timestamp(dump_only=True)
-    snoozed_until = Timestamp(dump_only=True)
-    first_response_due_at = Timestamp(dump_only=True)
-    first_responded_at = Timestamp(dump_only=True)
-    resolution_due_at = Timestamp(dump_only=True)
-    merged_into_id = Id(dump_only=True)
+    snoozed_until = Timestamp(dump_only=True, allow_none=True)
+    first_response_due_at = Timestamp(dump_only=True, allow_none=True)
+    first_responded_at = Timestamp(dump_only=True, allow_none=True)
+    resolution_due_at = Timestamp(dump_only=True, allow_none=True)
+    merged_into_id = Id(dump_only=True, allow_none=True)
 
 
 class NewConversationSchema(ConversationSchema):
     message = Nested(FirstMessageSchema, load_only=True)
-    task = Nested(NewTaskSchema, load_only=True)
+    task = Nested(FirstTaskSchema, load_only=True)
 
 
 class ConversationPatchSchema(ConversationSchema):

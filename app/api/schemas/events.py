@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from marshmallow import Schema, fields
+
 from app.api.schemas.base import ResourceSchema
 from app.api.schemas.fields import Actor, Id, JSONObject, Text, Timestamp
 
@@ -11,4 +13,9 @@ class EventSchema(ResourceSchema):
     object_type = Text(longest=64, dump_only=True)
     object_id = Id(dump_only=True)
     changes = JSONObject(dump_only=True)
-    request_id = Text(longest=64, dump_only=True)
+    request_id = Text(longest=64, dump_only=True, allow_none=True)
+
+
+class EventFeedSchema(Schema):
+    items = fields.List(fields.Nested(EventSchema))
+    next_cursor = fields.String()

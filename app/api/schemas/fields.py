@@ -31,6 +31,9 @@ class Coded(str):
         return Coded(self.code, super().format(*args, **kwargs))
 
 
+ANSWERED_NULL = {"answered_null": True}
+"""A field's metadata, where it may be null in an answer and yet may not be sent as null."""
+
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 
@@ -65,8 +68,13 @@ class Email(Text):
 
 
 class Choice(_Coding, fields.String):
-    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+    """One of these; what is answered may be one of some more."""
+
+    def __init__(
+        self, choices: Iterable[str], *, answered: Iterable[str] | None = None, **options: Any
+    ) -> None:
         allowed = list(choices)
+        self.answered = allowed if answered is None else list(answered)
         wrong = Coded("choice", f"It must be one of {', '.join(allowed)}.")
         super().__init__(validate=validate.OneOf(allowed, error=wrong), **options)
 

@@ -7,7 +7,7 @@ from app.domain.conversations import Direction
 
 class MessageSchema(ResourceSchema):
     conversation_id = Id(dump_only=True)
-    original_conversation_id = Id(dump_only=True)
+    original_conversation_id = Id(dump_only=True, allow_none=True)
     seq = Integer(dump_only=True)
     direction = Choice(Direction, required=True)
     author = Actor("author")

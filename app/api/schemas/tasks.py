@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import (
     Boolean,
+    Choice,
     Id,
     Integer,
     JSONObject,
@@ -15,12 +16,12 @@ from app.api.schemas.fields import (
     within,
 )
 from app.domain.agents import MOST_QUEUES, QUEUE
-from app.domain.tasks import HIGHEST, LOWEST
+from app.domain.tasks import HIGHEST, LOWEST, Outcome, TaskStatus
 
 _MOST_CLAIMED = 100
 
 
-class NewTaskSchema(StrictSchema):
+class FirstTaskSchema(StrictSchema):
     """The task of a conversation that is about to be opened."""
 
     kind = Text(longest=64, required=True)
@@ -34,32 +35,41 @@ class NewTaskSchema(StrictSchema):
     dedupe_key = Text(longest=255, allow_none=True)
 
 
-class TaskSchema(NewTaskSchema, ResourceSchema):
+class TaskSchema(FirstTaskSchema, ResourceSchema):
     conversation_id = Id(allow_none=True)
     parent_id = Id(allow_none=True)
-    status = fields.String(dump_only=True)
+    status = Choice(TaskStatus, dump_only=True)
     attempt = Integer(dump_only=True)
     cancel_requested = Boolean(dump_only=True)
-    claimed_by_id = Id(dump_only=True)
+    claimed_by_id = Id(dump_only=True, allow_none=True)
     output = fields.Raw(dump_only=True)
-    error = fields.String(dump_only=True)
+    error = fields.String(dump_only=True, allow_none=True)
     progress = fields.Raw(dump_only=True)
-    lease_expires_at = Timestamp(dump_only=True)
-    started_at = Timestamp(dump_only=True)
-    completed_at = Timestamp(dump_only=True)
+    lease_expires_at = Timestamp(dump_only=True, allow_none=True)
+    started_at = Timestamp(dump_only=True, allow_none=True)
+    completed_at = Timestamp(dump_only=True, allow_none=True)
 
 
 class ClaimedTaskSchema(TaskSchema):
     lease_token = Id(dump_only=True)
 
 
+class ClaimedTasksSchema(Schema):
+    items = fields.List(fields.Nested(ClaimedTaskSchema))
+
+
+class LeaseSchema(Schema):
+    lease_expires_at = Timestamp(allow_none=True)
+    cancel_requested = Boolean()
+
+
 class TaskAttemptSchema(StrictSchema):
     number = Integer(dump_only=True)
     agent_id = Id(dump_only=True)
     started_at = Timestamp(dump_only=True)
-    ended_at = Timestamp(dump_only=True)
-    outcome = fields.String(dump_only=True)
-    error = fields.String(dump_only=True)
+    ended_at = Timestamp(dump_only=True, allow_none=True)
+    outcome = Choice(Outcome, dump_only=True, allow_none=True)
+    error = fields.String(dump_only=True, allow_none=True)
 
 
 class ClaimSchema(StrictSchema):

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from marshmallow import fields
+
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Id, Text, Timestamp
+from app.api.schemas.fields import ANSWERED_NULL, Id, Text, Timestamp
 
 
 class TokenSchema(ResourceSchema):
-    user_id = Id()
-    agent_id = Id()
+    user_id = Id(metadata=ANSWERED_NULL)
+    agent_id = Id(metadata=ANSWERED_NULL)
     name = Text(longest=200, required=True)
     expires_at = Timestamp(allow_none=True)
-    last_used_at = Timestamp(dump_only=True)
+    last_used_at = Timestamp(dump_only=True, allow_none=True)
+
+
+class IssuedTokenSchema(TokenSchema):
+    """The only answer that holds the token itself."""
+
+    token = fields.String(dump_only=True)

@@ -7,7 +7,14 @@ from marshmallow import fields, post_load
 from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import Actor, Boolean, Choice, Coded, Id, Messages, Text, Timestamp
 from app.api.schemas.money import Money
-from app.domain.transactions import KINDS_TO_CHOOSE, Leg
+from app.domain.transactions import (
+    KINDS_TO_CHOOSE,
+    LEAST_ENTRIES,
+    MOST_ENTRIES,
+    Leg,
+    TransactionKind,
+    TransactionStatus,
+)
 
 _LIST: Messages = {
     "invalid": Coded("type", "It has the wrong type."),
@@ -26,11 +33,14 @@ class EntrySchema(StrictSchema):
 
 
 def _entries() -> fields.List[Any]:
-    return fields.List(fields.Nested(EntrySchema), required=True, error_messages=_LIST)
+    """The domain counts them; here it is only told."""
+    told = {"minItems": LEAST_ENTRIES, "maxItems": MOST_ENTRIES}
+    entry = fields.Nested(EntrySchema)
+    return fields.List(entry, required=True, error_messages=_LIST, metadata=told)
 
 
 class TransactionSchema(ResourceSchema):
-    kind = Choice(KINDS_TO_CHOOSE)
+    kind = Choice(KINDS_TO_CHOOSE, answered=TransactionKind)
     description = Text(longest=500)
     entries = _entries()
     pending = Boolean(load_only=True)
@@ -38,12 +48,12 @@ class TransactionSchema(ResourceSchema):
     conversation_id = Id(allow_none=True)
     task_id = Id(allow_none=True)
     expires_at = Timestamp(allow_none=True)
-    status = fields.String(dump_only=True)
-    posted_at = Timestamp(dump_only=True)
-    reverses_id = Id(dump_only=True)
-    reversed_by_id = Id(dump_only=True)
+    status = Choice(TransactionStatus, dump_only=True)
+    posted_at = Timestamp(dump_only=True, allow_none=True)
+    reverses_id = Id(dump_only=True, allow_none=True)
+    reversed_by_id = Id(dump_only=True, allow_none=True)
     needs_approval = Boolean(dump_only=True)
-    approved_by_id = Id(dump_only=True)
+    approved_by_id = Id(dump_only=True, allow_none=True)
     created_by = Actor("created_by")
 
 

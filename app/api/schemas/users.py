@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from marshmallow import Schema
+
 from app.api.context import settings
 from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Boolean, Choice, Email, Ids, Text
+from app.api.schemas.fields import Boolean, Choice, Email, Ids, Integer, Text
 from app.domain.actors import USER_ROLES
 
 
@@ -15,3 +17,9 @@ class UserSchema(ResourceSchema):
 
 class DeactivationSchema(StrictSchema):
     ids = Ids(required=True, most=lambda: settings().max_deactivate)
+
+
+class DeactivatedSchema(Schema):
+    """How many of them were active."""
+
+    deactivated = Integer()

@@ -1,0 +1,78 @@
+"""What a route takes and answers, declared beside it: what the OpenAPI document is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.errors import AlreadyExists, InUse, NotDeleted, ParentDeleted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marshmallow import Schema
+
+    from app.errors import CaseloadError
+    from app.repositories import Reader, Repository
+
+    View = TypeVar("View", bound=Callable[..., Any])
+    Problems = tuple[type[CaseloadError], ...]
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """`answer` is one of these schemas, or nothing; `reader` makes it a list of it."""
+
+    answer: tuple[type[Schema], ...] = ()
+    statuses: tuple[int, ...] = (200,)
+    body: type[Schema] | None = None
+    problems: Problems = ()
+    reader: Reader[Any] | None = None
+    within: str | None = None
+    media: str = JSON
+
+
+def answers(
+    *schemas: type[Schema],
+    status: int | tuple[int, ...] = 200,
+    body: type[Schema] | None = None,
+    problems: Problems = (),
+    media: str = JSON,
+) -> Callable[[View], View]:
+    """Put beside `allow`. Name the problems that its path, roles and body don't tell already."""
+    statuses = (status,) if isinstance(status, int) else status
+    return _declare(Contract(schemas, statuses, body, problems, media=media))
+
+
+def lists(
+    schema: type[Schema], reader: Reader[Any], *, within: str | None = None
+) -> Callable[[View], View]:
+    """Put beside `allow`: the answer is a page, and the filters and sorts are the reader's."""
+    return _declare(Contract((schema,), reader=reader, within=within))
+
+
+def _declare(contract: Contract) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view.contract = contract  # type: ignore[attr-defined] # read by contract_of
+        return view
+
+    return declare
+
+
+def contract_of(view: Callable[..., Any]) -> Contract | None:
+    return getattr(view, "contract", None)
+
+
+def conflicts_of(repository: Repository[Any], action: str) -> Problems:
+    """Those that an action of every resource may meet, read off its table."""
+    table: Any = repository.model.__table__
+    found: Problems = (NotDeleted,) if action == "restore" else ()
+    if action != "delete" and any(index.unique for index in table.indexes):
+        found += (AlreadyExists,)
+    if action == "delete" and repository.may_be_in_use:
+        found += (InUse,)
+    if action == "restore" and table.foreign_keys:
+        found += (ParentDeleted,)
+    return found
