@@ -1,4 +1,4 @@
-"""A client of the API: JSON in, JSON out, with a token."""
+"""A client of the API: JSON in, JSON out, with a token. What it gets must be documented."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+
+from tests.contract import check_answer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -23,6 +25,7 @@ class Client:
         self, app: Flask, token: str | None, *, user_id: str = "", token_id: str = ""
     ) -> None:
         self.token, self.user_id, self.token_id = token, user_id, token_id
+        self._app = app
         self._client = FlaskClient(app, Answer, use_cookies=False)
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -67,6 +70,7 @@ class Client:
             content_type=content_type if data is not None else None,
         )
         assert isinstance(answer, Answer)
+        check_answer(self._app, method, path, answer)
         return answer
 
 

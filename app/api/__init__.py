@@ -16,6 +16,7 @@ from app.api import (
     context,
     conversations,
     customers,
+    documentation,
     events,
     faqs,
     health,
@@ -72,6 +73,7 @@ def register(app: Flask) -> None:
     app.after_request(_name_request)
     problems.register(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(documentation.blueprint)
     for module in _RESOURCES:
         app.register_blueprint(module.blueprint, url_prefix="/v1")
 

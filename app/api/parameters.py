@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from app.repositories.criteria import Filter
 
 _MOST_PARAMETERS = 50
-_MOST_VALUES = 100
-_LONGEST_SEARCH = 200
+MOST_VALUES = 100
+LONGEST_SEARCH = 200
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 
@@ -79,8 +79,8 @@ def limit(text: str | None) -> int:
 
 
 def search(text: str) -> str:
-    if not text.strip() or len(text) > _LONGEST_SEARCH:
-        raise InvalidCriterion("q", f"It must have 1 to {_LONGEST_SEARCH} characters.")
+    if not text.strip() or len(text) > LONGEST_SEARCH:
+        raise InvalidCriterion("q", f"It must have 1 to {LONGEST_SEARCH} characters.")
     return text
 
 
@@ -107,8 +107,8 @@ def filter_value(reader: Reader[Any], name: str, text: str) -> Any:
     if operator != "in":
         return _typed(declared, name, text)
     values = text.split(",")
-    if len(values) > _MOST_VALUES:
-        raise InvalidCriterion(name, f"It takes at most {_MOST_VALUES} values.")
+    if len(values) > MOST_VALUES:
+        raise InvalidCriterion(name, f"It takes at most {MOST_VALUES} values.")
     return [_typed(declared, name, value) for value in values]
 
 

@@ -31,6 +31,7 @@ STATUS: dict[type[errors.CaseloadError], int] = {
 }
 """By class; a subclass has its parent's."""
 
+MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = "1"  # seconds
 _MOST_IN_DETAIL = 5
 
@@ -66,7 +67,7 @@ class Problem(Exception):
 
 def register(app: Flask) -> None:
     app.register_error_handler(Problem, _answer)
-    app.register_error_handler(errors.CaseloadError, lambda error: _answer(_of_domain(error)))
+    app.register_error_handler(errors.CaseloadError, _answer_error)
     app.register_error_handler(HTTPException, lambda error: _answer(_of_framework(error)))
     app.register_error_handler(Exception, lambda error: _answer(_of_bug(error)))
 
@@ -80,7 +81,13 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
-def _of_domain(error: errors.CaseloadError) -> Problem:
+def _answer_error(error: errors.CaseloadError) -> Response:
+    if isinstance(error, errors.Unavailable):
+        logger.warning("%s: %s", error.code, error, exc_info=error)
+    return _answer(problem_of(error))
+
+
+def problem_of(error: errors.CaseloadError) -> Problem:
     status, detail = status_of(type(error)), str(error)
     mistakes: list[dict[str, str]] = []
     headers = {}
@@ -107,7 +114,6 @@ def _of_domain(error: errors.CaseloadError) -> Problem:
         headers = {"WWW-Authenticate": 'Bearer realm="caseload"'}
     elif isinstance(error, errors.Unavailable):
         headers = {"Retry-After": _RETRY_AFTER}
-        logger.warning("%s: %s", error.code, error, exc_info=error)
     return Problem(
         status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
     )
@@ -129,18 +135,25 @@ def _of_bug(error: Exception) -> Problem:
     return Problem(500, "internal-error", "Something went wrong; the request_id is in the log.")
 
 
-def _answer(problem: Problem) -> Response:
+def body_of(problem: Problem, address: str, instance: str, request_id: str) -> dict[str, Any]:
+    """What goes over the wire; `address` is that of its type."""
     body: dict[str, Any] = {
-        "type": absolute(f"/problems/{problem.code}"),
+        "type": address,
         "title": problem.code.replace("-", " ").capitalize(),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": request.path,
-        "request_id": g.request_id,
+        "instance": instance,
+        "request_id": request_id,
         **problem.facts,
     }
     if problem.mistakes:
         body["errors"] = problem.mistakes
+    return body
+
+
+def _answer(problem: Problem) -> Response:
+    address = absolute(f"/problems/{problem.code}")
+    body = body_of(problem, address, request.path, g.request_id)
     response = respond(body, problem.status, problem.headers)
-    response.mimetype = "application/problem+json"
+    response.mimetype = MEDIA_TYPE
     return response

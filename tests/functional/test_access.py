@@ -26,6 +26,11 @@ AGENTS = {"agent"}  # as far as their tasks let them; all products and FAQs
 MAY = {
     "GET /livez": EVERYBODY,
     "GET /readyz": EVERYBODY,
+    "GET /openapi.json": EVERYBODY,
+    "GET /docs": EVERYBODY,
+    "GET /docs/start.js": EVERYBODY,
+    "GET /docs/swagger-ui.css": EVERYBODY,
+    "GET /docs/swagger-ui-bundle.js": EVERYBODY,
     "GET /v1/me": READERS | AGENTS,
     "GET /v1/users": ADMINS,
     "POST /v1/users": ADMINS,

@@ -1,0 +1,71 @@
+"""Examples, made from the schemas themselves and a few words that people would use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.api.openapi.shapes import Shape
+
+ID = "01a1fcbf-a147-7581-9c60-f6b94e7bf1a1"
+MOMENT = "2026-11-21T09:30:00Z"
+CURSOR = "WyIyMDI2LTExLTIxIl0.3vX8oYbKkq"
+
+_WORDS = {
+    "action": "customer-updated",
+    "amount": "12.34",
+    "body": "Your fee has been refunded.",
+    "currency": "GBP",
+    "dedupe_key": "refund-7",
+    "description": "Refund of the monthly fee",
+    "email": "ann@harbour.example",
+    "error": "The mail server did not answer.",
+    "external_id": "<7f3a@mail.example>",
+    "name": "Ann Harbour",
+    "next_cursor": CURSOR,
+    "number": "100000000145",
+    "object_type": "customers",
+    "phone": "+44 20 7946 0000",
+    "queue": "mail",
+    "queues": "mail",
+    "reason": "Speaks Spanish",
+    "reference": "C-1001",
+    "request_id": "01a1fcc00f1974d8a582dd68f4ddab95",
+    "status": "ok",
+    "subject": "A fee that I do not know",
+    "tags": "fees",
+    "token": "cl_Zr0uW4n8T2",
+    "until": MOMENT,
+}
+_BY_FORMAT = {"uuid": ID, "date-time": MOMENT}
+_BY_TYPE: dict[str, Any] = {"boolean": True, "object": {}, "null": None}
+
+
+def example_of(shape: Shape, named: dict[str, Shape], name: str = "") -> Any:
+    """A value of this shape, as it may well be; `name` is that of its field."""
+    if name == "deleted_at":
+        return None
+    if "$ref" in shape:
+        shape = named[shape["$ref"].rpartition("/")[2]]
+    if "anyOf" in shape:
+        return example_of(shape["anyOf"][0], named, name)
+    if "examples" in shape:
+        return shape["examples"][0]
+    if "properties" in shape:
+        return {key: example_of(inner, named, key) for key, inner in shape["properties"].items()}
+    if "items" in shape:
+        least = shape.get("minItems", 1)
+        return [example_of(shape["items"], named, name) for _ in range(least)]
+    return _plain(shape, name)
+
+
+def _plain(shape: Shape, name: str) -> Any:
+    kind = shape.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind]
+    if kind == "integer":
+        return max(1, shape.get("minimum", 1))
+    if name in _WORDS and _WORDS[name] in shape.get("enum", [_WORDS[name]]):
+        return _WORDS[name]
+    return shape["enum"][0] if "enum" in shape else _BY_FORMAT.get(shape.get("format", ""), name)

@@ -1,0 +1,106 @@
+"""Parameters and headers: of every route, of lists, and of answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from app.api.openapi.examples import ID
+from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.api.openapi.shapes import Shape
+    from app.repositories import Reader
+    from app.repositories.criteria import Filter
+    from app.settings import Settings
+
+Parameter = dict[str, Any]
+
+_STRING: Shape = {"type": "string", "minLength": 1}
+_BOOLEAN: Shape = {"type": "boolean"}
+_ID: Shape = {"type": "string", "format": "uuid"}
+_TIME: Shape = {"type": "string", "format": "date-time"}
+_TAG: Shape = {"type": "string"}
+_TYPES: dict[type, Shape] = {
+    str: _STRING,
+    bool: _BOOLEAN,
+    UUID: _ID,
+    datetime: _TIME,
+    list: _STRING,
+}
+
+_KEPT = "Kept and answered, if it is 1 to 64 of `A-Za-z0-9._-`."
+
+HEADERS: dict[str, Any] = {
+    "ETag": {"schema": _TAG, "description": "The version of what is answered, in quotes."},
+    "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
+    "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
+    "X-Request-Id": {"schema": {"type": "string"}, "description": "What the log calls it."},
+    "Retry-After": {"schema": {"type": "string"}, "description": "In seconds."},
+    "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer."},
+}
+
+
+def common(settings: Settings) -> dict[str, Parameter]:
+    """Those that more than one route has, by the name under which they are referred to."""
+    limit = {"type": "integer", "minimum": 1, "maximum": settings.max_page}
+    limit["default"] = settings.default_page
+    return {
+        "id": {**_parameter("id", {**_ID, "examples": [ID]}), "in": "path", "required": True},
+        "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
+        "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),
+        "If-None-Match": _header("If-None-Match", _TAG, "What the client has: 304 to the same."),
+        "limit": _parameter("limit", limit, "How many items at most."),
+        "cursor": _parameter("cursor", _STRING, "`next_cursor`."),
+        "q": _parameter(
+            "q", {**_STRING, "maxLength": LONGEST_SEARCH}, "Words, all of which occur."
+        ),
+        "include_total": _parameter("include_total", _BOOLEAN, "Count the items too."),
+        "include_deleted": _parameter("include_deleted", _BOOLEAN, "For admins."),
+    }
+
+
+def of_list(reader: Reader[Any], within: str | None) -> Iterator[Parameter | str]:
+    """The names of common ones, the sort, and a parameter per filter and operator."""
+    yield from ("limit", "cursor", "include_total")
+    if reader.searched is not None:
+        yield "q"
+    if hasattr(reader.model, "deleted_at"):
+        yield "include_deleted"
+    choices = [f"{sign}{name}" for name in reader.sorts for sign in ("", "-")]
+    sort = {"type": "array", "items": {"type": "string", "enum": choices}, "uniqueItems": True}
+    yield _commas(_parameter("sort", sort, "The first counts most; `-` is descending."))
+    for field, declared in reader.filters.items():
+        if not declared.internal and field != within:
+            yield from _of_filter(field, declared)
+
+
+def _of_filter(field: str, declared: Filter) -> Iterator[Parameter]:
+    shape = _TYPES.get(declared.type) or _integers(declared.integers)
+    for operator in sorted(declared.operators, key=lambda name: (name != "eq", name)):
+        name = field if operator == "eq" else f"{field}__{operator}"
+        if operator == "in":
+            several = {"type": "array", "items": shape, "minItems": 1, "maxItems": MOST_VALUES}
+            yield _commas(_parameter(name, several))
+        else:
+            yield _parameter(name, _BOOLEAN if operator == "is_null" else shape)
+
+
+def _integers(allowed: range) -> Shape:
+    return {"type": "integer", "minimum": allowed.start, "maximum": allowed.stop - 1}
+
+
+def _parameter(name: str, shape: Shape, description: str | None = None) -> Parameter:
+    told = {} if description is None else {"description": description}
+    return {"name": name, "in": "query", "schema": shape, **told}
+
+
+def _header(name: str, shape: Shape, description: str) -> Parameter:
+    return {**_parameter(name, shape, description), "in": "header"}
+
+
+def _commas(parameter: Parameter) -> Parameter:
+    return {**parameter, "style": "form", "explode": False}

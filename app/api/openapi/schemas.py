@@ -1,0 +1,104 @@
+"""The document's schemas, from marshmallow's: one for what is answered, one for each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+
+from app.api.openapi.examples import example_of
+from app.api.openapi.shapes import COMPONENTS, Converter, Shape
+from app.api.schemas.fields import Choice
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+_REF = "#/components/schemas/"
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = Converter
+
+
+class Schemas:
+    """Names each schema once, as it is asked for."""
+
+    def __init__(self, title: str, version: str) -> None:
+        self.spec = APISpec(title, version, "3.1.0", plugins=[_Plugin(_name)])
+        self._named: set[str] = set()
+        for name, shape in COMPONENTS.items():
+            self.add(name, shape)
+
+    def add(self, name: str, shape: Shape) -> Shape:
+        """A reference to a schema of our own making, which is named the first time."""
+        if name not in self._named:
+            self._named.add(name)
+            self.spec.components.schema(name, shape)
+        return {"$ref": _REF + name}
+
+    def answered(self, kind: type[Schema]) -> Shape:
+        """With all its fields always there, except what only admins are shown."""
+        name = _name(kind)
+        if name not in self._named:
+            fields = kind().fields
+            schema = kind(exclude=[key for key, field in fields.items() if field.load_only])
+            shape = self._named_shape(name, schema)
+            shape["required"] = [key for key in shape["properties"] if key != "deleted_at"]
+            shape.pop("additionalProperties", None)  # there may be more, one day
+            for key, answered in shape["properties"].items():
+                _widen(answered, fields[key])
+            shape["examples"] = [example_of(shape, self.shapes)]
+        return {"$ref": _REF + name}
+
+    def page(self, kind: type[Schema]) -> Shape:
+        properties = {
+            "items": {"type": "array", "items": self.answered(kind)},
+            "next_cursor": {"type": ["string", "null"]},
+            "total": {"type": "integer", "minimum": 0},
+            "total_is_estimate": {"type": "boolean", "const": True},
+        }
+        return self.add(
+            f"{_name(kind)}Page",
+            {"type": "object", "properties": properties, "required": ["items", "next_cursor"]},
+        )
+
+    def requested(self, kind: type[Schema], *, patch: bool) -> Shape:
+        """What a client may send: all that the server does not set."""
+        name, ours = _name(kind), [key for key, field in kind().fields.items() if field.dump_only]
+        if patch:
+            name = name.removesuffix("Patch") + "Patch"
+        elif ours and not name.startswith("New"):
+            name = f"New{name}"
+        if name not in self._named:
+            shape = self._named_shape(name, kind(exclude=ours, partial=patch))
+            shape["examples"] = [example_of(shape, self.shapes)]
+        return {"$ref": _REF + name}
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.spec.components.schemas
+        return found
+
+    def _named_shape(self, name: str, schema: Schema) -> Shape:
+        self._named.add(name)
+        self.spec.components.schema(name, schema=schema)
+        shape: Shape = self.shapes[name]
+        if told := vars(type(schema)).get("__doc__"):
+            shape["description"] = told
+        return shape
+
+
+def _widen(shape: Shape, field: Any) -> None:
+    """What is answered may be older than a rule for what is accepted."""
+    for rule in ("minLength", "maxLength", "pattern", "default"):
+        shape.pop(rule, None)
+    if field.metadata.get("answered_null"):
+        shape["type"] = [shape["type"], "null"]
+    if isinstance(field, Choice):
+        shape["enum"] = [*field.answered, *([None] if field.allow_none else [])]
+
+
+def _name(kind: Any) -> str:
+    kind = kind if isinstance(kind, type) else type(kind)
+    return str(kind.__name__.removesuffix("Schema"))

@@ -1,0 +1,179 @@
+"""The OpenAPI document is valid, complete and true, and its page asks nobody else.
+
+That answers are as it tells is checked wherever a test gets one: see tests/contract.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from app import create_app, errors
+from app.api.contract import contract_of
+from app.api.openapi.problems import PROBLEMS
+from app.api.problems import status_of
+from app.models import Base
+from app.settings import Settings
+from tests.client import Client
+from tests.contract import document, validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def told(anonymous: Client) -> Document:
+    answer = anonymous.get("/openapi.json")
+    assert answer.status_code == 200
+    found: Document = answer.json
+    return found
+
+
+def _operations(told: Document) -> Iterator[tuple[str, str, Document]]:
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_it_is_a_valid_openapi_3_1(told: Document) -> None:
+    """By the validator of the OpenAPI specification itself."""
+    assert told["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(told).iter_errors()) == []
+
+
+def test_every_route_is_in_it_and_nothing_else(app: Flask, told: Document) -> None:
+    """What the application serves, method by method; HEAD goes with GET."""
+    served = {
+        f"{method} {re.sub('<id:[a-z]+>', '{id}', rule.rule)}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD"}
+    }
+    assert {f"{method.upper()} {path}" for path, method, _ in _operations(told)} == served
+
+
+def test_a_route_without_a_contract_is_found(database_url: str) -> None:
+    """Whoever adds a route and does not say what it answers, is told so."""
+    other = create_app(Settings(database_url=database_url, given_secret_key="k" * 32))
+    forgotten = [name for name, view in other.view_functions.items() if contract_of(view) is None]
+    assert forgotten == []
+
+
+def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> None:
+    """A name of its own, a tag, its parameters, and an answer for whatever may go wrong."""
+    names = [operation["operationId"] for _, _, operation in _operations(told)]
+    assert len(set(names)) == len(names)
+    for path, method, operation in _operations(told):
+        statuses = set(operation["responses"])
+        assert operation["summary"]
+        assert {"400", "500"} <= statuses
+        assert ({"401", "403", "503"} <= statuses) == ("security" not in operation)
+        assert ("404" in statuses) == ("{id}" in path)
+        assert ("requestBody" in operation) == (method in ("post", "patch"))
+        assert ({"413", "415", "422"} <= statuses) == (method in ("post", "patch"))
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"], (path, method, status)
+            assert ("content" in answer) == (status not in ("204", "304"))
+
+
+def test_every_example_is_valid(app: Flask, told: Document) -> None:
+    """Of schemas, of parameters and of problems."""
+    checked = 0
+    for name, shape in told["components"]["schemas"].items():
+        reference = orjson.dumps({"$ref": f"#/components/schemas/{name}"})
+        for example in shape.get("examples", ()):
+            document(app)
+            validator(reference).validate(example)
+            checked += 1
+    problem = orjson.dumps({"$ref": "#/components/schemas/Problem"})
+    for name, example in told["components"]["examples"].items():
+        validator(problem).validate(example["value"])
+        assert example["value"]["type"].endswith(f"/problems/{name}")
+    for parameter in _parameters(told):
+        for example in parameter["schema"].get("examples", ()):
+            validator(orjson.dumps(parameter["schema"])).validate(example)
+    assert checked > 40
+
+
+def _parameters(told: Document) -> Iterator[Document]:
+    yield from told["components"]["parameters"].values()
+    for _, _, operation in _operations(told):
+        yield from (found for found in operation["parameters"] if "$ref" not in found)
+
+
+def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
+    """Each error of the domain has an example, under its own status."""
+    for error in _all_errors(errors.CaseloadError):
+        if error.__module__ == "app.errors" and hasattr(error, "code"):
+            if error in (errors.TooManyRows, errors.ReadOnlyViolation):
+                continue  # bugs of ours: internal-error
+            assert PROBLEMS[error.code].status == status_of(error)
+    for _, _, operation in _operations(told):
+        for status, answer in operation["responses"].items():
+            examples = answer.get("content", {}).get("application/problem+json", {})
+            for code in examples.get("examples", ()):
+                assert PROBLEMS[code].status == int(status)
+
+
+def _all_errors(kind: type[errors.CaseloadError]) -> Iterator[type[errors.CaseloadError]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _all_errors(inner)
+
+
+def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
+    """A field that is answered is nullable where its column is, and only there."""
+    compared = 0
+    for mapper in Base.registry.mappers:
+        columns = mapper.class_.__table__.c
+        shape = told["components"]["schemas"].get(mapper.class_.__name__, {})
+        for field, told_of in shape.get("properties", {}).items():
+            if field in columns:
+                assert _may_be_null(told_of) == columns[field].nullable, field
+                compared += 1
+    assert compared > 100
+
+
+def _may_be_null(shape: Document) -> bool:
+    if "anyOf" in shape:
+        return {"type": "null"} in shape["anyOf"]
+    anything = not shape.keys() & {"type", "$ref"}
+    return anything or "null" in shape.get("type", ())
+
+
+def test_every_link_leads_to_an_operation(told: Document) -> None:
+    """What was made can be read, changed and referred to next."""
+    names = {operation["operationId"] for _, _, operation in _operations(told)}
+    made = told["paths"]["/v1/customers"]["post"]["responses"]["201"]
+    assert {"customers_read", "customers_update", "conversations_create_of"} <= set(made["links"])
+    for _, _, operation in _operations(told):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                assert link["operationId"] in names
+
+
+def test_an_unchanged_document_is_not_sent_again(anonymous: Client) -> None:
+    """It has an ETag; so has all that the page is made of."""
+    for path in ("/openapi.json", "/docs", "/docs/swagger-ui-bundle.js"):
+        tag = anonymous.get(path).headers["ETag"]
+        again = anonymous.get(path, if_none_match=tag)
+        assert (again.status_code, again.data) == (304, b"")
+
+
+def test_the_page_asks_no_other_host(anonymous: Client, app: Flask) -> None:
+    """All it loads is served here, and it is told to let the browser ask nobody else."""
+    page = anonymous.get("/docs")
+    assert page.mimetype == "text/html"
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    for target in loaded:
+        if target != "data:,":
+            assert anonymous.get(f"/{target}").status_code == 200
+    assert len(loaded) == 5
