@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.errors import AlreadyExists, InUse, NotDeleted, ParentDeleted
+from app.errors import (
+    AlreadyExists,
+    ConnectionLost,
+    Contention,
+    DatabaseUnreachable,
+    InUse,
+    LockTimeout,
+    NotDeleted,
+    ParentDeleted,
+    PoolExhausted,
+    StatementTimeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +30,15 @@ if TYPE_CHECKING:
     Problems = tuple[type[CaseloadError], ...]
 
 JSON = "application/json"
+UNAVAILABLE = (
+    DatabaseUnreachable,
+    ConnectionLost,
+    PoolExhausted,
+    StatementTimeout,
+    LockTimeout,
+    Contention,
+)
+"""What may come of asking the database at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +85,20 @@ def contract_of(view: Callable[..., Any]) -> Contract | None:
     return getattr(view, "contract", None)
 
 
-def conflicts_of(repository: Repository[Any], action: str) -> Problems:
+def conflicts_of(repository: Repository[Any], schema: Schema, action: str) -> Problems:
     """Those that an action of every resource may meet, read off its table."""
     table: Any = repository.model.__table__
     found: Problems = (NotDeleted,) if action == "restore" else ()
-    if action != "delete" and any(index.unique for index in table.indexes):
+    if action != "delete" and any(_is_given(index, schema) for index in table.indexes):
         found += (AlreadyExists,)
     if action == "delete" and repository.may_be_in_use:
         found += (InUse,)
     if action == "restore" and table.foreign_keys:
         found += (ParentDeleted,)
     return found
+
+
+def _is_given(index: Any, schema: Schema) -> bool:
+    """Whether clients set what has to be unique."""
+    names = index.info.get("fields") or index.columns.keys()
+    return index.unique and not schema.load_fields.keys().isdisjoint(names)

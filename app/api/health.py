@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, current_app
 
 from app.api.access import allow
-from app.api.contract import answers
+from app.api.contract import UNAVAILABLE, answers
 from app.api.responses import respond
 from app.api.schemas.health import StatusSchema
-from app.errors import DatabaseUnreachable
 from app.services.readiness import SchemaMismatch, check_ready
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def livez() -> Response:
 
 @blueprint.get("/readyz")
 @allow(None)
-@answers(StatusSchema, problems=(DatabaseUnreachable, SchemaMismatch))
+@answers(StatusSchema, problems=(*UNAVAILABLE, SchemaMismatch))
 def readyz() -> Response:
     """The database is reachable and its schema is the one this code knows; else 503."""
     check_ready(current_app.extensions["database"])

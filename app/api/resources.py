@@ -68,7 +68,7 @@ def add_routes(
     repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
     name = repository.model.__tablename__
     dump, new, changes = Dumper(schema), schema(), (patch or schema)(partial=True)
-    told = {act: (*conflicts_of(repository, act), *problems.get(act, ())) for act in ALL}
+    told = {act: (*conflicts_of(repository, new, act), *problems.get(act, ())) for act in ALL}
 
     @allow(list_ or read, None)
     @lists(schema, repository)

@@ -44,7 +44,7 @@ _new, _dump, _dump_claimed = TaskSchema(), Dumper(TaskSchema), Dumper(ClaimedTas
 _attempts = TaskAttemptSchema(many=True)
 _claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSchema()
 _failure, _release = FailureSchema(), ReleaseSchema()
-_PLACE = (ConversationMerged, ParentFinished, TaskCycle)
+_PLACE = (ConversationMerged, ParentFinished)
 
 add_routes(
     blueprint,
@@ -55,7 +55,7 @@ add_routes(
     write=WRITERS,
     only=("list", "read", "update", "delete", "restore"),
     problems={
-        "update": (InvalidTransition, *_PLACE),
+        "update": (InvalidTransition, TaskCycle, *_PLACE),
         "delete": (InvalidTransition,),
         "restore": (ParentFinished,),
     },

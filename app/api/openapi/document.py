@@ -22,7 +22,7 @@ _VERSION = "1"
 _DESCRIPTION = """\
 The system of record behind a support desk. JSON in UTF-8; ids are canonical lower-case UUIDs, times
 RFC 3339 in UTC. Errors are `application/problem+json`. HEAD is answered wherever GET is.
-A query has at most 50 parameters."""
+A query has at most 50 parameters, and no string anywhere has a NUL in it."""
 
 
 def build() -> dict[str, Any]:

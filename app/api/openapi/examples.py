@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from app.api.openapi.shapes import Shape
 
 ID = "01a1fcbf-a147-7581-9c60-f6b94e7bf1a1"
+_OTHER_ID = "01a1fcbf-a147-7581-9c60-f6b94e7bf1a2"
 MOMENT = "2026-11-21T09:30:00Z"
 CURSOR = "WyIyMDI2LTExLTIxIl0.3vX8oYbKkq"
 
@@ -37,14 +38,17 @@ _WORDS = {
     "token": "cl_Zr0uW4n8T2",
     "until": MOMENT,
 }
+_TAKEN = {"account_id": ID, "amount": {"amount": "-12.34", "currency": "GBP"}}
+_GIVEN = {"account_id": _OTHER_ID, "amount": {"amount": "12.34", "currency": "GBP"}}
+_WHOLE: dict[str, Any] = {"deleted_at": None, "entries": [_TAKEN, _GIVEN]}
 _BY_FORMAT = {"uuid": ID, "date-time": MOMENT}
 _BY_TYPE: dict[str, Any] = {"boolean": True, "object": {}, "null": None}
 
 
 def example_of(shape: Shape, named: dict[str, Shape], name: str = "") -> Any:
     """A value of this shape, as it may well be; `name` is that of its field."""
-    if name == "deleted_at":
-        return None
+    if name in _WHOLE:
+        return _WHOLE[name]
     if "$ref" in shape:
         shape = named[shape["$ref"].rpartition("/")[2]]
     if "anyOf" in shape:

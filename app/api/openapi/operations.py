@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
-from app import errors
-from app.api.contract import JSON, Contract
+from app.api.contract import JSON, UNAVAILABLE, Contract
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
 from app.api.schemas.base import ResourceSchema
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from app.api.access import Policy
     from app.api.openapi.schemas import Schemas
 
-_UNAVAILABLE = (
-    errors.DatabaseUnreachable,
-    errors.ConnectionLost,
-    errors.PoolExhausted,
-    errors.StatementTimeout,
-    errors.LockTimeout,
-    errors.Contention,
-)
 _VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
 _MERGE_PATCH = "application/merge-patch+json"
 CREATED, NO_CONTENT, NOT_MODIFIED = 201, 204, 304
@@ -82,7 +73,7 @@ def operation_of(route: Route, schemas: Schemas) -> dict[str, Any]:
         "tags": [route.tag],
         "summary": route.name.replace("_", " ").capitalize(),
         "parameters": list(_parameters(route)),
-        "responses": {**_answers(route, schemas), **responses_of(_codes(route))},
+        "responses": {**_answers(route, schemas), **responses_of(_codes(route), route.method)},
     }
     if told:
         operation["description"] = told
@@ -156,7 +147,7 @@ def _codes(route: Route) -> Iterator[str]:
     yield from (error.code for error in route.contract.problems)
     if route.policy.roles is not None:
         yield from ("unauthenticated", "forbidden")
-        yield from (error.code for error in _UNAVAILABLE)
+        yield from (error.code for error in UNAVAILABLE)
     if route.contract.reader is not None:
         yield "invalid-cursor"
     if "{id}" in route.path:

@@ -39,6 +39,8 @@ HEADERS: dict[str, Any] = {
     "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
     "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
     "X-Request-Id": {"schema": {"type": "string"}, "description": "What the log calls it."},
+    "Accept-Post": {"schema": {"type": "string"}, "description": "What a body may be."},
+    "Accept-Patch": {"schema": {"type": "string"}, "description": "What a body may be."},
     "Retry-After": {"schema": {"type": "string"}, "description": "In seconds."},
     "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer."},
 }
@@ -71,7 +73,8 @@ def of_list(reader: Reader[Any], within: str | None) -> Iterator[Parameter | str
     if hasattr(reader.model, "deleted_at"):
         yield "include_deleted"
     choices = [f"{sign}{name}" for name in reader.sorts for sign in ("", "-")]
-    sort = {"type": "array", "items": {"type": "string", "enum": choices}, "uniqueItems": True}
+    sort: Shape = {"type": "array", "items": {"type": "string", "enum": choices}}
+    sort |= {"minItems": 1, "maxItems": len(reader.sorts), "uniqueItems": True}
     yield _commas(_parameter("sort", sort, "The first counts most; `-` is descending."))
     for field, declared in reader.filters.items():
         if not declared.internal and field != within:

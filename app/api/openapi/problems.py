@@ -94,7 +94,7 @@ PROBLEM: Shape = {
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
 }
 COMPONENTS = {"Error": _ERROR, "Problem": PROBLEM}
-_HEADERS = {401: "WWW-Authenticate", 503: "Retry-After"}
+_HEADERS = {401: "WWW-Authenticate", 415: "Accept-Post", 503: "Retry-After"}
 
 
 def example_of(problem: Problem) -> dict[str, Any]:
@@ -103,16 +103,17 @@ def example_of(problem: Problem) -> dict[str, Any]:
     return {"summary": problem.detail, "value": value}
 
 
-def responses_of(codes: Iterable[str]) -> dict[str, Any]:
+def responses_of(codes: Iterable[str], method: str) -> dict[str, Any]:
     """By status: the problems with these codes."""
     found: dict[int, list[str]] = {}
     for code in sorted(set(codes)):
         found.setdefault(PROBLEMS[code].status, []).append(code)
-    return {str(status): _response(status, found[status]) for status in sorted(found)}
+    special = _HEADERS | ({415: "Accept-Patch"} if method == "PATCH" else {})
+    return {str(status): _response(found[status], special.get(status)) for status in sorted(found)}
 
 
-def _response(status: int, codes: list[str]) -> dict[str, Any]:
-    names = ["X-Request-Id", *([_HEADERS[status]] if status in _HEADERS else [])]
+def _response(codes: list[str], header: str | None) -> dict[str, Any]:
+    names = ["X-Request-Id", *([header] if header else [])]
     return {
         "description": ", ".join(f"`{code}`" for code in codes),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
