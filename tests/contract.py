@@ -12,7 +12,8 @@ import orjson
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from app.api.openapi.document import build, path_of
+from app.api.openapi.document import build
+from app.api.openapi.routes import path_of
 
 if TYPE_CHECKING:
     from flask import Flask

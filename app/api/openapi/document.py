@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import current_app
-
-from app.api.access import policy_of
 from app.api.context import settings
-from app.api.contract import contract_of
 from app.api.openapi import parameters, problems
 from app.api.openapi.links import add_links
-from app.api.openapi.operations import Route, operation_of
+from app.api.openapi.operations import operation_of
+from app.api.openapi.routes import routes
 from app.api.openapi.schemas import Schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _VERSION = "1"
 _DESCRIPTION = """\
@@ -44,22 +37,3 @@ def build() -> dict[str, Any]:
     found["info"]["description"] = _DESCRIPTION
     add_links(found)
     return {**found, "servers": [{"url": "/"}], "security": [{"token": []}]}
-
-
-def routes() -> Iterator[Route]:
-    """Every route; raises LookupError for one without a policy or a contract."""
-    rules = list(current_app.url_map.iter_rules())
-    readable = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
-    for rule in rules:
-        view, policy = current_app.view_functions[rule.endpoint], policy_of(rule.endpoint)
-        contract = contract_of(view)
-        if policy is None or contract is None:
-            raise LookupError(f"{rule.endpoint} says not who may call it, or what it answers.")
-        path, tag = path_of(rule.rule), rule.endpoint.partition(".")[0]
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            acts = method == "POST" and rule.rule not in readable
-            yield Route(path, method, tag, view, policy, contract, acts)
-
-
-def path_of(rule: str) -> str:
-    return re.sub(r"<id:\w+>", "{id}", rule)

@@ -12,19 +12,19 @@ def add_links(document: Document) -> None:
     paths = document["paths"]
     for path, methods in paths.items():
         made = methods.get("post", {}).get("responses", {}).get("201")
-        if made is not None and "{id}" not in path:
-            name = path.rpartition("/")[2]
-            made["links"] = {**_in_paths(paths, path), **_in_bodies(document, name)}
+        name = path.rpartition("/")[2]
+        if made is not None and (links := {**_in_paths(paths, name), **_in_bodies(document, name)}):
+            made["links"] = links
 
 
-def _in_paths(paths: Document, collection: str) -> Document:
+def _in_paths(paths: Document, name: str) -> Document:
     return {
         operation["operationId"]: {
             "operationId": operation["operationId"],
             "parameters": {"id": "$response.body#/id"},
         }
         for path, methods in paths.items()
-        if path.startswith(f"{collection}/{{id}}")
+        if path.startswith(f"/v1/{name}/{{id}}")
         for operation in methods.values()
     }
 

@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
-from app.api.contract import JSON, UNAVAILABLE, Contract
+from app.api.contract import JSON, UNAVAILABLE
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
-from app.api.schemas.base import ResourceSchema
+from app.api.openapi.routes import NOT_MODIFIED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from app.api.access import Policy
+    from app.api.contract import Contract
+    from app.api.openapi.routes import Route
     from app.api.openapi.schemas import Schemas
 
-_VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
 _MERGE_PATCH = "application/merge-patch+json"
-CREATED, NO_CONTENT, NOT_MODIFIED = 201, 204, 304
+CREATED, NO_CONTENT = 201, 204
 _TOLD = {200: "Done.", 201: "Made.", 204: "Gone.", 304: "Not changed."}
-
-
-@dataclass(frozen=True)
-class Route:
-    """`acts` tells a POST that does something to a thing from one that adds to a list."""
-
-    path: str
-    method: str
-    tag: str
-    view: Callable[..., Any]
-    policy: Policy
-    contract: Contract
-    acts: bool
-
-    @property
-    def name(self) -> str:
-        words = re.sub(r"\{\w+\}", "", self.path.removeprefix("/v1")).replace(".", "/").split("/")
-        verb = "list" if self.contract.reader else _VERBS.get(self.method, "")
-        if self.method == "GET" and not verb and self.path.endswith("{id}"):
-            verb = "read"
-        return "_".join(word for word in [*words, "" if self.acts else verb] if word)
-
-    @property
-    def is_versioned(self) -> bool:
-        """Whether it answers, or works on, one thing under its version."""
-        if self.method == "GET":
-            return self._is_one and self.contract.reader is None
-        return self.method in ("PATCH", "DELETE") or (self.acts and "{id}" in self.path)
-
-    @property
-    def has_tag(self) -> bool:
-        is_one = self._is_one and self.contract.reader is None
-        return is_one or NOT_MODIFIED in self.contract.statuses
-
-    @property
-    def statuses(self) -> tuple[int, ...]:
-        may_be_known = self.method == "GET" and self.is_versioned
-        return (*self.contract.statuses, *((NOT_MODIFIED,) if may_be_known else ()))
-
-    @property
-    def _is_one(self) -> bool:
-        return any(issubclass(kind, ResourceSchema) for kind in self.contract.answer)
 
 
 def operation_of(route: Route, schemas: Schemas) -> dict[str, Any]:

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 Parameter = dict[str, Any]
 
-_STRING: Shape = {"type": "string", "minLength": 1}
+_STRING: Shape = {"type": "string", "pattern": r"^[^\u0000]+$"}
+_BETWEEN_COMMAS: Shape = {"type": "string", "pattern": r"^[^\u0000,]+$"}
+_WORDS: Shape = {
+    "type": "string",
+    "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+    "maxLength": LONGEST_SEARCH,
+}
 _BOOLEAN: Shape = {"type": "boolean"}
 _ID: Shape = {"type": "string", "format": "uuid"}
 _TIME: Shape = {"type": "string", "format": "date-time"}
@@ -57,9 +63,7 @@ def common(settings: Settings) -> dict[str, Parameter]:
         "If-None-Match": _header("If-None-Match", _TAG, "What the client has: 304 to the same."),
         "limit": _parameter("limit", limit, "How many items at most."),
         "cursor": _parameter("cursor", _STRING, "`next_cursor`."),
-        "q": _parameter(
-            "q", {**_STRING, "maxLength": LONGEST_SEARCH}, "Words, all of which occur."
-        ),
+        "q": _parameter("q", _WORDS, "Words that all occur."),
         "include_total": _parameter("include_total", _BOOLEAN, "Count the items too."),
         "include_deleted": _parameter("include_deleted", _BOOLEAN, "For admins."),
     }
@@ -86,7 +90,8 @@ def _of_filter(field: str, declared: Filter) -> Iterator[Parameter]:
     for operator in sorted(declared.operators, key=lambda name: (name != "eq", name)):
         name = field if operator == "eq" else f"{field}__{operator}"
         if operator == "in":
-            several = {"type": "array", "items": shape, "minItems": 1, "maxItems": MOST_VALUES}
+            item = _BETWEEN_COMMAS if shape is _STRING else shape
+            several = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_VALUES}
             yield _commas(_parameter(name, several))
         else:
             yield _parameter(name, _BOOLEAN if operator == "is_null" else shape)

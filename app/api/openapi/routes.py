@@ -1,0 +1,82 @@
+"""The routes of the application, as the document tells of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+
+from app.api.access import policy_of
+from app.api.contract import Contract, contract_of
+from app.api.schemas.base import ResourceSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.api.access import Policy
+
+NOT_MODIFIED = 304
+_VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """`acts` tells a POST that does something to a thing from one that adds to a list."""
+
+    path: str
+    method: str
+    tag: str
+    view: Callable[..., Any]
+    policy: Policy
+    contract: Contract
+    acts: bool
+
+    @property
+    def name(self) -> str:
+        words = re.split(r"\W+", self.path.removeprefix("/v1").replace("{id}", ""))
+        verb = "list" if self.contract.reader else _VERBS.get(self.method, "")
+        if self.method == "GET" and not verb and self.path.endswith("{id}"):
+            verb = "read"
+        return "_".join(word for word in [*words, "" if self.acts else verb] if word)
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether it answers, or works on, one thing under its version."""
+        if self.method == "GET":
+            return self._is_one and self.contract.reader is None
+        return self.method in ("PATCH", "DELETE") or (self.acts and "{id}" in self.path)
+
+    @property
+    def has_tag(self) -> bool:
+        is_one = self._is_one and self.contract.reader is None
+        return is_one or NOT_MODIFIED in self.contract.statuses
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        may_be_known = self.method == "GET" and self.is_versioned
+        return (*self.contract.statuses, *((NOT_MODIFIED,) if may_be_known else ()))
+
+    @property
+    def _is_one(self) -> bool:
+        return any(issubclass(kind, ResourceSchema) for kind in self.contract.answer)
+
+
+def routes() -> Iterator[Route]:
+    """Every route; raises LookupError for one without a policy or a contract."""
+    rules = list(current_app.url_map.iter_rules())
+    readable = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
+    for rule in rules:
+        view, policy = current_app.view_functions[rule.endpoint], policy_of(rule.endpoint)
+        contract = contract_of(view)
+        if policy is None or contract is None:
+            raise LookupError(f"{rule.endpoint} says not who may call it, or what it answers.")
+        path, tag = path_of(rule.rule), rule.endpoint.partition(".")[0]
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            acts = method == "POST" and rule.rule not in readable
+            yield Route(path, method, tag, view, policy, contract, acts)
+
+
+def path_of(rule: str) -> str:
+    return re.sub(r"<id:\w+>", "{id}", rule)
