@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench lock clean
+.PHONY: run test check format bench fuzz lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
@@ -32,6 +32,10 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.search
 
+# schemathesis and a generated client against a served, throw-away Caseload.
+fuzz: .venv/dev.stamp .venv/fuzz.stamp
+	$(BIN)/python -m fuzz .venv/fuzz/bin
+
 # Needs uv. The lock files hold versions and hashes, and name no registry.
 lock:
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
@@ -48,6 +52,12 @@ clean:
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Of its own: its plugins would cost every run of pytest seconds.
+.venv/fuzz.stamp: fuzz/requirements.txt | $(BIN)/pip
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/pip install -q --disable-pip-version-check -r fuzz/requirements.txt
 	@touch $@
 
 # Comes last in a virtual environment: where it is missing, making one was interrupted.
