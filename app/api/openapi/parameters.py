@@ -23,7 +23,7 @@ _STRING: Shape = {"type": "string", "pattern": r"^[^\u0000]+$"}
 _BETWEEN_COMMAS: Shape = {"type": "string", "pattern": r"^[^\u0000,]+$"}
 _WORDS: Shape = {
     "type": "string",
-    "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
+    "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
     "maxLength": LONGEST_SEARCH,
 }
 _BOOLEAN: Shape = {"type": "boolean"}

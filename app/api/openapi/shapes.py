@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Shape = dict[str, Any]
 
-NOT_BLANK = r"\S"
+# To Python more is blank than to the regular expressions of JSON Schema.
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 
 
 def _amount(digits: int) -> str:
