@@ -38,13 +38,15 @@ class Schemas:
         return {"$ref": _REF + name}
 
     def answered(self, kind: type[Schema]) -> Shape:
-        """With all its fields always there, except what only admins are shown."""
+        """With all its fields always there, but for those that say that they are not."""
         name = _name(kind)
         if name not in self._named:
             fields = kind().fields
             schema = kind(exclude=[key for key, field in fields.items() if field.load_only])
             shape = self._named_shape(name, schema)
-            shape["required"] = [key for key in shape["properties"] if key != "deleted_at"]
+            shape["required"] = [
+                key for key in shape["properties"] if not fields[key].metadata.get("sometimes")
+            ]
             shape.pop("additionalProperties", None)  # there may be more, one day
             for key, answered in shape["properties"].items():
                 _widen(answered, fields[key])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import RAISE, Schema
 
-from app.api.schemas.fields import Coded, Id, Integer, Timestamp
+from app.api.schemas.fields import SOMETIMES, Coded, Id, Integer, Timestamp
 
 
 class StrictSchema(Schema):
@@ -24,4 +24,4 @@ class ResourceSchema(StrictSchema):
     version = Integer(dump_only=True)
     created_at = Timestamp(dump_only=True)
     updated_at = Timestamp(dump_only=True)
-    deleted_at = Timestamp(dump_only=True, allow_none=True)
+    deleted_at = Timestamp(dump_only=True, metadata=SOMETIMES, allow_none=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Boolean, Id, Text, Texts
+from app.api.schemas.fields import SOMETIMES, Boolean, Id, Text, Texts
 
 
 class FaqSchema(ResourceSchema):
@@ -12,4 +12,4 @@ class FaqSchema(ResourceSchema):
     product_id = Id(allow_none=True)
     tags = Texts(most=50, longest=64)
     is_published = Boolean()
-    snippet = fields.String(dump_only=True)
+    snippet = fields.String(dump_only=True, metadata=SOMETIMES)

@@ -31,6 +31,9 @@ class Coded(str):
         return Coded(self.code, super().format(*args, **kwargs))
 
 
+SOMETIMES = {"sometimes": True}
+"""A field's metadata, where not every answer has it."""
+
 ANSWERED_NULL = {"answered_null": True}
 """A field's metadata, where it may be null in an answer and yet may not be sent as null."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load
 
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Boolean, Text
+from app.api.schemas.fields import SOMETIMES, Boolean, Text
 from app.api.schemas.money import Money, not_negative
 
 
@@ -15,7 +15,7 @@ class ProductSchema(ResourceSchema):
     description = Text(longest=10_000)
     price = Money(required=True, validate=not_negative)
     is_active = Boolean()
-    snippet = fields.String(dump_only=True)
+    snippet = fields.String(dump_only=True, metadata=SOMETIMES)
 
     @post_load
     def _in_minor_units(self, values: dict[str, Any], **_: Any) -> dict[str, Any]:
