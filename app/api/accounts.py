@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.compiled import Dump
 from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, location_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("accounts", __name__)
 _new, _changes, _dump = AccountSchema(), AccountPatchSchema(partial=True), Dumper(AccountSchema)
-_statement = StatementEntrySchema(many=True)
+_statement = Dump(StatementEntrySchema())
 _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
@@ -107,7 +108,7 @@ def list_entries(key: UUID) -> Response:
     return list_of(
         AccountService.entries,
         lambda query, total: _accounts().statement(key, query, total=total),
-        _statement.dump,
+        _statement.many,
         within="account_id",
         sort="-seq",
     )

@@ -9,6 +9,7 @@ from flask import g
 
 from app.api import bodies, context, parameters
 from app.api.access import allow
+from app.api.compiled import Dump
 from app.api.contract import answers, conflicts_of, lists
 from app.api.lists import list_of
 from app.api.responses import absolute, expected_versions, no_content, respond_with
@@ -32,19 +33,19 @@ class Dumper:
     """Dumps a resource as its reader may see it: only admins are shown `deleted_at`."""
 
     def __init__(self, schema: type[ResourceSchema]) -> None:
-        self._whole = schema()
-        self._without_deleted_at = schema(exclude=("deleted_at",))
+        self._whole = Dump(schema())
+        self._without_deleted_at = Dump(schema(exclude=("deleted_at",)))
 
     def one(self, resource: Any) -> dict[str, Any]:
-        dumped: dict[str, Any] = self._schema.dump(resource)
+        dumped: dict[str, Any] = self._dump.one(resource)
         return dumped
 
     def many(self, resources: list[Any]) -> list[dict[str, Any]]:
-        dumped: list[dict[str, Any]] = self._schema.dump(resources, many=True)
+        dumped: list[dict[str, Any]] = self._dump.many(resources)
         return dumped
 
     @property
-    def _schema(self) -> ResourceSchema:
+    def _dump(self) -> Dump:
         return self._whole if g.actor.is_admin else self._without_deleted_at
 
 

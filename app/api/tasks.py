@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
+from app.api.compiled import Dump
 from app.api.contract import answers, lists
 from app.api.lists import list_of
 from app.api.resources import Dumper, add_routes, location_of
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("tasks", __name__)
 _new, _dump, _dump_claimed = TaskSchema(), Dumper(TaskSchema), Dumper(ClaimedTaskSchema)
-_attempts = TaskAttemptSchema(many=True)
+_attempts = Dump(TaskAttemptSchema())
 _claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSchema()
 _failure, _release = FailureSchema(), ReleaseSchema()
 _PLACE = (ConversationMerged, ParentFinished)
@@ -93,7 +94,7 @@ def list_attempts(key: UUID) -> Response:
     return list_of(
         service.attempts_,
         lambda query, total: service.attempts(key, query, total=total),
-        _attempts.dump,
+        _attempts.many,
         within="task_id",
         sort="number",
     )

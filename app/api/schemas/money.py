@@ -39,9 +39,7 @@ class Money(fields.Field[money.Money]):
 
     def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> Any:  # noqa: ARG002 - as marshmallow calls it
         minor = get_value(obj, attr)
-        if minor is None:
-            return None
-        return money.Money(minor, get_value(obj, "currency")).told
+        return None if minor is None else written(minor, get_value(obj, "currency"))
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> money.Money:
         if not isinstance(value, dict):
@@ -66,6 +64,11 @@ class Money(fields.Field[money.Money]):
             raise _wrong("amount", "range", error) from error
         except ValueError as error:
             raise _wrong("amount", "format", error) from error
+
+
+def written(minor: int, currency: str) -> dict[str, str]:
+    """The money as it goes over the wire."""
+    return money.Money(minor, currency).told
 
 
 def _wrong(part: str, code: str, error: ValueError) -> ValidationError:

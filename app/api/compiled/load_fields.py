@@ -1,0 +1,108 @@
+"""The statements that load fields."""
+
+# ruff: noqa: SLF001 - by marshmallow's own methods it is seen what a field does
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import fields, missing
+
+from app.api.compiled.source import OddError, inherits, key_of, odd
+from app.api.schemas.fields import Boolean, Id, JSONObject, Timestamp
+from app.domain.formats import parse_timestamp, parse_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from marshmallow import Schema
+
+_NAMES = {
+    "missing": missing,
+    "odd": odd,
+    "parse_timestamp": parse_timestamp,
+    "parse_uuid": parse_uuid,
+}
+_USUAL = (fields.Field.deserialize, JSONObject.deserialize)  # the latter differs for None alone
+_VALIDATING = ("_validate", "_validate_all", "_validate_missing")
+_OF_INTEGERS = ("num_type", "_format_num", "_validated")
+_INTEGER = "value if type(value) is int else odd(value)"
+_SIMPLE: dict[Any, str] = {
+    fields.Field._deserialize: "odd(value) if value is None or value is missing else value",
+    fields.String._deserialize: "value if type(value) is str else odd(value)",
+    fields.Integer._deserialize: _INTEGER,
+    Boolean._deserialize: "value if type(value) is bool else odd(value)",
+    Id._deserialize: "parse_uuid(value) if type(value) is str else odd(value)",
+    JSONObject._deserialize: "value if type(value) is dict else odd(value)",
+    Timestamp._deserialize: "parse_timestamp(value) if type(value) is str else odd(value)",
+}
+
+
+class Fields:
+    """Each field's statements; they use `names`."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.names: dict[str, Any] = dict(_NAMES)
+        self._schema = schema
+
+    def source(self) -> str:
+        lines = ["def load(body):", "    loaded = {}"]
+        for number, (name, field) in enumerate(self._schema.load_fields.items()):
+            lines += self._field(number, name, field)
+        lines.append("    return loaded if len(loaded) == len(body) else odd(body)  # unknown keys")
+        return "\n".join([*lines, ""])
+
+    def _field(self, number: int, name: str, field: Any) -> Iterator[str]:
+        key = key_of(name, field)
+        yield f"    if {key!r} in body:"
+        yield f"        value = body[{key!r}]"
+        try:
+            yield from self._known(number, field)
+        except OddError:
+            self.names[f"field_{number}"] = _by_marshmallow(field, key, self._schema)
+            yield f"        value = field_{number}(value, body)"
+        yield f"        loaded[{field.attribute or name!r}] = value"
+        if not self._may_be_absent(field):
+            yield "    else:"
+            yield "        odd(body)"
+
+    def _known(self, number: int, field: Any) -> Iterator[str]:
+        made = _expression(field)
+        indent = " " * 8
+        if field.allow_none:
+            yield f"{indent}if value is not None:"
+            indent += " " * 4
+        yield f"{indent}value = {made}"
+        for position, validator in enumerate(field.validators):
+            self.names[f"validate_{number}_{position}"] = validator
+            yield f"{indent}validate_{number}_{position}(value)"
+
+    def _may_be_absent(self, field: Any) -> bool:
+        if self._schema.partial:
+            return True
+        return _reads_as_usual(field) and not field.required and field.load_default is missing
+
+
+def _expression(field: Any) -> str:
+    """What becomes of a value that is neither None nor missing."""
+    method = type(field)._deserialize
+    usual = _reads_as_usual(field) and not field.pre_load and not field.post_load
+    if not usual or method not in _SIMPLE:
+        raise OddError
+    if _SIMPLE[method] is _INTEGER and not inherits(field, fields.Integer, *_OF_INTEGERS):
+        raise OddError
+    return _SIMPLE[method]
+
+
+def _reads_as_usual(field: Any) -> bool:
+    return type(field).deserialize in _USUAL and inherits(field, fields.Field, *_VALIDATING)
+
+
+def _by_marshmallow(field: Any, key: str, schema: Schema) -> Callable[[Any, Any], Any]:
+    partial = {} if schema.partial is None else {"partial": schema.partial}
+
+    def deserialize(value: Any, body: Any) -> Any:
+        loaded = field.deserialize(value, key, body, **partial)
+        return odd(loaded) if loaded is missing else loaded
+
+    return deserialize

@@ -1,0 +1,53 @@
+"""Two ways of doing the same that give the same, or fail with the same."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marshmallow import Schema
+
+    from app.api.compiled import Dump, Load
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What comes of it, types and order and all; for an error all that it tells."""
+    try:
+        return _exact(call())
+    except ValidationError as error:
+        codes = repr(_exact(error.normalized_messages()))  # type: ignore[no-untyped-call] # marshmallow's
+        return ValidationError, codes, _exact(error.valid_data)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must be the same
+        return type(error), str(error)
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict, [(_exact(key), _exact(inner)) for key, inner in value.items()]
+    if isinstance(value, (list, tuple)):
+        return type(value), [_exact(inner) for inner in value]
+    return type(value), repr(value), getattr(value, "code", None)
+
+
+def check_dump(schema: Schema, compiled: Dump, values: list[dict[str, Any]]) -> None:
+    for shape in (dict, lambda value: SimpleNamespace(**value)):
+        shaped = [shape(value) for value in values]
+        for one in shaped:
+            expected = outcome(partial(schema.dump, one, many=False))
+            assert outcome(partial(compiled.one, one)) == expected
+        expected = outcome(partial(schema.dump, shaped, many=True))
+        assert outcome(partial(compiled.many, shaped)) == expected
+
+
+def check_load(schema: Schema, compiled: Load, values: list[Any]) -> None:
+    for one in values:
+        expected = outcome(partial(schema.load, one, many=False))
+        assert outcome(partial(compiled.one, one)) == expected
+    expected = outcome(partial(schema.load, values, many=True))
+    assert outcome(partial(compiled.many, values)) == expected

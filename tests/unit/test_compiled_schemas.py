@@ -1,0 +1,74 @@
+"""What is compiled from a schema gives just what marshmallow gives, and fails just as it does."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import fields
+
+from app.api.compiled import Dump, Load
+from app.api.schemas.fields import Ids, Nested, Texts
+from app.api.schemas.money import Currency, Money
+from tests.outcomes import check_dump, check_load
+from tests.schemas import ODD, bodies, broken, every_schema, records, thorough
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+    from marshmallow import Schema
+
+SCHEMAS = every_schema()
+of_each = pytest.mark.parametrize("kind", SCHEMAS, ids=lambda kind: kind.__name__)
+
+
+@cache
+def dumped(kind: type[Schema]) -> tuple[Schema, Dump, SearchStrategy[list[Any]]]:
+    schema = kind()
+    return schema, Dump(schema), st.lists(broken(records(schema)), max_size=3)
+
+
+@cache
+def loaded(
+    kind: type[Schema], partial_: bool | None
+) -> tuple[Schema, Load, SearchStrategy[list[Any]]]:
+    schema = kind(partial=partial_)
+    return schema, Load(schema), st.lists(broken(bodies(schema)) | ODD, max_size=3)
+
+
+@of_each
+@thorough
+@given(st.data())
+def test_every_schema_dumps_as_marshmallow_does(kind: type[Schema], data: st.DataObject) -> None:
+    """Dicts and objects, whole, with gaps, and with values of any type."""
+    schema, compiled, values = dumped(kind)
+    check_dump(schema, compiled, data.draw(values))
+
+
+@of_each
+@thorough
+@given(st.data(), st.sampled_from([None, True, False]))
+def test_every_schema_loads_as_marshmallow_does(
+    kind: type[Schema], data: st.DataObject, partial_: bool | None
+) -> None:
+    """In whole and in part, with the same messages under the same indexes."""
+    schema, compiled, values = loaded(kind, partial_)
+    check_load(schema, compiled, data.draw(values))
+
+
+@of_each
+def test_no_field_is_slow_to_dump(kind: type[Schema]) -> None:
+    """A new type of field is taught to `dump_fields`, or named here."""
+    assert not re.findall(r": field_\d+\(record\),\n", Dump(kind()).source)
+
+
+@of_each
+def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
+    """Only those that hold something else."""
+    schema = kind()
+    slow = {int(number) for number in re.findall(r"value = field_(\d+)", Load(schema).source)}
+    of = {type(field) for n, field in enumerate(schema.load_fields.values()) if n in slow}
+    assert of <= {Currency, Ids, Money, Nested, Texts, fields.List}
