@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from marshmallow import fields
 
 from app.api.compiled import Dump, Load
-from app.api.schemas.fields import Ids, Nested, Texts
+from app.api.schemas.fields import Ids, Nested
 from app.api.schemas.money import Currency, Money
 from tests.outcomes import check_dump, check_load
 from tests.schemas import ODD, bodies, broken, every_schema, records, thorough
@@ -71,4 +71,4 @@ def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
     schema = kind()
     slow = {int(number) for number in re.findall(r"value = field_(\d+)", Load(schema).source)}
     of = {type(field) for n, field in enumerate(schema.load_fields.values()) if n in slow}
-    assert of <= {Currency, Ids, Money, Nested, Texts, fields.List}
+    assert of <= {Currency, Ids, Money, Nested, fields.List}

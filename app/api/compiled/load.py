@@ -48,12 +48,12 @@ class Load:
     @property
     def source(self) -> str:
         """What loads a dict, to be looked at."""
-        return Fields(self._schema).source()
+        return Fields(self._schema).source
 
     @cached_property
     def _of_dict(self) -> Callable[[Any], Any]:
         fields = Fields(self._schema)
-        return function("load", fields.source(), fields.names)
+        return function("load", fields.source, fields.names)
 
     @cached_property
     def _is_known(self) -> bool:

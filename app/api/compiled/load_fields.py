@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import fields, missing
+from marshmallow import fields, missing, validate
 
-from app.api.compiled.source import OddError, inherits, key_of, odd
-from app.api.schemas.fields import Boolean, Id, JSONObject, Timestamp
+from app.api.compiled.source import OddError, function, inherits, key_of, odd
+from app.api.schemas.fields import Boolean, Id, JSONObject, Texts, Timestamp
 from app.domain.formats import parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Fields:
         self.names: dict[str, Any] = dict(_NAMES)
         self._schema = schema
 
+    @cached_property
     def source(self) -> str:
         lines = ["def load(body):", "    loaded = {}"]
         for number, (name, field) in enumerate(self._schema.load_fields.items()):
@@ -57,7 +59,7 @@ class Fields:
         yield f"    if {key!r} in body:"
         yield f"        value = body[{key!r}]"
         try:
-            yield from self._known(number, field)
+            yield from self._known(str(number), field)
         except OddError:
             self.names[f"field_{number}"] = _by_marshmallow(field, key, self._schema)
             yield f"        value = field_{number}(value, body)"
@@ -66,32 +68,51 @@ class Fields:
             yield "    else:"
             yield "        odd(body)"
 
-    def _known(self, number: int, field: Any) -> Iterator[str]:
-        made = _expression(field)
+    def _known(self, number: str, field: Any) -> Iterator[str]:
+        made = self._expression(number, field)
         indent = " " * 8
         if field.allow_none:
             yield f"{indent}if value is not None:"
             indent += " " * 4
         yield f"{indent}value = {made}"
         for position, validator in enumerate(field.validators):
-            self.names[f"validate_{number}_{position}"] = validator
-            yield f"{indent}validate_{number}_{position}(value)"
+            yield indent + self._check(f"validate_{number}_{position}", validator)
+
+    def _expression(self, number: str, field: Any) -> str:
+        """What becomes of a value that is neither None nor missing."""
+        method = type(field)._deserialize
+        if not _reads_as_usual(field) or field.pre_load or field.post_load:
+            raise OddError
+        if method in (fields.List._deserialize, Texts._deserialize):
+            return self._list(number, field)
+        if method not in _SIMPLE:
+            raise OddError
+        if _SIMPLE[method] is _INTEGER and not inherits(field, fields.Integer, *_OF_INTEGERS):
+            raise OddError
+        return _SIMPLE[method]
+
+    def _list(self, number: str, field: Any) -> str:
+        lines = self._known(f"{number}_item", field.inner)
+        source = "\n".join(["def item(value):", *lines, "        return value", ""])
+        self.names[f"item_{number}"] = function("item", source, self.names)
+        items = "value"
+        if type(field)._deserialize is Texts._deserialize:
+            self.names[f"at_most_{number}"] = field.at_most
+            items = f"at_most_{number}(value)"
+        return f"[item_{number}(each) for each in {items}] if type(value) is list else odd(value)"
+
+    def _check(self, name: str, validator: Any) -> str:
+        if inherits(validator, validate.Length, "__call__"):
+            least, most = validator.min, validator.max
+            if type(least) is type(most) is int and validator.equal is None:
+                return f"{least} <= len(value) <= {most} or odd(value)"
+        self.names[name] = validator
+        return f"{name}(value)"
 
     def _may_be_absent(self, field: Any) -> bool:
         if self._schema.partial:
             return True
         return _reads_as_usual(field) and not field.required and field.load_default is missing
-
-
-def _expression(field: Any) -> str:
-    """What becomes of a value that is neither None nor missing."""
-    method = type(field)._deserialize
-    usual = _reads_as_usual(field) and not field.pre_load and not field.post_load
-    if not usual or method not in _SIMPLE:
-        raise OddError
-    if _SIMPLE[method] is _INTEGER and not inherits(field, fields.Integer, *_OF_INTEGERS):
-        raise OddError
-    return _SIMPLE[method]
 
 
 def _reads_as_usual(field: Any) -> bool:
