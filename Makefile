@@ -31,6 +31,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.claim_plan
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.schemas
 
 # schemathesis and a generated client against a served, throw-away Caseload.
 fuzz: .venv/dev.stamp .venv/fuzz.stamp
