@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from marshmallow import fields
 from app.api.compiled import Dump, Load
 from app.api.schemas.fields import Ids, Nested
 from app.api.schemas.money import Currency, Money
+from app.api.schemas.tasks import FailureSchema, TaskAttemptSchema
 from tests.outcomes import check_dump, check_load
 from tests.schemas import ODD, bodies, broken, every_schema, records, thorough
 
@@ -72,3 +74,10 @@ def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
     slow = {int(number) for number in re.findall(r"value = field_(\d+)", Load(schema).source)}
     of = {type(field) for n, field in enumerate(schema.load_fields.values()) if n in slow}
     assert of <= {Currency, Ids, Money, Nested, fields.List}
+
+
+def test_the_page_shows_what_is_made() -> None:
+    """Line by line."""
+    page = (Path(__file__).parents[2] / "docs/schemas.md").read_text()
+    assert Dump(TaskAttemptSchema()).source in page
+    assert Load(FailureSchema()).source in page
