@@ -80,7 +80,7 @@ def _dumped(field: Any) -> SearchStrategy[Any]:
         Currency: st.sampled_from(sorted(DIGITS)),
         Money: st.integers(-(10**15), 10**15),
         fields.String: TEXTS,
-        fields.Integer: st.integers(),
+        fields.Number: st.integers(-9, 9),
         fields.Boolean: st.booleans(),
         fields.UUID: IDS,
         ours.Timestamp: TIMES,
@@ -110,7 +110,7 @@ def _loaded(field: Any) -> SearchStrategy[Any]:
         Money: money,
         ours.Email: st.just("ann@firm.example"),
         fields.String: _texts(field),
-        fields.Integer: st.integers(1, 9),
+        fields.Number: st.integers(1, 9),
         fields.Boolean: st.booleans(),
         fields.UUID: IDS.map(str),
         ours.Timestamp: TIMES.map(lambda time: time.isoformat()),
@@ -119,7 +119,8 @@ def _loaded(field: Any) -> SearchStrategy[Any]:
     if isinstance(field, fields.List):
         return st.lists(_loaded(field.inner), max_size=3)
     if isinstance(field, fields.Nested):
-        return broken(bodies(field.schema))
+        one = broken(bodies(field.schema))
+        return st.lists(one, max_size=2) if field.many else one
     return next((of[kind] for kind in of if isinstance(field, kind)), ODD)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,10 @@ from app.api.compiled import Dump, Load
 from app.api.schemas.fields import JSONObject, Text, Texts, Timestamp
 from app.api.schemas.money import Money
 from tests.outcomes import check_dump, check_load, outcome
-from tests.schemas import ODD, TEXTS, thorough
+from tests.schemas import ODD, TEXTS, bodies, broken, records, thorough
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 NAMES = ["a", "b", "c", "items", "pop", "a.b", "A", "x_kind", "currency"]
 NESTED = st.dictionaries(st.sampled_from(NAMES), ODD | st.just("GBP"), max_size=4)
@@ -127,9 +131,15 @@ class Wrapped(fields.Integer):
 
 class Own(Schema):
     a = Shouted()
-    b = Elsewhere()
-    c = Wrapped()
     items = fields.List(Shouted())
+
+
+class OwnGetting(Schema):
+    b = Elsewhere()
+
+
+class OwnWhole(Schema):
+    c = Wrapped()
 
 
 class Doubled(fields.Integer):
@@ -144,9 +154,15 @@ class Lenient(fields.String):
 
 class Numbers(Schema):
     a = fields.Integer(as_string=True)
-    b = fields.Decimal(places=1)
     c = Doubled()
+
+
+class OtherNumbers(Schema):
+    b = fields.Decimal(places=1)
     items = fields.Float(allow_nan=True)
+
+
+class Leniently(Schema):
     pop = Lenient(required=True)
 
 
@@ -158,8 +174,8 @@ class Others(Schema):
 
 
 class Processed(Schema):
-    a = fields.String(pre_load=str, validate=validate.Length(1, 3))
-    b = fields.String(post_load=str.upper)
+    a = fields.String(pre_load=lambda value: f"{value}!", validate=validate.Length(1, 3))
+    b = fields.String(post_load=lambda value: f"{value}!")
     c = Text(longest=3, allow_none=True)
     items = Texts(most=2, longest=3)
     pop = JSONObject(allow_none=True)
@@ -238,27 +254,54 @@ class Handling(Small):
 
 KINDS = [
     *[Small, Renamed, RenamedWithoutDots, OneKeyTwice, OneWay, Defaults, MethodsOfDicts, Called],
-    *[Inside, Endless, Own, Numbers, Others, Processed, Dates, BeforeDump, AfterDump, BeforeLoad],
+    *[
+        Inside,
+        Endless,
+        Own,
+        OwnGetting,
+        OwnWhole,
+        Numbers,
+        OtherNumbers,
+        Leniently,
+        Others,
+        Processed,
+        Dates,
+        BeforeDump,
+        AfterDump,
+        BeforeLoad,
+    ],
     *[AfterLoad, Validated, Attributes, Including, Excluding, WithoutIndexes, Handling],
 ]
 of_each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
+@cache
+def records_of(kind: type[Schema]) -> SearchStrategy[dict[str, Any]]:
+    return VALUES if kind is Endless else VALUES | broken(records(kind()))
+
+
+@cache
+def bodies_of(kind: type[Schema]) -> SearchStrategy[Any]:
+    return VALUES | ODD if kind is Endless else VALUES | ODD | broken(bodies(kind()))
+
+
 @of_each
 @thorough
-@given(st.lists(VALUES, max_size=3))
-def test_it_dumps_as_marshmallow_does(kind: type[Schema], values: list[dict[str, Any]]) -> None:
+@given(st.data())
+def test_it_dumps_as_marshmallow_does(kind: type[Schema], data: st.DataObject) -> None:
     """Whatever changes what is dumped."""
-    check_dump(kind(), Dump(kind()), values)
+    check_dump(kind(), Dump(kind()), data.draw(st.lists(records_of(kind), max_size=3)))
 
 
 @of_each
 @thorough
-@given(st.lists(VALUES | ODD, max_size=3), st.sampled_from([None, True, False, ["a", "c.a"], 1]))
-def test_it_loads_as_marshmallow_does(kind: type[Schema], values: list[Any], partial_: Any) -> None:
+@given(st.data(), st.sampled_from([None, True, False, ["a", "c.a"], 1]))
+def test_it_loads_as_marshmallow_does(
+    kind: type[Schema], data: st.DataObject, partial: Any
+) -> None:
     """Whatever changes what is loaded."""
-    schema = kind(partial=partial_)
-    check_load(schema, Load(schema), values)
+    schema = kind(partial=partial)
+    check_load(schema, Load(schema), data.draw(st.lists(bodies_of(kind), max_size=3)))
 
 
 @pytest.mark.parametrize("many", [None, 7, "text", (), {}, {"a": "b"}])

@@ -26,12 +26,12 @@ _NAMES = {
 }
 _USUAL = (fields.Field.deserialize, JSONObject.deserialize)  # the latter differs for None alone
 _VALIDATING = ("_validate", "_validate_all", "_validate_missing")
-_OF_INTEGERS = ("num_type", "_format_num", "_validated")
-_INTEGER = "value if type(value) is int else odd(value)"
+_OF_NUMBERS = fields.Number._deserialize
+_INTEGER = ("num_type", "_format_num", "_validated")
 _SIMPLE: dict[Any, str] = {
     fields.Field._deserialize: "odd(value) if value is None or value is missing else value",
     fields.String._deserialize: "value if type(value) is str else odd(value)",
-    fields.Integer._deserialize: _INTEGER,
+    _OF_NUMBERS: "value if type(value) is int else odd(value)",
     Boolean._deserialize: "value if type(value) is bool else odd(value)",
     Id._deserialize: "parse_uuid(value) if type(value) is str else odd(value)",
     JSONObject._deserialize: "value if type(value) is dict else odd(value)",
@@ -87,7 +87,7 @@ class Fields:
             return self._list(number, field)
         if method not in _SIMPLE:
             raise OddError
-        if _SIMPLE[method] is _INTEGER and not inherits(field, fields.Integer, *_OF_INTEGERS):
+        if method is _OF_NUMBERS and not inherits(field, fields.Integer, *_INTEGER):
             raise OddError
         return _SIMPLE[method]
 
