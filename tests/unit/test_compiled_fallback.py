@@ -72,6 +72,9 @@ class OneWay(Schema):
 class Defaults(Schema):
     a = fields.String(dump_default="x", load_default=lambda: "y")
     b = fields.Integer(dump_default=lambda: "7", load_default=None)
+
+
+class Constant(Schema):
     c = fields.Constant("always")
 
 
@@ -173,9 +176,15 @@ class Others(Schema):
     items = fields.Boolean()
 
 
-class Processed(Schema):
+class Before(Schema):
     a = fields.String(pre_load=lambda value: f"{value}!", validate=validate.Length(1, 3))
+
+
+class After(Schema):
     b = fields.String(post_load=lambda value: f"{value}!")
+
+
+class Processed(Schema):
     c = Text(longest=3, allow_none=True)
     items = Texts(most=2, longest=3)
     pop = JSONObject(allow_none=True)
@@ -253,6 +262,7 @@ class Handling(Small):
 
 
 KINDS = [
+    *[Constant, Before, After],
     *[Small, Renamed, RenamedWithoutDots, OneKeyTwice, OneWay, Defaults, MethodsOfDicts, Called],
     *[
         Inside,
