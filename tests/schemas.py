@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 thorough = settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 

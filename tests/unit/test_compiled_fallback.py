@@ -292,7 +292,7 @@ def records_of(kind: type[Schema]) -> SearchStrategy[dict[str, Any]]:
 
 @cache
 def bodies_of(kind: type[Schema]) -> SearchStrategy[Any]:
-    return VALUES | ODD if kind is Endless else VALUES | ODD | broken(bodies(kind()))
+    return VALUES | ODD if kind is Endless else broken(bodies(kind())) | VALUES.map(dict)
 
 
 @of_each
