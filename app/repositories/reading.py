@@ -114,6 +114,11 @@ class Reader(Generic[M]):
         row = connection.execute(statement, {"key": key}).one_or_none()
         return None if row is None else row._asdict()
 
+    def by_id(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, Record]:
+        """The live records with these ids, in one statement."""
+        rows = connection.execute(statements.by_id(self), {"keys": list(keys)})
+        return {record["id"]: record for record in _records(rows)}
+
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """As `page`, without the ORM."""
         statement = statements.page(self, statements.shape(query))

@@ -85,6 +85,14 @@ def record(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
+def by_id(repository: Reader[Any]) -> Select[Any]:
+    model = repository.model
+    return select(*repository.columns).where(
+        model.__table__.c.id.in_(bindparam("keys", expanding=True)), *live(model)
+    )
+
+
+@lru_cache(maxsize=512)
 def exists(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
     return record(repository, include_deleted=include_deleted).with_only_columns(
         literal(1), maintain_column_froms=True

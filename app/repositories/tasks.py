@@ -15,11 +15,15 @@ from app.repositories.pages import sorts_on
 from app.repositories.reading import Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import BindParameter, Connection, Select
     from sqlalchemy.orm import Session
 
+    Keys = Collection[UUID]
+
+_KEYS: BindParameter[UUID] = bindparam("keys", expanding=True)
 _IS_OPEN = Task.status.in_(OPEN) & Task.deleted_at.is_(None)
 
 # What an agent has to do with: what it runs or ran last, and what waits for it alone.
@@ -61,7 +65,7 @@ _BELOW = select(func.max(_below.c.level))
 
 _mine, _other = aliased(Task), aliased(Task)
 _CONCERNS = select(Task.id).where(
-    Task.id == bindparam("key"),
+    Task.id.in_(_KEYS),
     or_(
         _MINE,
         select(_mine.id)
@@ -73,14 +77,14 @@ _CONCERNS = select(Task.id).where(
         .exists(),
     ),
 )
-_REFERS_TO_CONVERSATION = (
-    select(Task.id).where(_RUNS_OR_WAITS, Task.conversation_id == bindparam("key")).limit(1)
+_CONVERSATIONS = (
+    select(Task.conversation_id).where(_RUNS_OR_WAITS, Task.conversation_id.in_(_KEYS)).distinct()
 )
-_REFERS_TO_CUSTOMER = (
-    select(Task.id)
-    .join(Conversation, Conversation.id == Task.conversation_id)
-    .where(_RUNS_OR_WAITS, Conversation.customer_id == bindparam("key"))
-    .limit(1)
+_CUSTOMERS = (
+    select(Conversation.customer_id)
+    .join(Task, Task.conversation_id == Conversation.id)
+    .where(_RUNS_OR_WAITS, Conversation.customer_id.in_(_KEYS))
+    .distinct()
 )
 
 
@@ -146,20 +150,22 @@ class TaskRepository(Repository[Task]):
         level: int = connection.execute(_BELOW, {"key": key}).scalar_one()
         return level
 
-    def concerns(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
-        """Whether it is the agent's, or above or below one that is."""
-        return self._found(connection, _CONCERNS, agent_id, key)
+    def concerning(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
+        """Those of these tasks that are the agent's, or above or below one that is."""
+        return self._among(connection, _CONCERNS, agent_id, keys)
 
-    def refers_to_conversation(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
-        return self._found(connection, _REFERS_TO_CONVERSATION, agent_id, key)
+    def conversations_of(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
+        """Those of these conversations that the agent's open tasks refer to."""
+        return self._among(connection, _CONVERSATIONS, agent_id, keys)
 
-    def refers_to_customer(self, connection: Connection, agent_id: UUID, key: UUID) -> bool:
-        return self._found(connection, _REFERS_TO_CUSTOMER, agent_id, key)
+    def customers_of(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
+        """Those of these customers that the agent's open tasks refer to."""
+        return self._among(connection, _CUSTOMERS, agent_id, keys)
 
-    def _found(
-        self, connection: Connection, statement: Select[Any], agent_id: UUID, key: UUID
-    ) -> bool:
-        return connection.execute(statement, {"agent": agent_id, "key": key}).first() is not None
+    def _among(
+        self, connection: Connection, statement: Select[Any], agent_id: UUID, keys: Keys
+    ) -> set[UUID]:
+        return set(connection.execute(statement, {"agent": agent_id, "keys": keys}).scalars())
 
 
 class AttemptRepository(Reader[TaskAttempt]):

@@ -114,14 +114,14 @@ class AccountService(ResourceService[Account]):
         )
         return {**changes, "overdraft_limit": (before, after)}
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
-        account = self.repository.record(connection, key)
-        if account is None or account["customer_id"] is None:
-            return False
-        return self.tasks.refers_to_customer(connection, self.agent_id, account["customer_id"])
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
+        accounts = self.repository.by_id(connection, keys)
+        customers = {account["customer_id"] for account in accounts.values()} - {None}
+        seen = self.tasks.customers_of(connection, self.agent_id, customers)
+        return [key for key, account in accounts.items() if account["customer_id"] in seen]
 
     def _require_customer_of_task(self, connection: Connection, key: UUID) -> None:
-        if not self.tasks.refers_to_customer(connection, self.agent_id, key):
+        if not self.tasks.customers_of(connection, self.agent_id, [key]):
             raise Forbidden("None of the agent's tasks refers to this.")
 
     @retry

@@ -49,8 +49,8 @@ class AgentService(ResourceService[Agent]):
             raise NotFound("agents", self.actor.name)
         return self.get(self.actor.id)
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - needs no look
-        return key == self.actor.id
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:  # noqa: ARG002 - needs no look
+        return [key for key in keys if key == self.actor.id]
 
     @retry
     def pending_tasks(self, key: UUID) -> list[Task]:

@@ -21,7 +21,7 @@ from app.errors import (
 from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED, Resource
 from app.repositories import EventRepository, NewEvent, Query
 from app.services.changes import initial_values, merged
-from app.services.reading import read_one, read_page
+from app.services.reading import read_many, read_one, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -141,13 +141,24 @@ class ResourceService(Service, Generic[R]):
             self.require_visible(connection, key)
             return read_one(self.database, self.repository, key, include_deleted=include_deleted)
 
+    @retry
+    def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
+        """Those of these things that are there and that the actor may see, by id."""
+        with self.database.connect(read_only=True) as connection:
+            return read_many(self.database, self.repository, self._visible(connection, keys))
+
     def require_visible(self, connection: Connection, key: UUID) -> None:
         """An agent sees what its tasks refer to, and learns nothing about anything else."""
-        if self.actor.kind is ActorKind.AGENT and not self.is_visible_to_agent(connection, key):
+        if key not in self._visible(connection, [key]):
             raise Forbidden("None of the agent's tasks refers to this.")
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:  # noqa: ARG002 - for those that look at it
-        return self.open_to_agents
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:  # noqa: ARG002 - for those that look at it
+        """Those of these things that the agent who is acting may see, in one statement."""
+        return keys if self.open_to_agents else ()
+
+    def _visible(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
+        is_agent = self.actor.kind is ActorKind.AGENT
+        return self.visible_to_agent(connection, keys) if is_agent and keys else keys
 
     @retry
     def find(self, /, **filters: Any) -> R | None:

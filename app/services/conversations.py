@@ -75,8 +75,8 @@ class ConversationService(ResourceService[Conversation]):
         with self.database.session(read_only=True) as session:
             return self.repository.with_people(session, query)
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
-        return self.tasks.refers_to_conversation(connection, self.agent_id, key)
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
+        return self.tasks.conversations_of(connection, self.agent_id, keys)
 
     def apply(
         self,

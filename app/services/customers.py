@@ -8,6 +8,7 @@ from app.repositories import CustomerRepository, TaskRepository
 from app.services.base import ResourceService
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -18,5 +19,5 @@ class CustomerService(ResourceService[Customer]):
     repository: CustomerRepository = CustomerRepository()
     tasks: TaskRepository = TaskRepository()
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
-        return self.tasks.refers_to_customer(connection, self.agent_id, key)
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
+        return self.tasks.customers_of(connection, self.agent_id, keys)

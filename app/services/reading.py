@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from app.db import Database
@@ -22,6 +23,13 @@ def read_one(
     if record is None:
         raise NotFound(repository.model.__tablename__, key)
     return record
+
+
+def read_many(
+    database: Database, repository: ReadingRepository, keys: Collection[UUID]
+) -> dict[UUID, Record]:
+    with database.connect(read_only=True) as connection:
+        return repository.by_id(connection, keys) if keys else {}
 
 
 def read_page(

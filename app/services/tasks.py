@@ -152,8 +152,8 @@ class TaskService(ResourceService[Task]):
             self.apply(session, task, values, action="requeued")
             return task
 
-    def is_visible_to_agent(self, connection: Connection, key: UUID) -> bool:
-        return self.repository.concerns(connection, self.agent_id, key)
+    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
+        return self.repository.concerning(connection, self.agent_id, keys)
 
     def apply(
         self,

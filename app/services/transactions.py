@@ -27,10 +27,10 @@ from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
 from app.services.base import Service
 from app.services.changes import first_values
-from app.services.reading import read_one, read_page
+from app.services.reading import read_many, read_one, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -48,6 +48,11 @@ class TransactionService(Service):
     @retry
     def get(self, key: UUID) -> Record:
         return read_one(self.database, self.repository, key)
+
+    @retry
+    def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
+        """Those that are there, by id."""
+        return read_many(self.database, self.repository, keys)
 
     @retry
     def page(self, query: Query, *, total: bool = False) -> tuple[Page[Record], Total | None]:

@@ -114,6 +114,7 @@ def prepare(database: Database) -> dict[str, Call]:
     return {
         "customers.create": lambda: customers.create({"reference": "new", "name": "x"}),
         "customers.get": lambda: customers.get(kept),
+        "customers.get_many": lambda: customers.get_many([kept, gone]),
         "customers.find": lambda: customers.find(reference="kept"),
         "customers.page": lambda: customers.page(Query(), total=True),
         "customers.update": lambda: customers.update(kept, {"name": "Bea"}),
@@ -299,6 +300,7 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
         "accounts.of_customer": lambda: accounts.of_customer(customer, Query()),
         "accounts.statement": lambda: accounts.statement(key, Query(sort=(Sort("seq"),))),
         "transactions.get": lambda: transactions.get(posted),
+        "transactions.get_many": lambda: transactions.get_many([posted]),
         "transactions.page": lambda: transactions.page(Query(), total=True),
         "transactions.create": lambda: transactions.create({"reference": "r"}, legs),
         "transfers.post": lambda: transfers.post(held, amount=Money(3, "GBP")),
@@ -312,8 +314,8 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
 # What is called inside a unit of work that somebody else has opened, or is no work at all.
 INTERNAL = {
     "add", "apply", "beside", "check_active", "check_not_merged", "delivered", "effect",
-    "check_accounts", "check_may_move", "is_visible_to_agent", "locked", "make", "move", "record",
-    "require_admin_for_deleted", "require_visible", "told",
+    "check_accounts", "check_may_move", "locked", "make", "move", "record",
+    "require_admin_for_deleted", "require_visible", "told", "visible_to_agent",
 }  # fmt: skip
 
 
@@ -327,8 +329,9 @@ def own_methods(noun: str) -> set[str]:
 
 
 CALLS = [
-    "customers.create", "customers.get", "customers.find", "customers.page", "customers.update",
-    "customers.remove", "customers.restore", "users.deactivate", "users.remove", "tokens.issue",
+    "customers.create", "customers.get", "customers.get_many", "customers.find", "customers.page",
+    "customers.update", "customers.remove", "customers.restore", "users.deactivate",
+    "users.remove", "tokens.issue",
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
     "events.feed", "authenticator.authenticate", "agents.create", "agents.update",
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",
@@ -343,17 +346,17 @@ CALLS = [
     "lifecycle.close", "merger.merge", "lifecycle.wake_due", "messages.get", "messages.page",
     "messages.post", "accounts.open", "accounts.change", "accounts.freeze", "accounts.unfreeze",
     "accounts.close", "accounts.of_customer", "accounts.statement", "transactions.get",
-    "transactions.page", "transactions.create", "transfers.post", "transfers.void",
-    "transfers.approve", "transfers.reverse", "transfers.expire_due",
+    "transactions.get_many", "transactions.page", "transactions.create", "transfers.post",
+    "transfers.void", "transfers.approve", "transfers.reverse", "transfers.expire_due",
 ]  # fmt: skip
 
 READS = {
-    "customers.get", "customers.find", "customers.page", "events.get", "events.page", "events.feed",
-    "authenticator.authenticate", "agents.pending_tasks", "tasks.subtasks", "tasks.attempts",
-    "tasks.with_subtasks",
-    "queue.stats", "conversations.of_customer", "conversations.whole", "conversations.with_people",
+    "customers.get", "customers.get_many", "customers.find", "customers.page", "events.get",
+    "events.page", "events.feed", "authenticator.authenticate", "agents.pending_tasks",
+    "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "queue.stats",
+    "conversations.of_customer", "conversations.whole", "conversations.with_people",
     "messages.get", "messages.page", "accounts.of_customer", "accounts.statement",
-    "transactions.get", "transactions.page",
+    "transactions.get", "transactions.get_many", "transactions.page",
 }  # fmt: skip
 
 WAYS = ["23514", "40001", DROP, DROP_AFTER]
@@ -417,7 +420,7 @@ def test_no_method_is_forgotten() -> None:
     """What a service offers is failed below, by itself or, once, where it is inherited."""
     every = set().union(*map(own_methods, SERVICES))
     assert every - set(CALLS) == {"agents.me", "users.me"}  # they are `get` of the actor
-    inherited = {"create", "get", "find", "page", "update", "remove", "restore"}
+    inherited = {"create", "get", "get_many", "find", "page", "update", "remove", "restore"}
     assert {f"customers.{name}" for name in inherited} <= set(CALLS)
 
 

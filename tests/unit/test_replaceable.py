@@ -93,6 +93,10 @@ class InMemory:
             return None
         return {c.key: getattr(found, c.key) for c in Customer.__table__.c}
 
+    def by_id(self, connection: Any, keys: Collection[Any]) -> dict[Any, Record]:
+        found = {key: self.record(connection, key) for key in keys}
+        return {key: row for key, row in found.items() if row is not None}
+
     def records(self, connection: Any, query: Query) -> Page[Record]:
         found = (self.record(connection, key) for key in self.rows)
         return Page([row for row in found if row], None)
