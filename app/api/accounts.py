@@ -6,12 +6,14 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
-from app.api.compiled import Dump
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper, location_of
+from app.api.reads import read_of
+from app.api.resources import location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
+from app.api.selection import SELECTION
 from app.errors import (
     AccountClosed,
     AccountNotEmpty,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("accounts", __name__)
 _new, _changes, _dump = AccountSchema(), AccountPatchSchema(partial=True), Dumper(AccountSchema)
-_statement = Dump(StatementEntrySchema())
+_statement = Dumper(StatementEntrySchema)
 _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
@@ -38,7 +40,7 @@ _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 @allow(READERS, None)
 @lists(AccountSchema, AccountService.repository)
 def list_accounts() -> Response:
-    return list_of(AccountService.repository, _accounts().page, _dump.many)
+    return list_of(AccountService.repository, _accounts().page, _dump)
 
 
 @blueprint.get("/customers/<id:key>/accounts")
@@ -48,7 +50,7 @@ def list_of_customer(key: UUID) -> Response:
     return list_of(
         AccountService.repository,
         lambda query, total: _accounts().of_customer(key, query, total=total),
-        _dump.many,
+        _dump,
         within="customer_id",
     )
 
@@ -62,10 +64,10 @@ def open_account() -> Response:
 
 
 @blueprint.get("/accounts/<id:key>")
-@allow(READERS_AND_AGENTS)
+@allow(READERS_AND_AGENTS, SELECTION)
 @answers(AccountSchema)
 def read_account(key: UUID) -> Response:
-    return _answer(_accounts().get(key))
+    return read_of(_dump, lambda: _accounts().get(key), _state)
 
 
 @blueprint.patch("/accounts/<id:key>")
@@ -108,7 +110,7 @@ def list_entries(key: UUID) -> Response:
     return list_of(
         AccountService.entries,
         lambda query, total: _accounts().statement(key, query, total=total),
-        _statement.many,
+        _statement,
         within="account_id",
         sort="-seq",
     )
@@ -119,6 +121,9 @@ def _accounts() -> AccountService:
 
 
 def _answer(account: Record, status: int = 200, location: str | None = None) -> Response:
+    return respond_with(_dump.one(account), status, location, _state(account))
+
+
+def _state(account: Record) -> str:
     """Money comes and goes while the version stays, and the ETag tells."""
-    state = f"{account['balance']:d}:{account['available']:d}"
-    return respond_with(_dump.one(account), status, location, state)
+    return f"{account['balance']:d}:{account['available']:d}"

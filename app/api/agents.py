@@ -7,7 +7,8 @@ from flask import Blueprint
 from app.api import bodies, context
 from app.api.access import READERS, WRITERS, allow
 from app.api.contract import answers
-from app.api.resources import Dumper, add_routes
+from app.api.dumper import Dumper
+from app.api.resources import add_routes
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.agents import AgentDeactivationSchema, AgentSchema
 from app.api.users import look_up_again

@@ -7,8 +7,9 @@ from flask import Blueprint
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper, add_routes, location_of
+from app.api.resources import add_routes, location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.conversations import (
     AssignmentSchema,
@@ -68,7 +69,7 @@ def list_of_customer(key: UUID) -> Response:
     return list_of(
         service.repository,
         lambda query, total: service.of_customer(key, query, total=total),
-        _dump.many,
+        _dump,
         within="customer_id",
     )
 

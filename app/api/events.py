@@ -9,10 +9,12 @@ from itsdangerous import BadData, URLSafeSerializer
 from app.api import context, parameters
 from app.api.access import READERS, allow
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper
-from app.api.responses import respond, respond_with
+from app.api.reads import read_of
+from app.api.responses import respond
 from app.api.schemas.events import EventFeedSchema, EventSchema
+from app.api.selection import SELECTION
 from app.errors import InvalidCursor
 from app.repositories.event_feed import START, Position
 from app.services import EventService
@@ -28,14 +30,15 @@ _dump = Dumper(EventSchema)
 @allow(READERS, None)
 @lists(EventSchema, EventService.events)
 def list_events() -> Response:
-    return list_of(EventService.events, context.service(EventService).page, _dump.many)
+    return list_of(EventService.events, context.service(EventService).page, _dump)
 
 
 @blueprint.get("/events/<id:key>")
-@allow(READERS)
+@allow(READERS, SELECTION)
 @answers(EventSchema)
 def read_event(key: UUID) -> Response:
-    return respond_with(_dump.one(context.service(EventService).get(key)))
+    service = context.service(EventService)
+    return read_of(_dump, lambda: service.get(key))
 
 
 @blueprint.get("/events/feed")

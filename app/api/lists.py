@@ -16,6 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from app.api import parameters
 from app.api.context import settings
 from app.api.responses import absolute, respond
+from app.api.selection import SELECTION, selection
 from app.errors import InvalidCursor
 from app.repositories import Query
 from app.repositories.criteria import split
@@ -26,20 +27,21 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+    from app.api.dumper import Dumper
     from app.repositories import Page, Reader, Record, Total
 
-_CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted")
+_CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted", *SELECTION)
 
 
 def list_of(
     reader: Reader[Any],
     fetch: Callable[..., tuple[Page[Record], Total | None]],
-    dump: Callable[[list[Record]], list[dict[str, Any]]],
+    dump: Dumper,
     *,
     within: str | None = None,
     sort: str | None = None,
 ) -> Response:
-    """Answer a list request: `fetch(query, total=...)` gets the page, `dump` makes it JSON.
+    """Answer a list request: `fetch(query, total=...)` gets the page.
 
     `within` is the field that the path has fixed already, `sort` the order where none is asked for.
     """
@@ -47,9 +49,10 @@ def list_of(
     if within is not None:
         parameters.check_known(given, [name for name in given if split(name)[0] != within])
     query = _query({"sort": sort, **given} if sort is not None else given, reader)
+    selected = selection(given, dump.schema)
     wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
     page, total = fetch(query, total=wants_total)
-    body: dict[str, Any] = {"items": dump(page.items), "next_cursor": None}
+    body: dict[str, Any] = {"items": dump.selected(page.items, selected), "next_cursor": None}
     headers = {}
     if page.next is not None:
         body["next_cursor"] = cursor = _serializer(query).dumps(_plain(page.next))

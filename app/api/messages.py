@@ -7,10 +7,13 @@ from flask import Blueprint
 from app.api import bodies, context
 from app.api.access import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allow
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper, location_of
+from app.api.reads import read_of
+from app.api.resources import location_of
 from app.api.responses import respond_with
 from app.api.schemas.messages import MessageSchema
+from app.api.selection import SELECTION
 from app.errors import AlreadyExists, ConversationMerged, InvalidTransition
 from app.services import MessageService
 
@@ -33,7 +36,7 @@ def list_messages(key: UUID) -> Response:
     return list_of(
         service.messages,
         lambda query, total: service.page(key, query, total=total),
-        _dump.many,
+        _dump,
         within="conversation_id",
         sort="seq",
     )
@@ -50,7 +53,8 @@ def post_message(key: UUID) -> Response:
 
 
 @blueprint.get("/messages/<id:key>")
-@allow(READERS_AND_AGENTS)
+@allow(READERS_AND_AGENTS, SELECTION)
 @answers(MessageSchema)
 def read_message(key: UUID) -> Response:
-    return respond_with(_dump.one(context.service(MessageService).get(key)))
+    service = context.service(MessageService)
+    return read_of(_dump, lambda: service.get(key))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import g
-
 from app.api import bodies, context, parameters
 from app.api.access import allow
-from app.api.compiled import Dump
 from app.api.contract import answers, conflicts_of, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
+from app.api.reads import read_of
 from app.api.responses import absolute, expected_versions, no_content, respond_with
+from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,26 +27,6 @@ if TYPE_CHECKING:
     from app.services import ResourceService
 
 ALL = ("list", "create", "read", "update", "delete", "restore")
-
-
-class Dumper:
-    """Dumps a resource as its reader may see it: only admins are shown `deleted_at`."""
-
-    def __init__(self, schema: type[ResourceSchema]) -> None:
-        self._whole = Dump(schema())
-        self._without_deleted_at = Dump(schema(exclude=("deleted_at",)))
-
-    def one(self, resource: Any) -> dict[str, Any]:
-        dumped: dict[str, Any] = self._dump.one(resource)
-        return dumped
-
-    def many(self, resources: list[Any]) -> list[dict[str, Any]]:
-        dumped: list[dict[str, Any]] = self._dump.many(resources)
-        return dumped
-
-    @property
-    def _dump(self) -> Dump:
-        return self._whole if g.actor.is_admin else self._without_deleted_at
 
 
 def add_routes(
@@ -74,7 +54,7 @@ def add_routes(
     @allow(list_ or read, None)
     @lists(schema, repository)
     def list_all() -> Response:
-        return list_of(repository, context.service(kind).page, dump.many)
+        return list_of(repository, context.service(kind).page, dump)
 
     @allow(write)
     @answers(schema, status=201, body=schema, problems=told["create"])
@@ -82,11 +62,12 @@ def add_routes(
         created = context.service(kind).create(bodies.load(new))
         return respond_with(dump.one(created), 201, location_of(name, created.id))
 
-    @allow(read, ("include_deleted",))
+    @allow(read, ("include_deleted", *SELECTION))
     @answers(schema)
     def read_(key: UUID) -> Response:
-        found = context.service(kind).get(key, include_deleted=_include_deleted())
-        return respond_with(dump.one(found))
+        include_deleted = _include_deleted()
+        service = context.service(kind)
+        return read_of(dump, lambda: service.get(key, include_deleted=include_deleted))
 
     @allow(write)
     @answers(schema, body=patch or schema, problems=told["update"])

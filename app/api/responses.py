@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -26,13 +27,17 @@ def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def respond_with(
-    body: dict[str, Any], status: int = 200, location: str | None = None, state: object = None
+    body: dict[str, Any],
+    status: int = 200,
+    location: str | None = None,
+    state: object = None,
+    version: int | None = None,
 ) -> Response:
     """One resource, under its ETag; 304 where the client has it already.
 
     The ETag is the version, with the `state` of what may differ while the version stays.
     """
-    version: int = body["version"]
+    version = body["version"] if version is None else version
     tag = str(version) if state is None else f"{version}:{state}"
     headers = {"ETag": f'"{tag}"'}
     if location is not None:
@@ -44,6 +49,11 @@ def respond_with(
         if request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
     return respond(body, status, headers)
+
+
+def digest(body: Any) -> str:
+    """What tells it apart from every other body."""
+    return hashlib.sha256(_to_json(body)).hexdigest()[:32]
 
 
 def no_content() -> Response:

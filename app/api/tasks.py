@@ -6,10 +6,10 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
-from app.api.compiled import Dump
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper, add_routes, location_of
+from app.api.resources import add_routes, location_of
 from app.api.responses import expected_versions, respond, respond_with
 from app.api.schemas.tasks import (
     ClaimedTaskSchema,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("tasks", __name__)
 _new, _dump, _dump_claimed = TaskSchema(), Dumper(TaskSchema), Dumper(ClaimedTaskSchema)
-_attempts = Dump(TaskAttemptSchema())
+_attempts = Dumper(TaskAttemptSchema)
 _claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSchema()
 _failure, _release = FailureSchema(), ReleaseSchema()
 _PLACE = (ConversationMerged, ParentFinished)
@@ -80,7 +80,7 @@ def list_subtasks(key: UUID) -> Response:
     return list_of(
         service.repository,
         lambda query, total: service.subtasks(key, query, total=total),
-        _dump.many,
+        _dump,
         within="parent_id",
         sort="created_at",
     )
@@ -94,7 +94,7 @@ def list_attempts(key: UUID) -> Response:
     return list_of(
         service.attempts_,
         lambda query, total: service.attempts(key, query, total=total),
-        _attempts.many,
+        _attempts,
         within="task_id",
         sort="number",
     )

@@ -7,7 +7,8 @@ from flask import Blueprint
 from app.api import bodies, context
 from app.api.access import ADMINS, allow
 from app.api.contract import answers
-from app.api.resources import Dumper, add_routes, location_of
+from app.api.dumper import Dumper
+from app.api.resources import add_routes, location_of
 from app.api.responses import respond_with
 from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
 from app.api.users import look_up_again

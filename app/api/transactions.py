@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, WRITERS, allow
 from app.api.contract import answers, lists
+from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import Dumper, location_of
+from app.api.reads import read_of
+from app.api.resources import location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.transactions import PostingSchema, TransactionSchema
+from app.api.selection import SELECTION
 from app.errors import (
     AccountClosed,
     AccountFrozen,
@@ -46,7 +49,7 @@ _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 @lists(TransactionSchema, TransactionService.repository)
 def list_transactions() -> Response:
     service = context.service(TransactionService)
-    return list_of(service.repository, service.page, _dump.many)
+    return list_of(service.repository, service.page, _dump)
 
 
 @blueprint.post("/transactions")
@@ -61,10 +64,11 @@ def create() -> Response:
 
 
 @blueprint.get("/transactions/<id:key>")
-@allow(READERS)
+@allow(READERS, SELECTION)
 @answers(TransactionSchema)
 def read_transaction(key: UUID) -> Response:
-    return _answer(context.service(TransactionService).get(key))
+    service = context.service(TransactionService)
+    return read_of(_dump, lambda: service.get(key), _state)
 
 
 @blueprint.post("/transactions/<id:key>/post")
@@ -106,5 +110,9 @@ def _lifecycle() -> TransactionLifecycle:
 
 
 def _answer(made: Record, status: int = 200, location: str | None = None) -> Response:
+    return respond_with(_dump.one(made), status, location, _state(made))
+
+
+def _state(made: Record) -> UUID | None:
     """What is posted stays as it is, and yet may be reversed, which the ETag tells."""
-    return respond_with(_dump.one(made), status, location, made["reversed_by_id"])
+    return cast("UUID | None", made["reversed_by_id"])

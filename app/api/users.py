@@ -7,7 +7,8 @@ from flask import Blueprint, g, request
 from app.api import bodies, context
 from app.api.access import ADMINS, READERS_AND_AGENTS, allow
 from app.api.contract import answers
-from app.api.resources import Dumper, add_routes
+from app.api.dumper import Dumper
+from app.api.resources import add_routes
 from app.api.responses import respond, respond_with
 from app.api.schemas.agents import AgentSchema
 from app.api.schemas.users import DeactivatedSchema, DeactivationSchema, UserSchema

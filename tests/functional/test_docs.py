@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.api.access import policy_of
+from app.api.expansions import EXPANSIONS
 from app.domain.actors import Role
 from app.services import (
     AccountService,
@@ -81,6 +82,16 @@ def test_the_filters_and_sorts_are_the_repositories() -> None:
         )
         row = f"| `{name}` | {filters} | {', '.join(reader.sorts)} |"
         assert row in API, row
+
+
+def test_what_may_be_expanded_is_told() -> None:
+    """A row for each resource that refers to others."""
+    expansions = API.partition("| resource | `expand` |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"\| `(\w+)` \| ([\w, ]+) \|", expansions))
+    assert told == {
+        schema.__name__.removesuffix("Schema").lower() + "s": ", ".join(names)
+        for schema, names in EXPANSIONS.items()
+    }
 
 
 def test_every_relative_link_leads_somewhere() -> None:

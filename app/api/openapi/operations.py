@@ -9,11 +9,11 @@ from app.api.contract import JSON, UNAVAILABLE
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
 from app.api.openapi.routes import NOT_MODIFIED
+from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.api.contract import Contract
     from app.api.openapi.routes import Route
     from app.api.openapi.schemas import Schemas
 
@@ -51,7 +51,9 @@ def _parameters(route: Route) -> Iterator[parameters.Parameter | str]:
         yield "If-None-Match"
     if route.contract.reader is not None:
         yield from parameters.of_list(route.contract.reader, route.contract.within)
-    yield from route.policy.parameters or ()
+    if route.is_selective:
+        yield from parameters.of_selection(route.contract.answer[0])
+    yield from (name for name in route.policy.parameters or () if name not in SELECTION)
 
 
 def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     contract = route.contract
     answer: dict[str, Any] = {"description": _TOLD[status]}
     if status not in (NO_CONTENT, NOT_MODIFIED):
-        answer["content"] = {contract.media: {"schema": _shape(contract, schemas)}}
+        answer["content"] = {contract.media: {"schema": _shape(route, schemas)}}
     names = ["ETag"] if route.has_tag else []
     if CREATED in contract.statuses:
         names.append("Location")
@@ -83,11 +85,14 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     return _headed(answer, *names)
 
 
-def _shape(contract: Contract, schemas: Schemas) -> dict[str, Any]:
+def _shape(route: Route, schemas: Schemas) -> dict[str, Any]:
+    contract = route.contract
     if contract.reader is not None:
         return schemas.page(contract.answer[0])
     if not contract.answer:
         return {"type": "object" if contract.media == JSON else "string"}
+    if route.is_selective:
+        return schemas.selected(contract.answer[0])
     shapes = [schemas.answered(kind) for kind in contract.answer]
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 

@@ -6,11 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from app.api.expansions import paths_of
 from app.api.openapi.examples import ID
 from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
+from app.api.selection import fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from marshmallow import Schema
 
     from app.api.openapi.shapes import Shape
     from app.repositories import Reader
@@ -83,6 +87,20 @@ def of_list(reader: Reader[Any], within: str | None) -> Iterator[Parameter | str
     for field, declared in reader.filters.items():
         if not declared.internal and field != within:
             yield from _of_filter(field, declared)
+
+
+def of_selection(schema: type[Schema]) -> Iterator[Parameter]:
+    """What of a resource is shown."""
+    if paths := list(paths_of(schema)):
+        told = "Shown in full beside its id; null where there is nothing that the caller may read."
+        yield _commas(_parameter("expand", _some_of(paths), told))
+    told = "Shown alone, with what is expanded."
+    yield _commas(_parameter("fields", _some_of(fields_of(schema)), told))
+
+
+def _some_of(names: Sequence[str]) -> Shape:
+    several: Shape = {"type": "array", "items": {"type": "string", "enum": list(names)}}
+    return several | {"minItems": 1, "maxItems": len(names), "uniqueItems": True}
 
 
 def _of_filter(field: str, declared: Filter) -> Iterator[Parameter]:

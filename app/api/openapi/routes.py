@@ -11,6 +11,7 @@ from flask import current_app
 from app.api.access import policy_of
 from app.api.contract import Contract, contract_of
 from app.api.schemas.base import ResourceSchema
+from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,12 @@ class Route:
     def statuses(self) -> tuple[int, ...]:
         may_be_known = self.method == "GET" and self.is_versioned
         return (*self.contract.statuses, *((NOT_MODIFIED,) if may_be_known else ()))
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether clients say what they are shown of it."""
+        named = self.policy.parameters or ()
+        return self.contract.reader is not None or not set(SELECTION).isdisjoint(named)
 
     @property
     def _is_one(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
+from app.api.expansions import expansions_of
 from app.api.openapi.examples import example_of
 from app.api.openapi.shapes import COMPONENTS, Converter, Shape
 from app.api.schemas.fields import Choice
@@ -14,6 +15,9 @@ from app.api.schemas.fields import Choice
 if TYPE_CHECKING:
     from marshmallow import Schema
 
+SPARSE = "Sparse"
+_EXPANDED = "Where `expand` names it."
+_SPARSE = "What `fields` names, and what is expanded."
 _REF = "#/components/schemas/"
 
 
@@ -51,11 +55,21 @@ class Schemas:
             for key, answered in shape["properties"].items():
                 _widen(answered, fields[key])
             shape["examples"] = [example_of(shape, self.shapes)]
+            for key, thing in expansions_of(kind).items():  # which may lead back to this one
+                either = [self.answered(thing.schema), {"type": "null"}]
+                shape["properties"][key] = {"anyOf": either, "description": _EXPANDED}
         return {"$ref": _REF + name}
+
+    def selected(self, kind: type[Schema]) -> Shape:
+        """As answered or, where the client names fields, with those alone."""
+        whole, name = self.answered(kind), _name(kind)
+        properties = self.shapes[name]["properties"]
+        sparse = {"type": "object", "description": _SPARSE, "properties": properties}
+        return {"anyOf": [whole, self.add(f"{SPARSE}{name}", sparse)]}
 
     def page(self, kind: type[Schema]) -> Shape:
         properties = {
-            "items": {"type": "array", "items": self.answered(kind)},
+            "items": {"type": "array", "items": self.selected(kind)},
             "next_cursor": {"type": ["string", "null"]},
             "total": {"type": "integer", "minimum": 0},
             "total_is_estimate": {"type": "boolean", "const": True},

@@ -1,0 +1,32 @@
+"""Reads of one resource: what a client asks to be shown of it, and the ETag of just that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.api import parameters
+from app.api.responses import digest, respond_with
+from app.api.selection import selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+
+    from app.api.dumper import Dumper
+    from app.repositories import Record
+
+
+def read_of(
+    dump: Dumper, fetch: Callable[[], Record], state_of: Callable[[Record], object] | None = None
+) -> Response:
+    """Answer a read request. `state_of` tells what may differ while the version stays.
+
+    Of anything but the plain answer that is all of it: what is expanded has versions of its own.
+    """
+    selected = selection(parameters.read_parameters(), dump.schema)
+    record = fetch()
+    (body,) = dump.selected([record], selected)
+    if not selected.is_plain:
+        return respond_with(body, state=digest(body), version=record["version"])
+    return respond_with(body, state=None if state_of is None else state_of(record))
