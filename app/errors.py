@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +77,14 @@ class InvalidCursor(InvalidCriterion):
 
 
 class Conflict(CaseloadError):
-    """The request is right, and the state of things is against it."""
+    """The request is right, and the state of things is against it; `paths` say where it shows."""
+
+    paths: tuple[tuple[str | int, ...], ...] = ()
+
+    def at(self, *paths: tuple[str | int, ...]) -> Self:
+        """The same, told of these places of the body."""
+        self.paths = paths
+        return self
 
 
 class AlreadyExists(Conflict):
@@ -87,6 +94,7 @@ class AlreadyExists(Conflict):
         super().__init__(f"Something in {resource} has this {' and '.join(fields)} already.")
         self.resource = resource
         self.fields = fields
+        self.paths = tuple((field,) for field in fields)
 
 
 class InUse(Conflict):

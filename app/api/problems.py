@@ -100,15 +100,15 @@ def problem_of(error: errors.CaseloadError) -> Problem:
             detail = f"There are {len(mistakes)} mistakes; `errors` names them all."
     elif isinstance(error, errors.InvalidCriterion):
         mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
-    elif isinstance(error, errors.AlreadyExists):
-        mistakes = [
-            {"pointer": pointer([name]), "code": error.code, "detail": "It is taken."}
-            for name in error.fields
-        ]
     elif isinstance(error, errors.InUse):
         mistakes = [
             {"pointer": "", "code": error.code, "detail": dependant}
             for dependant in error.dependants
+        ]
+    elif isinstance(error, errors.Conflict):
+        told = "It is taken." if isinstance(error, errors.AlreadyExists) else detail
+        mistakes = [
+            {"pointer": pointer(path), "code": error.code, "detail": told} for path in error.paths
         ]
     elif isinstance(error, errors.Unauthenticated):
         headers = {"WWW-Authenticate": 'Bearer realm="caseload"'}

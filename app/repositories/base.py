@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import VersionMismatch
 from app.models.base import Resource
+from app.repositories.batches import BatchWriter
 from app.repositories.bulk import BulkWriter
 from app.repositories.deletion import Deleter
 
@@ -24,7 +25,7 @@ Changes = dict[str, tuple[Any, Any]]
 """The fields that changed, each with its value before and after."""
 
 
-class Repository(BulkWriter[R], Deleter[R]):
+class Repository(BatchWriter[R], BulkWriter[R], Deleter[R]):
     """Reads (`Reader`), single writes by the ORM, bulk writes and deletion by Core."""
 
     def add(self, session: Session, entity: R) -> R:

@@ -4,6 +4,7 @@ from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
 from app.services.base import ResourceService, Service
+from app.services.bulk import BulkService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
@@ -24,6 +25,7 @@ __all__ = [
     "AccountService",
     "AgentService",
     "Authenticator",
+    "BulkService",
     "ConversationLifecycle",
     "ConversationMerger",
     "ConversationService",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from app.models import Customer
 from app.repositories import CustomerRepository, TaskRepository
 from app.services.base import ResourceService
+from app.services.bulk import BulkService
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CustomerService(ResourceService[Customer]):
+class CustomerService(BulkService, ResourceService[Customer]):
     repository: CustomerRepository = CustomerRepository()
     tasks: TaskRepository = TaskRepository()
 

@@ -6,9 +6,10 @@ from typing import ClassVar
 from app.models import Faq
 from app.repositories import FaqRepository
 from app.services.base import ResourceService
+from app.services.bulk import BulkService
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaqService(ResourceService[Faq]):
+class FaqService(BulkService, ResourceService[Faq]):
     repository: FaqRepository = FaqRepository()
     open_to_agents: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from app.models.base import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
@@ -66,3 +66,20 @@ class ResourceRepository(ReadingRepository, Protocol[R]):
     def missing_references(
         self, connection: Connection, values: Mapping[str, Any]
     ) -> list[str]: ...
+
+
+class BulkRepository(Protocol):
+    @property
+    def model(self) -> type[Any]: ...
+
+    def create_many(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> list[Record]: ...
+
+    def missing_among(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[int, str]]: ...
+
+    def taken_among(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[int, str]]: ...

@@ -6,9 +6,10 @@ from typing import ClassVar
 from app.models import Product
 from app.repositories import ProductRepository
 from app.services.base import ResourceService
+from app.services.bulk import BulkService
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductService(ResourceService[Product]):
+class ProductService(BulkService, ResourceService[Product]):
     repository: ProductRepository = ProductRepository()
     open_to_agents: ClassVar[bool] = True

@@ -1,0 +1,57 @@
+"""Many new rows of a resource in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.errors import AlreadyExists, Invalid, Mistake
+from app.services.base import Service
+from app.services.changes import first_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.repositories import Record
+    from app.services.ports import BulkRepository
+
+    Items = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkService(Service):
+    """For resources whose `create` has no rules of its own; others say theirs in `_check_many`."""
+
+    repository: BulkRepository
+
+    @retry
+    def create_many(self, items: Items) -> list[Record]:
+        """All or none of them, in as many statements as one takes; mistakes are told by index."""
+        model = self.repository.model
+        with self.database.connect() as connection:
+            self._check_many(connection, items)
+            records = self.repository.create_many(connection, items)
+            changes = {record["id"]: first_values(model, record) for record in records}
+            self.record(connection, "created", model, changes)
+            return records
+
+    def _check_many(self, connection: Connection, items: Items) -> None:
+        check_known(self.repository.missing_among(connection, items))
+        if taken := self.repository.taken_among(connection, items):
+            fields = tuple(sorted({field for _, field in taken}))
+            resource = self.repository.model.__tablename__
+            raise AlreadyExists(resource, fields).at(*map(path_of, taken))
+
+
+def check_known(missing: Iterable[tuple[int, str]]) -> None:
+    """Raises Invalid where something refers to nothing."""
+    detail = "Refers to nothing that exists."
+    if mistakes := [Mistake(path_of(each), "unknown-reference", detail) for each in missing]:
+        raise Invalid(mistakes)
+
+
+def path_of(place: tuple[int, str]) -> tuple[str | int, ...]:
+    return ("items", *place)
