@@ -55,8 +55,10 @@ class Settings:
     idle_timeout: float = 30.0
     token_cache: float = 2.0
     max_body: int = 1024 * 1024
+    max_bulk_body: int = 8 * 1024 * 1024
     max_page: int = 100
     default_page: int = 25
+    max_bulk: int = 1000
     max_deactivate: int = 10_000
     job_interval: float = 2.0
     time_zone: str = "Europe/London"
@@ -250,8 +252,10 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "idle_timeout": _seconds("CASELOAD_IDLE_TIMEOUT", 1, 3600),
     "token_cache": _seconds("CASELOAD_TOKEN_CACHE", 0, 60),
     "max_body": _int("CASELOAD_MAX_BODY", 1024, 1024**3),
+    "max_bulk_body": _int("CASELOAD_MAX_BULK_BODY", 1024, 1024**3),
     "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
     "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
+    "max_bulk": _int("CASELOAD_MAX_BULK", 1, 100_000),
     "max_deactivate": _int("CASELOAD_MAX_DEACTIVATE", 1, 1_000_000),
     "job_interval": _seconds("CASELOAD_JOB_INTERVAL", 0, 3600),
     "time_zone": lambda env: env.str("CASELOAD_TIME_ZONE", None, validate=_zone),

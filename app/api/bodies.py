@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import request
@@ -9,17 +10,19 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api import strict_json
+from app.api.context import settings
 from app.api.problems import Problem
 from app.api.schemas.base import StrictSchema
+from app.api.schemas.bulk import ItemsSchema
 from app.errors import Invalid, Mistake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from marshmallow import Schema
 
 _MERGE_PATCH = "application/merge-patch+json"
-_NOTHING = StrictSchema()
+_NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 
 
 def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
@@ -32,6 +35,22 @@ def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
     except ValidationError as error:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
         raise Invalid(_mistakes(messages, schema)) from error
+    return loaded
+
+
+def load_many(schema: Schema, many: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    """The `items` of the body, as `many` reads them by `schema`; mistakes are told by index."""
+    request.max_content_length = settings().max_bulk_body
+    items = load(_ITEMS)["items"]
+    try:
+        loaded: list[dict[str, Any]] = many(items)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+        raise Invalid(
+            replace(mistake, path=("items", index, *mistake.path))
+            for index, of_one in messages.items()
+            for mistake in _mistakes(of_one, schema)
+        ) from error
     return loaded
 
 

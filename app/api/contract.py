@@ -43,7 +43,10 @@ UNAVAILABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """`answer` is one of these schemas, or nothing; `reader` makes it a list of it."""
+    """`answer` is one of these schemas, or nothing; `reader` makes it a list of it.
+
+    With `many`, body and answer are `items` of their schemas.
+    """
 
     answer: tuple[type[Schema], ...] = ()
     statuses: tuple[int, ...] = (200,)
@@ -52,6 +55,7 @@ class Contract:
     reader: Reader[Any] | None = None
     within: str | None = None
     media: str = JSON
+    many: bool = False
 
 
 def answers(
@@ -60,10 +64,11 @@ def answers(
     body: type[Schema] | None = None,
     problems: Problems = (),
     media: str = JSON,
+    many: bool = False,
 ) -> Callable[[View], View]:
     """Put beside `allow`. Name the problems that its path, roles and body don't tell already."""
     statuses = (status,) if isinstance(status, int) else status
-    return _declare(Contract(schemas, statuses, body, problems, media=media))
+    return _declare(Contract(schemas, statuses, body, problems, media=media, many=many))
 
 
 def lists(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
+from app.api.context import settings
 from app.api.contract import JSON, UNAVAILABLE
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
@@ -63,6 +64,8 @@ def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
         empty = {"type": "object", "additionalProperties": False}
         return {"required": False, "content": {JSON: {"schema": schemas.add("Nothing", empty)}}}
     shape = schemas.requested(kind, patch=patch)
+    if route.contract.many:
+        shape = schemas.items(shape, most=settings().max_bulk)
     required = patch or any(field.required for field in kind().fields.values())
     media = (_MERGE_PATCH, JSON) if patch else (JSON,)
     return {"required": required, "content": {name: {"schema": shape} for name in media}}
@@ -78,7 +81,7 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     if status not in (NO_CONTENT, NOT_MODIFIED):
         answer["content"] = {contract.media: {"schema": _shape(route, schemas)}}
     names = ["ETag"] if route.has_tag else []
-    if CREATED in contract.statuses:
+    if CREATED in contract.statuses and not contract.many:
         names.append("Location")
     if contract.reader is not None:
         names.append("Link")
@@ -94,6 +97,8 @@ def _shape(route: Route, schemas: Schemas) -> dict[str, Any]:
     if route.is_selective:
         return schemas.selected(contract.answer[0])
     shapes = [schemas.answered(kind) for kind in contract.answer]
+    if contract.many:
+        return schemas.items(shapes[0])
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 

@@ -67,7 +67,8 @@ class Route:
 
     @property
     def _is_one(self) -> bool:
-        return any(issubclass(kind, ResourceSchema) for kind in self.contract.answer)
+        contract = self.contract
+        return not contract.many and any(issubclass(a, ResourceSchema) for a in contract.answer)
 
 
 def routes() -> Iterator[Route]:

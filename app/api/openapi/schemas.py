@@ -79,6 +79,16 @@ class Schemas:
             {"type": "object", "properties": properties, "required": ["items", "next_cursor"]},
         )
 
+    def items(self, shape: Shape, *, most: int | None = None) -> Shape:
+        """An object with a list of these; up to `most`, where it is a request."""
+        name = shape["$ref"].removeprefix(_REF)
+        listed: Shape = {"type": "array", "items": shape}
+        whole: Shape = {"type": "object", "properties": {"items": listed}, "required": ["items"]}
+        if most is not None:
+            listed |= {"minItems": 1, "maxItems": most}
+            whole["additionalProperties"] = False
+        return self.add(f"{name}Items", whole)
+
     def requested(self, kind: type[Schema], *, patch: bool) -> Shape:
         """What a client may send: all that the server does not set."""
         name, ours = _name(kind), [key for key, field in kind().fields.items() if field.dump_only]

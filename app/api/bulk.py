@@ -1,0 +1,46 @@
+"""The route that makes many of a resource at once, from its service and its schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from app.api import bodies, context
+from app.api.access import allow
+from app.api.compiled import Load
+from app.api.contract import answers, conflicts_of
+from app.api.resources import Dumper
+from app.api.responses import respond
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Response
+
+    from app.api.contract import Problems
+    from app.api.schemas.base import ResourceSchema
+    from app.domain.actors import Role
+    from app.repositories import Repository
+    from app.services import BulkService
+
+
+def add_bulk_route(
+    blueprint: Blueprint,
+    kind: type[BulkService],
+    schema: type[ResourceSchema],
+    *,
+    write: frozenset[Role],
+    problems: Problems = (),
+) -> None:
+    """Add `POST /<plural>/bulk`; `problems` are those that the table doesn't tell."""
+    repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
+    name = repository.model.__tablename__
+    new, dump = schema(), Dumper(schema)
+    load = Load(new)
+    told = (*conflicts_of(repository, new, "create"), *problems)
+
+    @allow(write)
+    @answers(schema, status=201, body=schema, problems=told, many=True)
+    def create_many() -> Response:
+        """All of them or none; what is wrong is told by index, as `/items/3/name`."""
+        created = context.service(kind).create_many(bodies.load_many(new, load.many))
+        return respond({"items": dump.many(created)}, 201)
+
+    blueprint.add_url_rule(f"/{name}/bulk", f"{name}_bulk", create_many, methods=["POST"])

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from typing import Any
+
+from app.api.context import settings
+from app.api.schemas.base import StrictSchema
+from app.api.schemas.fields import JSONValue, Length
+
+
+class Items(JSONValue):
+    """A list of anything, as long as one request may have it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        Length(settings().max_bulk)(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class ItemsSchema(StrictSchema):
+    items = Items(required=True)
