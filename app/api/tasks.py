@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
+from app.api.bulk import add_bulk_route
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -33,7 +34,7 @@ from app.errors import (
     ParentFinished,
     TaskCycle,
 )
-from app.services import TaskQueueService, TaskService
+from app.services import TaskBatchService, TaskQueueService, TaskService
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -61,6 +62,7 @@ add_routes(
         "restore": (ParentFinished,),
     },
 )
+add_bulk_route(blueprint, TaskBatchService, TaskSchema, write=WRITERS, problems=_PLACE)
 
 
 @blueprint.post("/tasks")

@@ -10,6 +10,7 @@ from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection, Row
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _AGENTS = Agent.__table__
 
 _WORKING = select(_AGENTS).where(_AGENTS.c.deleted_at.is_(None)).with_for_update(read=True)
+_AMONG = _WORKING.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(_AGENTS.c.id)
 _BY_ID = _WORKING.where(_AGENTS.c.id == bindparam("key"))
 _BY_USER = _WORKING.where(_AGENTS.c.user_id == bindparam("key"))
 _TOUCH = (
@@ -46,6 +48,11 @@ class AgentRepository(Repository[Agent]):
     def at_work(self, connection: Connection, key: UUID) -> Record | None:
         """The agent, locked FOR SHARE: it is not deactivated before the unit ends."""
         return self._one(connection.execute(_BY_ID, {"key": key}).one_or_none())
+
+    def at_work_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
+        """Those that are there, by id, as `at_work`; locked in the order of their ids."""
+        found = connection.execute(_AMONG, {"keys": list(keys)})
+        return {row.id: row._asdict() for row in found}
 
     def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
         """The agent of this user, as `at_work`."""

@@ -11,6 +11,7 @@ from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -31,6 +32,10 @@ _REDIRECT = (
     .where(_CONVERSATIONS.c.merged_into_id == bindparam("source"))
     .values(merged_into_id=bindparam("target"))
     .returning(_CONVERSATIONS.c.id)
+)
+_MERGED = select(_CONVERSATIONS.c.id, _CONVERSATIONS.c.merged_into_id).where(
+    _CONVERSATIONS.c.id.in_(bindparam("keys", expanding=True)),
+    _CONVERSATIONS.c.merged_into_id.is_not(None),
 )
 _DUE = (
     select(Conversation)
@@ -97,6 +102,11 @@ class ConversationRepository(Repository[Conversation]):
         """Let what was merged into `source` lead to `target`."""
         bound = {"source": source, "target": target}
         return list(connection.execute(_REDIRECT, bound).scalars())
+
+    def merged_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, UUID]:
+        """Those of them that were merged, each with what it was merged into."""
+        found = connection.execute(_MERGED, {"keys": list(keys)})
+        return {row.id: row.merged_into_id for row in found}
 
     def due(self, session: Session, *, limit: int) -> list[Conversation]:
         """Snoozed ones whose time has come and that nobody else holds, locked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, bindparam, cast, func, or_, select
+from sqlalchemy import BindParameter, Text, bindparam, cast, func, or_, select
 from sqlalchemy.orm import aliased, selectinload
 
 from app.domain.tasks import OPEN
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import BindParameter, Connection, Select
     from sqlalchemy.orm import Session
+
+    from app.repositories.reading import Record
 
     Keys = Collection[UUID]
 
@@ -50,6 +52,20 @@ _LOCK_TREE = select(func.pg_advisory_xact_lock(7203116))
 _above = select(Task.id, Task.parent_id).where(Task.id == bindparam("key")).cte(recursive=True)
 _above = _above.union(select(Task.id, Task.parent_id).where(Task.id == _above.c.parent_id))
 _ABOVE = select(func.count()).select_from(_above)
+
+_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+_LOCK_AMONG = (
+    select(Task.id, Task.status, Task.cancel_requested)
+    .where(Task.id.in_(_KEYS), Task.deleted_at.is_(None))
+    .order_by(Task.id)
+    .with_for_update(key_share=True)
+)
+_each = select(Task.id.label("key"), Task.id, Task.parent_id).where(Task.id.in_(_KEYS))
+_each_above = _each.cte(recursive=True)
+_each_above = _each_above.union(
+    select(_each_above.c.key, Task.id, Task.parent_id).where(Task.id == _each_above.c.parent_id)
+)
+_EACH_ABOVE = select(_each_above.c.key, func.count().label("levels")).group_by(_each_above.c.key)
 
 _below = (
     select(Task.id, bindparam("level", 1).label("level"))
@@ -144,6 +160,16 @@ class TaskRepository(Repository[Task]):
         """How many tasks lead down to this one, itself included."""
         count: int = connection.execute(_ABOVE, {"key": key}).scalar_one()
         return count
+
+    def levels_above_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, int]:
+        """As `levels_above`, of each."""
+        found = connection.execute(_EACH_ABOVE, {"keys": list(keys)})
+        return {row.key: row.levels for row in found}
+
+    def lock_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
+        """The status of the live ones, by id; locked in the order of their ids."""
+        found = connection.execute(_LOCK_AMONG, {"keys": list(keys)})
+        return {row.id: row._asdict() for row in found}
 
     def levels_below(self, connection: Connection, key: UUID) -> int:
         """How many levels hang from this one, itself included."""

@@ -13,6 +13,7 @@ from app.services.events import EventService
 from app.services.faqs import FaqService
 from app.services.messages import MessageService
 from app.services.products import ProductService
+from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.todos import TodoService
@@ -37,6 +38,7 @@ __all__ = [
     "ProductService",
     "ResourceService",
     "Service",
+    "TaskBatchService",
     "TaskQueueService",
     "TaskService",
     "TodoService",

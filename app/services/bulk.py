@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BulkService(Service):
-    """For resources whose `create` has no rules of its own; others say theirs in `_check_many`."""
+    """For resources whose `create` has no rules of its own; others say theirs."""
 
     repository: BulkRepository
 
@@ -32,14 +32,17 @@ class BulkService(Service):
         """All or none of them, in as many statements as one takes; mistakes are told by index."""
         model = self.repository.model
         with self.database.connect() as connection:
-            self._check_many(connection, items)
+            self._check_all_references(connection, items)
+            self._check_all_unique(connection, items)
             records = self.repository.create_many(connection, items)
             changes = {record["id"]: first_values(model, record) for record in records}
             self.record(connection, "created", model, changes)
             return records
 
-    def _check_many(self, connection: Connection, items: Items) -> None:
+    def _check_all_references(self, connection: Connection, items: Items) -> None:
         check_known(self.repository.missing_among(connection, items))
+
+    def _check_all_unique(self, connection: Connection, items: Items) -> None:
         if taken := self.repository.taken_among(connection, items):
             fields = tuple(sorted({field for _, field in taken}))
             resource = self.repository.model.__tablename__

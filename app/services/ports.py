@@ -77,7 +77,10 @@ class BulkRepository(Protocol):
     ) -> list[Record]: ...
 
     def missing_among(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+        self,
+        connection: Connection,
+        rows: Sequence[Mapping[str, Any]],
+        only: Collection[str] | None = None,
     ) -> list[tuple[int, str]]: ...
 
     def taken_among(

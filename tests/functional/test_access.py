@@ -91,6 +91,7 @@ MAY = {
     "GET /v1/messages/<id:key>": READERS | AGENTS,
     "GET /v1/tasks": READERS,
     "POST /v1/tasks": WRITERS | AGENTS,
+    "POST /v1/tasks/bulk": WRITERS,
     "GET /v1/tasks/<id:key>": READERS | AGENTS,
     "PATCH /v1/tasks/<id:key>": WRITERS,
     "DELETE /v1/tasks/<id:key>": WRITERS,

@@ -34,6 +34,7 @@ from app.services import (
     MessageService,
     ProductService,
     Service,
+    TaskBatchService,
     TaskQueueService,
     TaskService,
     TodoService,
@@ -66,6 +67,7 @@ GUARDED = ("tasks", "accounts", "transactions", "entries", "holds")
 SERVICES: dict[str, type[Service]] = {
     "accounts": AccountService,
     "agents": AgentService,
+    "batches": TaskBatchService,
     "conversations": ConversationService,
     "customers": CustomerService,
     "events": EventService,
@@ -145,6 +147,7 @@ def prepare(database: Database) -> dict[str, Call]:
 def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     """Agents, tasks and to-dos."""
     agents, tasks = AgentService(database=database), TaskService(database=database)
+    batches = TaskBatchService(database=database)
     todos, tokens = TodoService(database=database), TokenService(database=database)
     owner = UserService(database=database).create(user("eve@x.example")).id
     talk = ConversationService(database=database).create(
@@ -190,6 +193,19 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         "agents.pending_tasks": lambda: agents.pending_tasks(bot),
         "agents.for_worker": lambda: agents.for_worker("bot", ["other"], own=True),
         "tasks.create": lambda: tasks.create({"kind": "x", "queue": "work"}),
+        "batches.create_many": lambda: batches.create_many(
+            [
+                {
+                    "kind": "x",
+                    "queue": "work",
+                    "parent_id": parent[0],
+                    "dedupe_key": f"b{n}",
+                    "agent_id": heir,
+                    "conversation_id": talk.id,
+                }
+                for n in range(3)
+            ]
+        ),
         "tasks.submit": lambda: tasks.submit(
             {"kind": "x", "queue": "work", "parent_id": parent[0], "dedupe_key": "l"}
         ),
@@ -338,7 +354,7 @@ CALLS = [
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
     "events.feed", "authenticator.authenticate", "agents.create", "agents.update",
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",
-    "agents.for_worker", "tasks.create",
+    "agents.for_worker", "batches.create_many", "tasks.create",
     "tasks.submit", "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "tasks.update",
     "tasks.remove", "tasks.restore", "queue.claim", "queue.heartbeat", "queue.complete",
     "queue.fail", "queue.release", "tasks.cancel", "tasks.requeue", "queue.rescue", "queue.stats",

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.domain.actors import ActorKind
+from app.domain.tasks import OPEN
+from app.errors import ConversationMerged, Forbidden, Invalid, Mistake, ParentFinished
+from app.repositories import AgentRepository, ConversationRepository, TaskRepository
+from app.services.bulk import BulkService, check_known, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from app.repositories import Record
+    from app.services.bulk import Items
+
+    Given = dict[int, UUID]  # by the item's position
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBatchService(BulkService):
+    """Many new tasks at once, by the rules of `TaskService`.
+
+    A `dedupe_key` that is live is refused: who makes many wants to know which are not theirs.
+    """
+
+    repository: TaskRepository = TaskRepository()
+    agents: AgentRepository = AgentRepository()
+    conversations: ConversationRepository = ConversationRepository()
+
+    def create_many(self, items: Items) -> list[Record]:
+        if self.actor.kind is ActorKind.AGENT:
+            raise Forbidden("An agent makes its sub-tasks one by one.")
+        return super().create_many(
+            [{"max_attempts": self.rules.max_attempts, **item} for item in items]
+        )
+
+    def _check_all_references(self, connection: Connection, items: Items) -> None:
+        """Locked in the order in which everybody does it: agents, conversations, parents."""
+        self._check_agents(connection, _given(items, "agent_id"))
+        check_known(self.repository.missing_among(connection, items, only=("conversation_id",)))
+        self._check_not_merged(connection, _given(items, "conversation_id"))
+        self._check_parents(connection, _given(items, "parent_id"))
+
+    def _check_agents(self, connection: Connection, given: Given) -> None:
+        found = self.agents.at_work_among(connection, set(given.values())) if given else {}
+        check_known((at, "agent_id") for at, key in given.items() if key not in found)
+        idle = [at for at, key in given.items() if not found[key]["is_active"]]
+        _refuse(idle, "agent_id", "inactive", "The agent is not active.")
+
+    def _check_not_merged(self, connection: Connection, given: Given) -> None:
+        keys = set(given.values())
+        merged = self.conversations.merged_among(connection, keys) if given else {}
+        if places := [(at, "conversation_id") for at, key in given.items() if key in merged]:
+            raise ConversationMerged(merged[given[places[0][0]]]).at(*map(path_of, places))
+
+    def _check_parents(self, connection: Connection, given: Given) -> None:
+        if not given:
+            return
+        keys = set(given.values())
+        found = self.repository.lock_among(connection, keys)
+        check_known((at, "parent_id") for at, key in given.items() if key not in found)
+        self._check_levels(self.repository.levels_above_among(connection, keys), given)
+        ended = [(at, "parent_id") for at, key in given.items() if not _takes_subtasks(found[key])]
+        if ended:
+            raise ParentFinished().at(*map(path_of, ended))
+
+    def _check_levels(self, levels: Mapping[UUID, int], given: Given) -> None:
+        most = self.rules.max_task_depth
+        deep = [at for at, key in given.items() if levels[key] + 1 > most]
+        _refuse(deep, "parent_id", "range", f"Tasks are at most {most} levels deep.")
+
+
+def _given(items: Items, field: str) -> Given:
+    return {at: item[field] for at, item in enumerate(items) if item.get(field) is not None}
+
+
+def _refuse(positions: Sequence[int], field: str, code: str, detail: str) -> None:
+    if positions:
+        raise Invalid([Mistake(path_of((at, field)), code, detail) for at in positions])
+
+
+def _takes_subtasks(parent: Mapping[str, Any]) -> bool:
+    return parent["status"] in OPEN and not parent["cancel_requested"]
