@@ -139,6 +139,16 @@ class InvalidTransition(Conflict):
         super().__init__(f"What is {state} can't be changed by {action}.")
 
 
+class CountMismatch(Conflict):
+    """There are more or fewer than the caller expected; nothing was done."""
+
+    code = "count-mismatch"
+
+    def __init__(self, expected: int, count: int) -> None:
+        self.facts = {"expected": expected, "count": count}
+        super().__init__(f"There are {count}, not {expected}.")
+
+
 class LeaseLost(Conflict):
     """The lease token is not, or no longer, the one under which the task runs."""
 

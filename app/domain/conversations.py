@@ -53,6 +53,11 @@ _ACTIONS = {
 }
 
 
+def statuses_for(action: str) -> frozenset[str]:
+    """Those that allow the action."""
+    return frozenset(_ACTIONS[action])
+
+
 def check_action(action: str, status: str) -> None:
     """Raises InvalidTransition where a conversation in this status does not allow the action."""
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]

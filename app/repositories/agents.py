@@ -23,6 +23,9 @@ _WORKING = select(_AGENTS).where(_AGENTS.c.deleted_at.is_(None)).with_for_update
 _AMONG = _WORKING.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(_AGENTS.c.id)
 _BY_ID = _WORKING.where(_AGENTS.c.id == bindparam("key"))
 _BY_USER = _WORKING.where(_AGENTS.c.user_id == bindparam("key"))
+_KINDS = select(_AGENTS.c.id, _AGENTS.c.kind).where(
+    _AGENTS.c.id.in_(bindparam("keys", expanding=True))
+)
 _TOUCH = (
     update(_AGENTS)
     .where(_AGENTS.c.id == bindparam("key"))
@@ -57,6 +60,10 @@ class AgentRepository(Repository[Agent]):
     def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
         """The agent of this user, as `at_work`."""
         return self._one(connection.execute(_BY_USER, {"key": user_id}).one_or_none())
+
+    def kinds(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, str]:
+        """Person or program, by id; of deleted ones too."""
+        return {row.id: row.kind for row in connection.execute(_KINDS, {"keys": list(keys)})}
 
     def touch(self, connection: Connection, key: UUID) -> None:
         """Note that the agent was seen."""

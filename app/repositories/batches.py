@@ -19,8 +19,10 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 from uuid_utils.compat import uuid7
 
@@ -30,7 +32,7 @@ from app.repositories.reading import Reader, Record
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Index, Select, TableValuedAlias
+    from sqlalchemy import Connection, Index, Select, TableValuedAlias, Update
     from sqlalchemy.sql.dml import ReturningInsert
 
     Rows = Sequence[Mapping[str, Any]]
@@ -50,6 +52,12 @@ class BatchWriter(Reader[R]):
         created = connection.execute(statement, {"rows": complete})
         by_id = {row.id: row._asdict() for row in created}
         return [by_id[row["id"]] for row in complete]
+
+    def update_each(self, connection: Connection, rows: Rows) -> None:
+        """Set on the row with each `id` what else is said; all say the same fields, no lists."""
+        if rows:
+            bound = {f"new_{name}": [row[name] for row in rows] for name in rows[0]}
+            connection.execute(_update_each(self, tuple(rows[0])), bound)
 
     def missing_among(
         self, connection: Connection, rows: Rows, only: Collection[str] | None = None
@@ -114,6 +122,17 @@ def _create_many(writer: BatchWriter[Any], names: tuple[str, ...]) -> ReturningI
     given = _given([column(name, table.c[name].type) for name in names])
     values = select(*(_or_default(each, given.c[each.key]) for each in columns))
     return insert(table).from_select(columns, values).returning(*writer.columns)
+
+
+@lru_cache(maxsize=512)
+def _update_each(writer: BatchWriter[Any], names: tuple[str, ...]) -> Update:
+    table = writer.model.__table__
+    lists = {name: ARRAY(table.c[name].type) for name in names}
+    arrays = [as_type(bindparam(f"new_{n}", type_=of), of) for n, of in lists.items()]
+    columns = [column(name, table.c[name].type) for name in names]
+    given = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    values = {name: given.c[name] for name in names if name != "id"}
+    return update(table).where(table.c.id == given.c.id).values(values)
 
 
 def _or_default(declared: Column[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:

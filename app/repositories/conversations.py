@@ -1,20 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import selectinload
 
 from app.models import Conversation
+from app.repositories import criteria
 from app.repositories.base import Repository
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
     from app.repositories.pages import Page, Query
@@ -108,6 +110,44 @@ class ConversationRepository(Repository[Conversation]):
         found = connection.execute(_MERGED, {"keys": list(keys)})
         return {row.id: row.merged_into_id for row in found}
 
+    def lock_in(
+        self,
+        connection: Connection,
+        statuses: Collection[str],
+        filters: Mapping[str, Any],
+        *,
+        limit: int,
+    ) -> Sequence[Row[Any]]:
+        """Whole rows of these statuses that fit, locked in the order of their ids."""
+        bound = {"statuses": list(statuses), **self._bind(filters), "limit": limit}
+        return connection.execute(_lock_in(self, tuple(filters)), bound).all()
+
+    def count_in(
+        self, connection: Connection, statuses: Collection[str], filters: Mapping[str, Any]
+    ) -> int:
+        bound = {"statuses": list(statuses), **self._bind(filters)}
+        count: int = connection.execute(_count_in(self, tuple(filters)), bound).scalar_one()
+        return count
+
     def due(self, session: Session, *, limit: int) -> list[Conversation]:
         """Snoozed ones whose time has come and that nobody else holds, locked."""
         return list(session.scalars(_DUE, {"limit": limit}))
+
+
+@lru_cache(maxsize=512)
+def _lock_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+    statement = _fitting(repository, names).order_by(_CONVERSATIONS.c.id)
+    return statement.limit(bindparam("limit")).with_for_update(key_share=True)
+
+
+@lru_cache(maxsize=512)
+def _count_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+    return _fitting(repository, names).with_only_columns(func.count())
+
+
+def _fitting(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+    return select(_CONVERSATIONS).where(
+        _CONVERSATIONS.c.deleted_at.is_(None),
+        _CONVERSATIONS.c.status.in_(bindparam("statuses", expanding=True)),
+        *criteria.clauses(repository.filters, names),
+    )

@@ -5,6 +5,7 @@ from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
 from app.services.base import ResourceService, Service
 from app.services.bulk import BulkService
+from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
@@ -27,6 +28,7 @@ __all__ = [
     "AgentService",
     "Authenticator",
     "BulkService",
+    "ConversationBatchService",
     "ConversationLifecycle",
     "ConversationMerger",
     "ConversationService",

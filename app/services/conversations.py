@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
     from sqlalchemy.orm import Session
 
     from app.repositories import Page, Record, Total
@@ -87,7 +87,7 @@ class ConversationService(ResourceService[Conversation]):
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
-        complete = {**values, **self._clocks(entity, values)}
+        complete = {**values, **self.clocks_after(entity, values)}
         if values.get("assignee_id", entity.assignee_id) != entity.assignee_id:
             complete.setdefault("assignment_reason", None)  # the old one was for somebody else
         if self._hands_off(session.connection(), entity, complete):
@@ -131,7 +131,9 @@ class ConversationService(ResourceService[Conversation]):
         if found is not None and found["merged_into_id"] is not None:
             raise ConversationMerged(found["merged_into_id"])
 
-    def _clocks(self, entity: Conversation, values: Mapping[str, Any]) -> dict[str, Any]:
+    def clocks_after(
+        self, entity: Conversation | Row[Any], values: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """What becomes of the clocks where these values are set."""
         levels, clocks = self.rules.service_levels, _clocks_of(entity)
         if clocks is None:
@@ -152,7 +154,7 @@ class ConversationService(ResourceService[Conversation]):
         super()._check_references(connection, values)
 
 
-def _clocks_of(entity: Conversation) -> Clocks | None:
+def _clocks_of(entity: Conversation | Row[Any]) -> Clocks | None:
     if entity.first_response_due_at is None or entity.resolution_due_at is None:
         return None
     return Clocks(

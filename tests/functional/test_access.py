@@ -75,6 +75,8 @@ MAY = {
     "POST /v1/agents/<id:key>/deactivate": WRITERS,
     "GET /v1/conversations": READERS,
     "POST /v1/conversations": WRITERS,
+    "POST /v1/conversations/bulk-assign": WRITERS,
+    "POST /v1/conversations/bulk-resolve": WRITERS,
     "GET /v1/conversations/<id:key>": READERS | AGENTS,
     "PATCH /v1/conversations/<id:key>": WRITERS,
     "DELETE /v1/conversations/<id:key>": WRITERS,

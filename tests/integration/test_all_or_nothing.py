@@ -25,6 +25,7 @@ from app.services import (
     AccountService,
     AgentService,
     Authenticator,
+    ConversationBatchService,
     ConversationLifecycle,
     ConversationMerger,
     ConversationService,
@@ -70,6 +71,7 @@ SERVICES: dict[str, type[Service]] = {
     "batches": TaskBatchService,
     "conversations": ConversationService,
     "customers": CustomerService,
+    "crowds": ConversationBatchService,
     "events": EventService,
     "faqs": FaqService,
     "lifecycle": ConversationLifecycle,
@@ -235,6 +237,7 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
     """Conversations and their messages."""
     talks = ConversationService(database=database)
     lifecycle = ConversationLifecycle(database=database)
+    crowds = ConversationBatchService(database=database)
     messages = MessageService(database=database)
     agent = AgentService(database=database).create({"name": "desk", "kind": "human"}).id
 
@@ -264,6 +267,10 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
         "conversations.update": lambda: talks.update(talk, {"priority": "urgent"}),
         "conversations.remove": lambda: talks.remove(going),
         "conversations.restore": lambda: talks.restore(gone),
+        "crowds.assign": lambda: crowds.assign(
+            {"subject__in": ["talk", "other"]}, None, reason="x", expected=2
+        ),
+        "crowds.resolve": lambda: crowds.resolve({"subject": "asleep"}, expected=1),
         "lifecycle.open": lambda: lifecycle.open(
             opened,
             message={"body": "x", "external_id": "new"},
@@ -333,7 +340,7 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
 # What is called inside a unit of work that somebody else has opened, or is no work at all.
 INTERNAL = {
     "add", "apply", "beside", "check_active", "check_not_merged", "delivered", "effect",
-    "check_accounts", "check_may_move", "locked", "make", "move", "record",
+    "check_accounts", "check_may_move", "clocks_after", "locked", "make", "move", "record",
     "require_admin_for_deleted", "require_visible", "told", "visible_to_agent",
 }  # fmt: skip
 
@@ -360,7 +367,8 @@ CALLS = [
     "queue.fail", "queue.release", "tasks.cancel", "tasks.requeue", "queue.rescue", "queue.stats",
     "todos.create", "todos.update", "todos.remove", "todos.restore", "conversations.create",
     "conversations.of_customer", "conversations.whole", "conversations.with_people",
-    "conversations.update", "conversations.remove", "conversations.restore", "lifecycle.open",
+    "conversations.update", "conversations.remove", "conversations.restore", "crowds.assign",
+    "crowds.resolve", "lifecycle.open",
     "lifecycle.assign", "lifecycle.snooze", "lifecycle.resolve", "lifecycle.reopen",
     "lifecycle.close", "merger.merge", "lifecycle.wake_due", "messages.get", "messages.page",
     "messages.post", "accounts.open", "accounts.change", "accounts.freeze", "accounts.unfreeze",

@@ -1,0 +1,83 @@
+"""What is done to all conversations that fit a filter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint
+
+from app.api import bodies, context, parameters
+from app.api.access import WRITERS, allow
+from app.api.contract import answers
+from app.api.responses import respond
+from app.api.schemas.conversation_batches import (
+    BulkAssignmentSchema,
+    BulkResolutionSchema,
+    CountedSchema,
+)
+from app.errors import CountMismatch, Invalid, InvalidCriterion, Mistake
+from app.services import ConversationBatchService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Response
+
+blueprint = Blueprint("conversation_batches", __name__)
+_assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()
+
+
+@blueprint.post("/conversations/bulk-assign")
+@allow(WRITERS)
+@answers(CountedSchema, body=BulkAssignmentSchema, problems=(CountMismatch,))
+def bulk_assign() -> Response:
+    """How many there are is expected, unless it is only tried."""
+    body = bodies.load(_assignment)
+    agent_id, reason = body["agent_id"], body.get("reason")
+    return _answer(body, _service().assign(_filters(body), agent_id, reason=reason, **_how(body)))
+
+
+@blueprint.post("/conversations/bulk-resolve")
+@allow(WRITERS)
+@answers(CountedSchema, body=BulkResolutionSchema, problems=(CountMismatch,))
+def bulk_resolve() -> Response:
+    """How many there are is expected, unless it is only tried."""
+    body = bodies.load(_resolution)
+    return _answer(body, _service().resolve(_filters(body), **_how(body)))
+
+
+def _service() -> ConversationBatchService:
+    return context.service(ConversationBatchService)
+
+
+def _how(body: dict[str, Any]) -> dict[str, Any]:
+    return {"expected": body.get("expected_count"), "dry_run": body.get("dry_run", False)}
+
+
+def _answer(body: dict[str, Any], count: int) -> Response:
+    return respond({"count": count, "dry_run": body.get("dry_run", False)})
+
+
+def _filters(body: dict[str, Any]) -> dict[str, Any]:
+    """As they are read from the query of a list; raises Invalid with every mistake."""
+    found: dict[str, Any] = {}
+    mistakes = list(_read(body["filter"], found))
+    if not body["filter"]:
+        mistakes = [Mistake(("filter",), "length", "It must say which conversations.")]
+    if mistakes:
+        raise Invalid(mistakes)
+    return found
+
+
+def _read(given: dict[str, Any], found: dict[str, Any]) -> Iterator[Mistake]:
+    reader = ConversationBatchService.repository
+    for name, value in given.items():
+        text = str(value).lower() if isinstance(value, bool) else value
+        text = str(text) if isinstance(text, int) else text
+        if not isinstance(text, str):
+            yield Mistake(("filter", name), "type", "It has the wrong type.")
+            continue
+        try:
+            found[name] = parameters.filter_value(reader, name, text)
+        except InvalidCriterion as error:
+            yield Mistake(("filter", name), error.code, error.detail)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from marshmallow import Schema, ValidationError
+
+from app.api.context import settings
+from app.api.schemas.base import StrictSchema
+from app.api.schemas.conversations import AssignmentSchema
+from app.api.schemas.fields import Boolean, Coded, Integer, JSONObject
+
+
+def _within_limit(value: int) -> None:
+    most = settings().max_bulk
+    if not 0 <= value <= most:
+        raise ValidationError(Coded("range", f"It must be 0 to {most}."))
+
+
+class BulkResolutionSchema(StrictSchema):
+    """`expected_count` is required unless `dry_run` is true."""
+
+    filter = JSONObject(required=True)
+    expected_count = Integer(validate=_within_limit)
+    dry_run = Boolean()
+
+
+class BulkAssignmentSchema(AssignmentSchema, BulkResolutionSchema):
+    """`expected_count` is required unless `dry_run` is true."""
+
+
+class CountedSchema(Schema):
+    """How many conversations there are, or were, to act on."""
+
+    count = Integer()
+    dry_run = Boolean()

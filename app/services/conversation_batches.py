@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.domain.conversations import ConversationStatus, statuses_for
+from app.errors import CountMismatch, Invalid, Mistake
+from app.models import Conversation
+from app.repositories import AgentRepository, ConversationRepository
+from app.services.agents import AgentService
+from app.services.base import Service
+from app.services.conversations import ConversationService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Row
+
+    Filters = Mapping[str, Any]
+    Values = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationBatchService(Service):
+    """All conversations that fit the filters and whose status allows the action, at once.
+
+    The caller says how many these are, or nothing is done; `dry_run` only counts them.
+    """
+
+    repository: ConversationRepository = ConversationRepository()
+    agents: AgentRepository = AgentRepository()
+
+    @retry
+    def assign(
+        self,
+        filters: Filters,
+        agent_id: UUID | None,
+        *,
+        reason: str | None = None,
+        expected: int | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        with self.database.connect() as connection:
+            if agent_id is not None:  # locked before the conversations, as everywhere
+                self.beside(AgentService).check_active(connection, agent_id, "agent_id")
+            if dry_run:
+                return self._count(connection, "assign", filters, expected)
+            rows = self._locked(connection, "assign", filters, expected)
+            values = {"assignee_id": agent_id, "assignment_reason": reason}
+            actions = self._assignments(connection, rows, agent_id)
+            self._change(connection, rows, [values] * len(rows), actions)
+            return len(rows)
+
+    @retry
+    def resolve(
+        self, filters: Filters, *, expected: int | None = None, dry_run: bool = False
+    ) -> int:
+        with self.database.connect() as connection:
+            if dry_run:
+                return self._count(connection, "resolve", filters, expected)
+            rows = self._locked(connection, "resolve", filters, expected)
+            now, clocks = datetime.now(UTC), self.beside(ConversationService).clocks_after
+            moved = {
+                "status": ConversationStatus.RESOLVED,
+                "status_changed_at": now,
+                "snoozed_until": None,
+            }
+            values = [{**moved, **clocks(row, moved)} for row in rows]
+            self._change(connection, rows, values, ["resolved"] * len(rows))
+            return len(rows)
+
+    def _count(
+        self, connection: Connection, action: str, filters: Filters, expected: int | None
+    ) -> int:
+        count = self.repository.count_in(connection, statuses_for(action), filters)
+        if expected not in (None, count):
+            raise CountMismatch(expected or 0, count)
+        return count
+
+    def _locked(
+        self, connection: Connection, action: str, filters: Filters, expected: int | None
+    ) -> Sequence[Row[Any]]:
+        if expected is None:
+            raise Invalid([Mistake(("expected_count",), "required", "It is required.")])
+        statuses = statuses_for(action)
+        rows = self.repository.lock_in(connection, statuses, filters, limit=expected + 1)
+        if len(rows) != expected:
+            count = self.repository.count_in(connection, statuses, filters)
+            raise CountMismatch(expected, count)
+        return rows
+
+    def _assignments(
+        self, connection: Connection, rows: Sequence[Row[Any]], agent_id: UUID | None
+    ) -> list[str]:
+        """From a person to a program, or back, a conversation is handed off."""
+        old = {row.assignee_id for row in rows} - {None}
+        if agent_id is None or not old - {agent_id}:
+            return ["assigned"] * len(rows)
+        kinds = self.agents.kinds(connection, {agent_id, *old})
+        stays = {None, *(key for key, kind in kinds.items() if kind == kinds[agent_id])}
+        return ["assigned" if row.assignee_id in stays else "handed-off" for row in rows]
+
+    def _change(
+        self,
+        connection: Connection,
+        rows: Sequence[Row[Any]],
+        values: Sequence[Values],
+        actions: Sequence[str],
+    ) -> None:
+        """In two statements; what stays as it is moves no version and writes no event."""
+        changed, events = [], []
+        for row, wanted, action in zip(rows, values, actions, strict=True):
+            pairs = {name: (getattr(row, name), value) for name, value in wanted.items()}
+            if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
+                changed.append({"id": row.id, **wanted})
+                events.append(self._event(action, Conversation, row.id, changes))
+        self.repository.update_each(connection, changed)
+        self.events.add_many(connection, events)
