@@ -8,7 +8,7 @@ from app.api import bodies, context
 from app.api.access import allow
 from app.api.compiled import Load
 from app.api.contract import answers, conflicts_of
-from app.api.resources import Dumper
+from app.api.dumper import Dumper
 from app.api.responses import respond
 
 if TYPE_CHECKING:

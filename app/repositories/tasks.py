@@ -53,7 +53,6 @@ _above = select(Task.id, Task.parent_id).where(Task.id == bindparam("key")).cte(
 _above = _above.union(select(Task.id, Task.parent_id).where(Task.id == _above.c.parent_id))
 _ABOVE = select(func.count()).select_from(_above)
 
-_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
 _LOCK_AMONG = (
     select(Task.id, Task.status, Task.cancel_requested)
     .where(Task.id.in_(_KEYS), Task.deleted_at.is_(None))

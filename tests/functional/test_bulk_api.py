@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -168,6 +170,18 @@ def test_what_is_taken_is_told_by_index(staff: Client) -> None:
     assert codes(answer) == dict.fromkeys(expected, "already-exists")
     assert len(staff.get("/v1/customers").json["items"]) == 1
     assert len(made(staff, "customers", [items[0], items[4], items[5]])) == 3
+
+
+def test_two_that_want_the_same_do_not_mix(desk: Client) -> None:
+    """In opposite orders at once: one is there in full, and the other is told what is taken."""
+    items = [MAKE["customers"](n) for n in range(200)]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            both = list(pool.map(partial(bulk, desk, "customers"), (items, items[::-1])))
+            assert {answer.status_code for answer in both} <= {201, 409}
+            assert [answer.status_code for answer in both].count(201) <= 1
+    total = desk.get("/v1/customers?include_total=true").json["total"]
+    assert total == len(items)
 
 
 def test_what_is_referred_to_must_be_there(staff: Client) -> None:
