@@ -9,7 +9,7 @@ run: .venv/run.stamp
 	@exec $(BIN)/flask serve
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -32,7 +32,9 @@ OPTIONS = ("--checks", "all", "--exclude-checks", "positive_data_acceptance", "-
 def main(programs: Path, options: list[str]) -> int:
     """The status of the first that finds something, 0 where none does."""
     with served() as (address, token, environment), tempfile.TemporaryDirectory() as folder:
-        fuzz = (programs / "schemathesis", "run", f"{address}/openapi.json", *OPTIONS, *options)
+        config = ("--config-file", HERE / "schemathesis.toml")
+        run_it = ("run", f"{address}/openapi.json", *OPTIONS, *options)
+        fuzz = (programs / "schemathesis", *config, *run_it)
         header = ("-H", f"Authorization: Bearer {token}")
         hooks = {"SCHEMATHESIS_HOOKS": "fuzz.hooks", "PYTHONPATH": "."}
         hooks |= {**environment, "FUZZ_KEEPS": " ".join(ids_of(address, token))}

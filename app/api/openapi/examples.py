@@ -40,7 +40,11 @@ _WORDS = {
 }
 _TAKEN = {"account_id": ID, "amount": {"amount": "-12.34", "currency": "GBP"}}
 _GIVEN = {"account_id": _OTHER_ID, "amount": {"amount": "12.34", "currency": "GBP"}}
-_WHOLE: dict[str, Any] = {"deleted_at": None, "entries": [_TAKEN, _GIVEN]}
+_WHOLE: dict[str, Any] = {
+    "deleted_at": None,
+    "entries": [_TAKEN, _GIVEN],
+    "filter": {"status": "open"},
+}
 _BY_FORMAT = {"uuid": ID, "date-time": MOMENT}
 _BY_TYPE: dict[str, Any] = {"boolean": True, "object": {}, "null": None}
 

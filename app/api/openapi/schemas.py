@@ -11,6 +11,7 @@ from app.api.expansions import expansions_of
 from app.api.openapi.examples import example_of
 from app.api.openapi.shapes import COMPONENTS, Converter, Shape
 from app.api.schemas.fields import Choice
+from app.api.schemas.money import Currency
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -117,6 +118,8 @@ class Schemas:
 
 def _widen(shape: Shape, field: Any) -> None:
     """What is answered may be older than a rule for what is accepted."""
+    if isinstance(field, Currency):
+        shape["$ref"] = f"{_REF}Currency"
     for rule in ("minLength", "maxLength", "pattern", "default"):
         shape.pop(rule, None)
     if field.metadata.get("answered_null"):

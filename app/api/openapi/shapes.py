@@ -9,7 +9,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from app.api.schemas.fields import Actor, Email, Ids, JSONObject, Text, Texts, Timestamp
 from app.api.schemas.money import Currency, Money
 from app.domain.actors import ActorKind
-from app.domain.money import DIGITS
+from app.domain.money import CURRENT, DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,13 @@ ACTOR: Shape = {
 }
 CURRENCY: Shape = {
     "type": "string",
-    "description": "A code of ISO 4217.",
+    "description": "A code of ISO 4217, or one that has left it since 2020.",
     "enum": sorted(DIGITS),
+}
+CURRENT_CURRENCY: Shape = {
+    "type": "string",
+    "description": "A code of ISO 4217 that is in use.",
+    "enum": sorted(CURRENT),
 }
 MONEY: Shape = {
     "type": "object",
@@ -69,7 +74,12 @@ MONEY: Shape = {
         for digits, currencies in _by_digits().items()
     ],
 }
-COMPONENTS = {"Actor": ACTOR, "Currency": CURRENCY, "Money": MONEY}
+COMPONENTS = {
+    "Actor": ACTOR,
+    "Currency": CURRENCY,
+    "CurrentCurrency": CURRENT_CURRENCY,
+    "Money": MONEY,
+}
 
 
 class Converter(OpenAPIConverter):
@@ -114,7 +124,7 @@ def _object(field: JSONObject) -> Shape:
     return {"type": ["object", "null"] if nullable else "object", "additionalProperties": True}
 
 
-_REFERENCES: dict[type, str] = {Money: "Money", Currency: "Currency", Actor: "Actor"}
+_REFERENCES: dict[type, str] = {Money: "Money", Currency: "CurrentCurrency", Actor: "Actor"}
 _MORE: dict[type, Callable[[Any], Shape]] = {
     Text: _text,
     Email: lambda _: {"format": "email"},

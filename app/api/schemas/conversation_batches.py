@@ -17,7 +17,7 @@ def _within_limit(value: int) -> None:
 class BulkResolutionSchema(StrictSchema):
     """`expected_count` is required unless `dry_run` is true."""
 
-    filter = JSONObject(required=True)
+    filter = JSONObject(required=True, metadata={"minProperties": 1})
     expected_count = Integer(validate=_within_limit)
     dry_run = Boolean()
 
