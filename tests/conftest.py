@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from app.db import Database
+
+# What a shell runs in the background ignores Ctrl-C, and so would all that the tests start.
+for _number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler)
 
 _server = pytest.StashKey[TestServer]()
 _template = pytest.StashKey[str]()
