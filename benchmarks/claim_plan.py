@@ -24,7 +24,7 @@ from app.db.unit import Timeouts
 from app.models import Task
 from app.repositories import Query, TaskQueue, TaskRepository
 from app.repositories.task_statements import claim as claim_statement
-from benchmarks.crew import cpu_of
+from benchmarks.processes import cpu_of
 from benchmarks.queue_tables import AGENT, rows, server
 
 if TYPE_CHECKING:

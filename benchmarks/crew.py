@@ -1,99 +1,27 @@
-"""Processes that work a queue off, and what they and PostgreSQL spend on it."""
+"""Processes that work a queue off."""
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.processes import obey
 from benchmarks.queue_ways import WAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from multiprocessing.connection import Connection
 
     from benchmarks.queue_ways import Way
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Of one run; the CPU is in microseconds per task."""
-
-    tasks: int
-    per_second: float
-    client: float
-    server: float
+def serve(urls: dict[str, str], pipe: Connection) -> None:
+    obey(pipe, {way.name: way(urls) for way in WAYS}, _work)
 
 
-@dataclass(frozen=True)
-class Crew:
-    pipes: list[Connection]
-
-    def work(self, way: str, *, workers: int, limit: int) -> Spent:
-        """Claim and complete until there is nothing left."""
-        pipes = self.pipes[:workers]
-        for message in ((way, limit), "go"):
-            for pipe in pipes:
-                pipe.send(message)
-            answers = [pipe.recv() for pipe in pipes]
-        tasks = sum(answer["tasks"] for answer in answers)
-        began = min(answer["began"] for answer in answers)
-        ended = max(answer["ended"] for answer in answers)
-        client, server = (
-            sum(answer[name] for answer in answers) / tasks * 1e6 for name in ("client", "server")
-        )
-        return Spent(tasks, tasks / (ended - began), client, server)
-
-
-@contextmanager
-def crew(urls: Mapping[str, str], size: int) -> Iterator[Crew]:
-    """Each has one connection for every way, which stays open."""
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for _ in range(size):
-        ours, theirs = context.Pipe()
-        processes.append(context.Process(target=_serve, args=(dict(urls), theirs), daemon=True))
-        processes[-1].start()
-        pipes.append(ours)
-    try:
-        yield Crew(pipes)
-    finally:
-        for pipe in pipes:
-            pipe.send(None)
-        for process in processes:
-            process.join()
-
-
-def _serve(urls: dict[str, str], pipe: Connection) -> None:
-    ways = {way.name: way(urls) for way in WAYS}
-    while (order := pipe.recv()) is not None:
-        name, limit = order
-        backend = ways[name].backend()
-        pipe.send("ready")
-        pipe.recv()
-        pipe.send(_work(ways[name], backend, limit))
-    for way in ways.values():
-        way.close()
-
-
-def _work(way: Way, backend: int, limit: int) -> dict[str, Any]:
-    began, client, server, tasks = time.monotonic(), time.process_time(), cpu_of(backend), 0
+def _work(way: Way, limit: int) -> int:
+    """Claim so many at a time and complete them, until there is nothing left."""
+    tasks = 0
     while claimed := way.claim(limit):
         for task in claimed:
             way.complete(task)
         tasks += len(claimed)
-    return {
-        "tasks": tasks,
-        "client": time.process_time() - client,
-        "server": cpu_of(backend) - server,
-        "began": began,
-        "ended": time.monotonic(),
-    }
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds on a CPU, of a process with one thread."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return tasks

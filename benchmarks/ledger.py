@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.ledger_crew import Order, crew
+from benchmarks.ledger_crew import Order, serve
 from benchmarks.ledger_tables import open_accounts, run, server, verify
 from benchmarks.ledger_ways import WAYS, SameStatements
+from benchmarks.processes import crew, medians, noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from benchmarks.ledger_crew import Crew, Spent
     from benchmarks.ledger_ways import Way
+    from benchmarks.processes import Crew, Spent
 
 ACCOUNTS, WORKERS = 1000, 4
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off"}
@@ -47,9 +47,9 @@ class Case:
         """By hand every account stores its balance."""
         return [way for way in WAYS if self.stores_balance or way.database == "caseload"]
 
-    def order(self, way: type[Way], seconds: float, stateless: UUID, keys: list[UUID]) -> Order:
+    def order(self, seconds: float, stateless: UUID, keys: list[UUID]) -> Order:
         hot = (keys[0] if self.stores_balance else stateless) if self.hot else None
-        return Order(way.name, keys[: self.accounts], hot, seconds)
+        return Order(keys[: self.accounts], hot, seconds)
 
 
 CASES = [
@@ -73,9 +73,9 @@ def measure(urls: Mapping[str, str], workers: Crew, rounds: int, seconds: float)
             run(url, "VACUUM ANALYZE")
         for case in CASES:
             for way in case.ways:
-                order = case.order(way, seconds if number >= 0 else 1, stateless, keys)
-                spent = workers.work(order, workers=case.workers)
-                made[way.database] += spent.transfers
+                order = case.order(seconds if number >= 0 else 1, stateless, keys)
+                spent = workers.work(way.name, order, workers=case.workers)
+                made[way.database] += spent.done
                 if number >= 0:
                     taken[case][way.name].append(spent)
     verify(urls, made)
@@ -87,27 +87,15 @@ def report(taken: Taken) -> None:
         print(f"\n{case.name}, {case.workers} worker{'s' if case.workers > 1 else ''}:\n")
         print("| | transfers/s | noise | client, us | server, us | speed, ratio | CPU, ratio |")
         print("|---|---|---|---|---|---|---|")
-        base_speed, base_client, base_server = _medians(by_way[SameStatements.name])
+        base_speed, base_client, base_server = medians(by_way[SameStatements.name])
         for name, spent in by_way.items():
-            speed, client, backend = _medians(spent)
-            noise = _noise([one.per_second for one in spent])
+            speed, client, backend = medians(spent)
+            spread = noise(spent)
             cpu = (client + backend) / (base_client + base_server)
             print(
-                f"| {name} | {speed:,.0f} | ±{noise:.0%} | {client:,.0f} | {backend:,.0f}"
+                f"| {name} | {speed:,.0f} | ±{spread:.0%} | {client:,.0f} | {backend:,.0f}"
                 f" | {speed / base_speed:.2f} | {cpu:.2f} |"
             )
-
-
-def _medians(spent: list[Spent]) -> tuple[float, float, float]:
-    speed, client, backend = zip(
-        *((one.per_second, one.client, one.server) for one in spent), strict=True
-    )
-    return statistics.median(speed), statistics.median(client), statistics.median(backend)
-
-
-def _noise(values: list[float]) -> float:
-    ordered, quarter = sorted(values), len(values) // 4
-    return (ordered[-1 - quarter] - ordered[quarter]) / statistics.median(values) / 2
 
 
 def main() -> None:
@@ -116,7 +104,10 @@ def main() -> None:
     parser.add_argument("rounds", type=int, nargs="?", default=7)
     parser.add_argument("seconds", type=float, nargs="?", default=4)
     asked = parser.parse_args()
-    with server(FORGETFUL if asked.forgetful else None) as urls, crew(urls, WORKERS) as workers:
+    with (
+        server(FORGETFUL if asked.forgetful else None) as urls,
+        crew(serve, urls, WORKERS) as workers,
+    ):
         taken = measure(urls, workers, asked.rounds, asked.seconds)
         version = run(urls["caseload"], "SHOW server_version")[0][0]
     how = "not waiting for the disk" if asked.forgetful else "durable"

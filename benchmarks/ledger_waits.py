@@ -21,16 +21,18 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from benchmarks.ledger import ACCOUNTS, CASES, FORGETFUL, WORKERS
-from benchmarks.ledger_crew import crew
+from benchmarks.ledger_crew import serve
 from benchmarks.ledger_tables import open_accounts, run, server
 from benchmarks.ledger_ways import WAYS
+from benchmarks.processes import crew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.ledger import Case
-    from benchmarks.ledger_crew import Crew, Order
+    from benchmarks.ledger_crew import Order
     from benchmarks.ledger_ways import Way
+    from benchmarks.processes import Crew
 
 SETTINGS = {"track_wal_io_timing": "on"}
 
@@ -90,13 +92,13 @@ def shares(found: Counter[str]) -> str:
 def show(url: str, case: Case, way: type[Way], order: Order, workers: Crew) -> None:
     before, began, worked = wal(url), time.monotonic(), busy()
     with looking(url) as found:
-        spent = workers.work(order, workers=case.workers)
+        spent = workers.work(way.name, order, workers=case.workers)
     took = time.monotonic() - began
     ours = (spent.client + spent.server) * spent.per_second / 1e6
     size, flushes, flushing = (now - then for now, then in zip(wal(url), before, strict=True))
     print(
         f"| {case.name}, {case.workers}: {way.name} | {spent.per_second:,.0f} | {ours:.1f}"
-        f" | {(busy() - worked) / took:.1f} | {size / spent.transfers / 1000:.1f}"
+        f" | {(busy() - worked) / took:.1f} | {size / spent.done / 1000:.1f}"
         f" | {flushes / took:,.0f} | {flushing / max(flushes, 1):.2f} | {shares(found)} |",
         flush=True,
     )
@@ -110,15 +112,15 @@ def main() -> None:
     settings = SETTINGS | (FORGETFUL if asked.forgetful else {})
     columns = "transfers/s", "CPUs, ours", "all", "WAL, kB", "flushes/s", "one, ms", "found"
     print(f"| | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
-    with server(settings) as urls, crew(urls, WORKERS) as workers:
+    with server(settings) as urls, crew(serve, urls, WORKERS) as workers:
         stateless, keys = open_accounts(urls, ACCOUNTS)
         for way in WAYS:  # opens the connections, and warms up
-            workers.work(CASES[1].order(way, 1, stateless, keys), workers=WORKERS)
+            workers.work(way.name, CASES[1].order(1, stateless, keys), workers=WORKERS)
         for case in CASES:
             for each in urls.values():
                 run(each, "VACUUM ANALYZE")
             for way in case.ways:
-                order = case.order(way, asked.seconds, stateless, keys)
+                order = case.order(asked.seconds, stateless, keys)
                 show(urls["caseload"], case, way, order, workers)
 
 

@@ -27,6 +27,7 @@ from app.db import Database, migrations
 from app.db.embedded import EmbeddedServer
 from app.repositories import FaqRepository, Query, Sort, statements
 from app.repositories.full_text import BY_RANK, FullText
+from benchmarks.processes import cpu_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,11 +78,6 @@ def server() -> Iterator[str]:
         shutil.rmtree(directory)
 
 
-def cpu_of(pid: int) -> float:
-    """Milliseconds on a CPU, of a process with one thread."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
-
-
 class Meter:
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -97,7 +93,7 @@ class Meter:
                 read(connection)
             whole.append((time.perf_counter() - clocks[2]) * 1000)
             client.append((time.process_time() - clocks[1]) * 1000)
-            backend.append(cpu_of(self.pid) - clocks[0])
+            backend.append((cpu_of(self.pid) - clocks[0]) * 1e3)
         return statistics.median(backend), statistics.median(client), min(whole)
 
 

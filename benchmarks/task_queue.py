@@ -10,11 +10,11 @@ not of the WAL writer and the like.
 from __future__ import annotations
 
 import platform
-import statistics
 import sys
 from itertools import product
 
-from benchmarks.crew import Crew, Spent, crew
+from benchmarks.crew import serve
+from benchmarks.processes import Crew, Spent, crew, medians, noise
 from benchmarks.queue_tables import fill, server
 from benchmarks.queue_ways import WAYS
 
@@ -30,8 +30,8 @@ def run(urls: dict[str, str], workers: Crew, rounds: int, tasks: int) -> Taken:
         for (many, limit), way in product(cases, WAYS):
             made = tasks if number >= 0 else tasks // 10
             fill(urls, way.table, made)
-            spent = workers.work(way.name, workers=many, limit=limit)
-            assert spent.tasks == made, (way.name, spent)
+            spent = workers.work(way.name, limit, workers=many)
+            assert spent.done == made, (way.name, spent)
             if number >= 0:
                 taken[many, limit][way.name].append(spent)
     return taken
@@ -42,32 +42,20 @@ def report(taken: Taken) -> None:
         print(f"\n{many} worker{'s' if many > 1 else ''}, {limit} at a time:\n")
         print("| | tasks/s | noise | client, us | server, us | client, ratio | total, ratio |")
         print("|---|---|---|---|---|---|---|")
-        base_client, base_server = _medians(by_way["by hand, attempts"])[1:]
+        base_client, base_server = medians(by_way["by hand, attempts"])[1:]
         for name, spent in by_way.items():
-            speed, client, backend = _medians(spent)
-            noise = _noise([one.per_second for one in spent])
+            speed, client, backend = medians(spent)
+            spread = noise(spent)
             ratios = client / base_client, (client + backend) / (base_client + base_server)
             print(
-                f"| {name} | {speed:,.0f} | ±{noise:.0%} | {client:,.0f} | {backend:,.0f}"
+                f"| {name} | {speed:,.0f} | ±{spread:.0%} | {client:,.0f} | {backend:,.0f}"
                 f" | {ratios[0]:.2f} | {ratios[1]:.2f} |"
             )
 
 
-def _medians(spent: list[Spent]) -> tuple[float, float, float]:
-    speed, client, backend = zip(
-        *((one.per_second, one.client, one.server) for one in spent), strict=True
-    )
-    return statistics.median(speed), statistics.median(client), statistics.median(backend)
-
-
-def _noise(values: list[float]) -> float:
-    ordered, quarter = sorted(values), len(values) // 4
-    return (ordered[-1 - quarter] - ordered[quarter]) / statistics.median(values) / 2
-
-
 def main() -> None:
     rounds, tasks = (*map(int, sys.argv[1:]), *(7, 2_000)[len(sys.argv) - 1 :])
-    with server() as urls, crew(urls, max(WORKERS)) as workers:
+    with server() as urls, crew(serve, urls, max(WORKERS)) as workers:
         taken = run(urls, workers, rounds, tasks)
     print(
         f"Python {platform.python_version()}, {rounds} rounds of {tasks:,} tasks, per task;"
