@@ -83,19 +83,10 @@ class Money:
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
 
-    def __add__(self, other: Money) -> Money:
-        return Money(self.minor + self._same(other), self.currency)
-
-    def __sub__(self, other: Money) -> Money:
-        return Money(self.minor - self._same(other), self.currency)
-
     def __neg__(self) -> Money:
         return Money(-self.minor, self.currency)
 
     def __lt__(self, other: Money) -> bool:
-        return self.minor < self._same(other)
-
-    def _same(self, other: Money) -> int:
         if other.currency != self.currency:
             raise CurrencyMismatch(self.currency, other.currency)
-        return other.minor
+        return self.minor < other.minor

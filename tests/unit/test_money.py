@@ -87,7 +87,7 @@ def test_there_is_a_largest_amount() -> None:
 def test_it_adds_and_compares_as_numbers_do(one: int, other: int, currency: str) -> None:
     """In one currency."""
     a, b = Money(one, currency), Money(other, currency)
-    assert (a + b - b, Money(0, currency) - a, a - a) == (a, -a, Money(0, currency))
+    assert -a == Money(-one, currency)
     assert ((a < b), (a <= b), (a > b), (a == b)) == (
         (one < other),
         (one <= other),
@@ -96,11 +96,10 @@ def test_it_adds_and_compares_as_numbers_do(one: int, other: int, currency: str)
     )
 
 
-@pytest.mark.parametrize("operation", ["__add__", "__sub__", "__lt__"])
-def test_two_currencies_do_not_mix(operation: str) -> None:
-    """Neither in sums nor in comparisons."""
+def test_two_currencies_do_not_compare() -> None:
+    """Which is more, nobody can say."""
     with pytest.raises(CurrencyMismatch):
-        getattr(Money(1, "GBP"), operation)(Money(1, "EUR"))
+        max(Money(1, "GBP"), Money(1, "EUR"))
 
 
 @given(st.integers(10**9 + 1, 10**10 - 1), st.integers(0, 11), st.integers(1, 9))
