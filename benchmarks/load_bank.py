@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 _CLIENTS = _ACCOUNTS = 8
 _OPENING = 10_000
-# Whoever runs the service must know of a COMMIT that was not answered, and of a pool in which all
-# wait for the database to come back.
+# Each is a 503 that whoever runs the service must know of: a COMMIT that was not answered, a
+# database that was not back while a request could wait, and a pool in which all wait for it.
+# No deadlock and no timeout is among them.
 _LOGGED = {
     "psycopg2.OperationalError",
+    "app.errors.ConnectionLost",
+    "app.errors.DatabaseUnreachable",
     "app.errors.OutcomeUnknown",
     "app.errors.PoolExhausted",
     "sqlalchemy.exc.TimeoutError",
