@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from app import create_database
+from app.environment import SettingsError
 from app.errors import CaseloadError
 from app.scheduler import run_regularly
 from app.services.jobs import JobService
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 
 try:
     settings = Settings.from_environment()

@@ -8,32 +8,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from environs import Env, EnvValidationError, ValidationError, validate
-
+from app import environment
 from app.domain.calendar import BusinessCalendar, parse_hours
 from app.domain.clocks import ServiceLevels, Targets
-from app.domain.conversations import Priority
 from app.domain.rules import Rules
 from app.domain.tasks import RetryDelay
-from app.errors import CaseloadError
+from app.environment import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from decimal import Decimal
 
 ROOT = Path(__file__).parents[1]
-_LEAST_SECRET = 16  # characters
-_LARGEST_THRESHOLD = 10**15
-_LONGEST_TARGET = 60 * 1000  # minutes
-
-
-class SettingsError(CaseloadError):
-    """One message that names every setting that is wrong."""
-
-    code = "settings"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +66,7 @@ class Settings:
     @classmethod
     def from_environment(cls) -> Settings:
         """Raises SettingsError, which names every mistake."""
-        env = Env(eager=False)
-        values = {name: read(env) for name, read in _READERS.items()}
-        try:
-            env.seal()
-        except EnvValidationError as error:
-            raise SettingsError(_all(error.error_messages)) from error
-        given = {name: value for name, value in values.items() if value is not None}
+        given = environment.read()
         if "pool_size" not in given and "threads" in given:
             given["pool_size"] = given["threads"]  # a smaller pool makes the threads wait
         settings = cls(**given)
@@ -136,14 +118,6 @@ def _check_together(settings: Settings) -> None:
         ) from error
 
 
-def _all(messages: Any) -> str:
-    return "; ".join(f"{name}: {_first(found)}" for name, found in messages.items())
-
-
-def _first(found: Any) -> str:
-    return " ".join(map(str, found)) if isinstance(found, list) else str(found)
-
-
 def _kept_secret(file: Path) -> str:
     """Made by whoever comes first; a link never overwrites what another has made meanwhile."""
     file.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -160,115 +134,5 @@ def _kept_secret(file: Path) -> str:
     return file.read_text()
 
 
-def _postgres_url(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in ("postgresql", "postgres"):
-        raise ValidationError("Must start with postgresql:// or postgres://.")
-
-
-def _secret(env: Env) -> str | None:
-    required = bool(os.environ.get("DATABASE_URL"))
-    shortest = validate.Length(min=_LEAST_SECRET)
-    if required:
-        found: str | None = env.str("CASELOAD_SECRET_KEY", validate=shortest)
-        return found
-    return env.str("CASELOAD_SECRET_KEY", None, validate=shortest)
-
-
-def _url(name: str) -> Callable[[Env], str | None]:
-    return lambda env: env.str(name, None, validate=_postgres_url) or None
-
-
-def _int(name: str, least: int, most: int) -> Callable[[Env], int | None]:
-    return lambda env: env.int(name, None, validate=validate.Range(least, most))
-
-
-def _seconds(name: str, least: float, most: float) -> Callable[[Env], float | None]:
-    return lambda env: env.float(name, None, validate=validate.Range(least, most))
-
-
-def _targets(name: str) -> Callable[[Env], Mapping[str, int] | None]:
-    """Minutes of open time by priority, such as `high=60,urgent=15`."""
-    return lambda env: env.dict(name, None, subcast_values=int, validate=_are_targets)
-
-
-def _are_targets(value: Mapping[str, int] | None) -> None:
-    for priority, minutes in (value or {}).items():
-        if priority not in list(Priority) or not 0 < minutes <= _LONGEST_TARGET:
-            raise ValidationError("Must be minutes by priority, such as high=60,urgent=15.")
-
-
 def _minutes(targets: Mapping[str, int]) -> dict[str, timedelta]:
     return {priority: timedelta(minutes=minutes) for priority, minutes in targets.items()}
-
-
-def _zone(value: str) -> None:
-    _try(lambda: BusinessCalendar(zone=value, holidays=None))
-
-
-def _hours(value: str) -> None:
-    _try(lambda: parse_hours(value))
-
-
-def _country(value: str) -> None:
-    _try(lambda: BusinessCalendar(holidays=value or None))
-
-
-def _try(make: Callable[[], object]) -> None:
-    try:
-        make()
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-
-
-def _threshold(env: Env) -> Decimal | None:
-    """In units of whatever currency an amount is in, such as `10000` or `999.99`."""
-    return env.decimal("CASELOAD_APPROVAL_THRESHOLD", None, validate=_is_threshold)
-
-
-def _is_threshold(value: Decimal | None) -> None:
-    if value is not None and not (value.is_finite() and 0 <= value <= _LARGEST_THRESHOLD):
-        raise ValidationError("Must be an amount of money, such as 10000.")
-
-
-def _folder(env: Env) -> Path | None:
-    path = env.path("CASELOAD_DATA_DIR", None)
-    return path and path.absolute()
-
-
-_READERS: dict[str, Callable[[Env], Any]] = {
-    "database_url": _url("DATABASE_URL"),
-    "replica_url": _url("DATABASE_REPLICA_URL"),
-    "given_secret_key": _secret,
-    "data_dir": _folder,
-    "port": _int("PORT", 1, 65535),
-    "workers": _int("CASELOAD_WORKERS", 1, 256),
-    "threads": _int("CASELOAD_THREADS", 1, 256),
-    "pool_size": _int("CASELOAD_POOL_SIZE", 1, 1000),
-    "pool_timeout": _seconds("CASELOAD_POOL_TIMEOUT", 0.1, 60),
-    "connect_timeout": _int("CASELOAD_CONNECT_TIMEOUT", 2, 60),
-    "statement_timeout": _seconds("CASELOAD_STATEMENT_TIMEOUT", 0.1, 3600),
-    "lock_timeout": _seconds("CASELOAD_LOCK_TIMEOUT", 0.1, 3600),
-    "idle_timeout": _seconds("CASELOAD_IDLE_TIMEOUT", 1, 3600),
-    "token_cache": _seconds("CASELOAD_TOKEN_CACHE", 0, 60),
-    "max_body": _int("CASELOAD_MAX_BODY", 1024, 1024**3),
-    "max_bulk_body": _int("CASELOAD_MAX_BULK_BODY", 1024, 1024**3),
-    "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
-    "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
-    "max_bulk": _int("CASELOAD_MAX_BULK", 1, 100_000),
-    "max_deactivate": _int("CASELOAD_MAX_DEACTIVATE", 1, 1_000_000),
-    "job_interval": _seconds("CASELOAD_JOB_INTERVAL", 0, 3600),
-    "time_zone": lambda env: env.str("CASELOAD_TIME_ZONE", None, validate=_zone),
-    "opening_hours": lambda env: env.str("CASELOAD_OPENING_HOURS", None, validate=_hours),
-    "holidays": lambda env: env.str("CASELOAD_HOLIDAYS", None, validate=_country),
-    "first_response_targets": _targets("CASELOAD_FIRST_RESPONSE_TARGETS"),
-    "resolution_targets": _targets("CASELOAD_RESOLUTION_TARGETS"),
-    "reopen_window": _int("CASELOAD_REOPEN_WINDOW", 0, 3650 * 24 * 3600),
-    "task_lease": _int("CASELOAD_TASK_LEASE", 1, 86_400),
-    "max_task_lease": _int("CASELOAD_MAX_TASK_LEASE", 1, 86_400),
-    "task_attempts": _int("CASELOAD_TASK_ATTEMPTS", 1, 100),
-    "max_task_depth": _int("CASELOAD_MAX_TASK_DEPTH", 1, 32),
-    "task_retry_base": _seconds("CASELOAD_TASK_RETRY_BASE", 0, 86_400),
-    "task_retry_cap": _seconds("CASELOAD_TASK_RETRY_CAP", 0, 30 * 86_400),
-    "approval_threshold": _threshold,
-}
