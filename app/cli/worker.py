@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -54,11 +54,14 @@ class Worker:
     def run(self, concurrency: int) -> None:
         """Until it is stopped, or with `drain` until there is nothing to do."""
         with ThreadPoolExecutor(concurrency, thread_name_prefix="worker") as pool:
-            running = [pool.submit(self._work) for _ in range(concurrency)]
-            for ended in as_completed(running):
-                if ended.exception() is not None:
+            threads = [pool.submit(self._work) for _ in range(concurrency)]
+            running = set(threads)
+            while running:  # awake now and then: a signal may have come to another thread
+                ended, running = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
+                if any(thread.exception() is not None for thread in ended):
                     self.stopping.set()  # the others finish what they hold
-                ended.result()
+        for thread in threads:
+            thread.result()
 
     def stop(self) -> None:
         """Finish what is held and claim no more; the second time, give it back instead."""

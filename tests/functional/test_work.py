@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -150,6 +151,18 @@ def test_a_stop_lets_the_task_be_finished(start: Start, admin: Client) -> None:
     found = admin.get(f"/v1/tasks/{task['id']}").json
     assert (found["status"], found["output"]) == ("completed", 7)
     assert admin.get(f"/v1/tasks/{other['id']}").json["status"] == "pending"
+
+
+def test_a_stop_reaches_the_worker_by_whichever_thread(start: Start, admin: Client) -> None:
+    """The kernel gives a signal to any of them, and only the first one runs Python's handlers."""
+    task = new_task(admin)
+    worker = start("--exec", "sh -c 'sleep 1.5; echo 7'")
+    wait_for(admin, task, "running")
+    threads = {int(path.name) for path in Path(f"/proc/{worker.pid}/task").iterdir()}
+    (other,) = threads - {worker.pid}
+    assert ctypes.CDLL(None).tgkill(worker.pid, other, signal.SIGTERM) == 0
+    assert worker.wait(20) == 0
+    assert admin.get(f"/v1/tasks/{task['id']}").json["output"] == 7
 
 
 def test_a_second_stop_gives_the_task_back(start: Start, admin: Client) -> None:
