@@ -147,6 +147,7 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "first_response_targets": _targets("CASELOAD_FIRST_RESPONSE_TARGETS"),
     "resolution_targets": _targets("CASELOAD_RESOLUTION_TARGETS"),
     "reopen_window": _int("CASELOAD_REOPEN_WINDOW", 0, 3650 * 24 * 3600),
+    "idempotency_window": _int("CASELOAD_IDEMPOTENCY_WINDOW", 60, 30 * 24 * 3600),
     "task_lease": _int("CASELOAD_TASK_LEASE", 1, 86_400),
     "max_task_lease": _int("CASELOAD_MAX_TASK_LEASE", 1, 86_400),
     "task_attempts": _int("CASELOAD_TASK_ATTEMPTS", 1, 100),

@@ -268,6 +268,22 @@ class ReferenceReused(Conflict):
         super().__init__("Another transaction has this reference.")
 
 
+class IdempotencyInProgress(Conflict):
+    code = "idempotency-in-progress"
+
+
+class AnswerGone(Conflict):
+    """The request was carried out; what it was answered was erased, or is sealed for good."""
+
+    code = "idempotency-answer-gone"
+
+
+class KeyReused(CaseloadError):
+    """The key of an earlier request came with another one."""
+
+    code = "idempotency-key-reused"
+
+
 class LastAdmin(Conflict):
     code = "last-admin"
 

@@ -55,6 +55,7 @@ class Settings:
     first_response_targets: Mapping[str, int] = field(default_factory=dict)
     resolution_targets: Mapping[str, int] = field(default_factory=dict)
     reopen_window: int = 7 * 24 * 3600
+    idempotency_window: int = 24 * 3600
     task_lease: int = 60
     max_task_lease: int = 3600
     task_attempts: int = 3
@@ -87,6 +88,7 @@ class Settings:
                 ),
             ),
             reopen_window=timedelta(seconds=self.reopen_window),
+            idempotency_window=timedelta(seconds=self.idempotency_window),
             lease_seconds=self.task_lease,
             longest_lease_seconds=self.max_task_lease,
             max_attempts=self.task_attempts,

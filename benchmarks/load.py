@@ -16,6 +16,7 @@ from benchmarks.load_bank import Fire
 from benchmarks.load_bank import run as run_bank
 from benchmarks.load_crew import Stress
 from benchmarks.load_desk import Desk, desk_of_its_own
+from benchmarks.load_keys import one_key
 from benchmarks.load_messages import gapless, one_delivery
 from benchmarks.load_report import Report
 from benchmarks.load_tasks import run
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Callable[[Desk, int], Report]] = {
     "killed-servers": lambda desk, tasks: run(desk, "killed-servers", tasks // 5, SHAKY),
     "one-delivery": lambda desk, _: one_delivery(desk),
     "gapless": lambda desk, _: gapless(desk),
+    "one-key": lambda desk, _: one_key(desk, kill_every=1.0),
     "bank": lambda desk, _: run_bank(desk, "bank", 120, BURNING),
 }
 

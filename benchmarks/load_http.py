@@ -36,18 +36,25 @@ class Connection:
         return self.call("GET", path)
 
     def call(
-        self, method: str, path: str, body: Any = None, *, patience: float = _PATIENCE
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        patience: float = _PATIENCE,
     ) -> Answer:
         """As a careful client does: again where the connection broke, and where a 503 asks for it.
 
         Out of patience, in seconds, it raises what broke the connection, or answers the 503.
         The service closes what was silent for long, and may do so just when something is sent.
+        `key` is an Idempotency-Key.
         """
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
-                status, data = self._once(method, path, body)
+                status, data = self._once(method, path, body, key)
             except (OSError, http.client.HTTPException):
                 self._http.close()
                 if time.monotonic() - began >= patience:
@@ -65,12 +72,13 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
-    def _once(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+    def _once(self, method: str, path: str, body: Any, key: str | None) -> tuple[int, bytes]:
         if self._http.sock is None:
             self._http.connect()
         # Headers and body go out in two pieces; without this the second waits for the first's ACK.
         self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent = None if body is None else json.dumps(body).encode()
-        self._http.request(method, path, sent, self._headers)
+        named = {} if key is None else {"Idempotency-Key": key}
+        self._http.request(method, path, sent, self._headers | named)
         response = self._http.getresponse()
         return response.status, response.read()

@@ -38,8 +38,8 @@ def one_delivery(desk: Desk, rounds: int = 10) -> Report:
     """Fifty deliveries of one message at once: to one conversation, to several, or to a new one."""
     name = "one-delivery"
     report, began = Report(name), time.monotonic()
-    token, customer = desk.employ(name).token, _customer(desk, name)
-    conversations = [_conversation(desk, customer, name) for _ in range(5)]
+    token, customer = desk.employ(name).token, new_customer(desk, name)
+    conversations = [new_conversation(desk, customer, name) for _ in range(5)]
     opened: dict[str, Any] = {"customer_id": customer, "subject": f"{name}: new", "channel": "chat"}
 
     def deliver(way: str, number: int) -> Send:
@@ -55,7 +55,7 @@ def one_delivery(desk: Desk, rounds: int = 10) -> Report:
         return send
 
     for way in ("one conversation", "five conversations", "a new conversation"):
-        told = [_at_once(desk, token, deliver(way, n), _PARALLEL) for n in range(rounds)]
+        told = [at_once(desk, token, deliver(way, n), _PARALLEL) for n in range(rounds)]
         right = [
             sorted(answer.status for answer in answers) == [200] * (_PARALLEL - 1) + [201]
             for answers in told
@@ -79,7 +79,7 @@ def gapless(desk: Desk, count: int = 200) -> Report:
     name = "gapless"
     report, began = Report(name), time.monotonic()
     token = desk.employ(name).token
-    key = _conversation(desk, _customer(desk, name), name)
+    key = new_conversation(desk, new_customer(desk, name), name)
 
     def send(connection: Connection, sender: int) -> list[Answer]:
         path = f"/v1/conversations/{key}/messages"
@@ -88,7 +88,7 @@ def gapless(desk: Desk, count: int = 200) -> Report:
             for n in range(count)
         ]
 
-    answers = _at_once(desk, token, send, _WRITERS)
+    answers = at_once(desk, token, send, _WRITERS)
     seconds = time.monotonic() - began
     report.note(seconds=f"{seconds:.1f}", messages_per_second=f"{len(answers) / seconds:,.0f}")
     report.expect("answers", len(answers), _WRITERS * count)
@@ -102,7 +102,7 @@ def gapless(desk: Desk, count: int = 200) -> Report:
     return report
 
 
-def _at_once(desk: Desk, token: str, send: Send, senders: int) -> list[Answer]:
+def at_once(desk: Desk, token: str, send: Send, senders: int) -> list[Answer]:
     """All begin together, each on a connection of its own."""
     barrier = Barrier(senders)
 
@@ -119,11 +119,11 @@ def _at_once(desk: Desk, token: str, send: Send, senders: int) -> list[Answer]:
         return [answer for told in pool.map(sender, range(senders)) for answer in told]
 
 
-def _customer(desk: Desk, name: str) -> str:
+def new_customer(desk: Desk, name: str) -> str:
     values = {"reference": name, "name": "Ann"}
     return str(CustomerService(database=desk.database).create(values).id)
 
 
-def _conversation(desk: Desk, customer: str, subject: str) -> str:
+def new_conversation(desk: Desk, customer: str, subject: str) -> str:
     values = {"customer_id": customer, "subject": subject, "channel": "email"}
     return str(ConversationLifecycle(database=desk.database).open(values)[0].id)

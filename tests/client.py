@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import orjson
 from flask.testing import FlaskClient
@@ -12,6 +14,9 @@ from tests.contract import check_answer
 
 if TYPE_CHECKING:
     from flask import Flask
+
+POSTS_HAVE_KEYS = bool(os.environ.get("TEST_IDEMPOTENCY_KEYS"))
+"""Then every POST of the tests must do the same within one unit of work."""
 
 
 class Answer(TestResponse):
@@ -61,6 +66,8 @@ class Client:
         sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
+        if POSTS_HAVE_KEYS and method == "POST":
+            sent.setdefault("Idempotency-Key", uuid4().hex)
         data = raw if raw is not None else None if body is None else orjson.dumps(body)
         answer = self._client.open(
             path,

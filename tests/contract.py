@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _documents: list[dict[str, Any]] = []
 _SPARSE = f"/{SPARSE}"
-_ONLY_SOMETIMES = {"Link"}  # there is not always a next page
+_ONLY_SOMETIMES = {"Link", "Idempotency-Replayed"}  # not always a next page, nor a replay
 
 
 def document(app: Flask) -> dict[str, Any]:

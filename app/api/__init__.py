@@ -13,6 +13,7 @@ from app.api import (
     access,
     accounts,
     agents,
+    bodies,
     context,
     conversation_batches,
     conversations,
@@ -21,6 +22,7 @@ from app.api import (
     events,
     faqs,
     health,
+    idempotency,
     messages,
     problems,
     products,
@@ -71,6 +73,7 @@ def register(app: Flask) -> None:
     app.before_request(context.take_request_id)
     app.before_request(_check_path)
     app.before_request(access.check_access)
+    app.before_request(bodies.allow_batches)
     app.after_request(access.record_use)
     app.after_request(_name_request)
     problems.register(app)
@@ -78,6 +81,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(documentation.blueprint)
     for module in _RESOURCES:
         app.register_blueprint(module.blueprint, url_prefix="/v1")
+    idempotency.register(app)
 
 
 def _check_path() -> None:

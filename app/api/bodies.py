@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flask import request
+from flask import current_app, g, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api import strict_json
 from app.api.context import settings
+from app.api.contract import contract_of
 from app.api.problems import Problem
 from app.api.schemas.base import StrictSchema
 from app.api.schemas.bulk import ItemsSchema
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 _MERGE_PATCH = "application/merge-patch+json"
+_NO_BODY = object()
 _NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 
 
 def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
     """The request's body as `schema` reads it; raises Invalid with every mistake."""
-    body = _read(empty_is_object=empty_is_object)
+    body = read(empty_is_object=empty_is_object)
     if mistakes := list(strict_json.unacceptable(body)):
         raise Invalid(mistakes)
     try:
@@ -40,7 +42,6 @@ def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
 
 def load_many(schema: Schema, many: Callable[[Any], Any]) -> list[dict[str, Any]]:
     """The `items` of the body, as `many` reads them by `schema`; mistakes are told by index."""
-    request.max_content_length = settings().max_bulk_body
     items = load(_ITEMS)["items"]
     try:
         loaded: list[dict[str, Any]] = many(items)
@@ -59,14 +60,31 @@ def load_nothing() -> None:
     load(_NOTHING, empty_is_object=True)
 
 
-def _read(*, empty_is_object: bool) -> Any:
+def allow_batches() -> None:
+    """Before the body is read: that of many items may be larger."""
+    if request.endpoint is not None:
+        contract = contract_of(current_app.view_functions[request.endpoint])
+        if contract is not None and contract.many:
+            request.max_content_length = settings().max_bulk_body
+
+
+def read(*, empty_is_object: bool) -> Any:
+    """The JSON of the body, which is read once however often it is asked for."""
+    if "body" not in g:
+        g.body = _read()
+    if g.body is not _NO_BODY:
+        return g.body
+    if empty_is_object:
+        return {}
+    raise _malformed("A body is required.")
+
+
+def _read() -> Any:
     if "Content-Encoding" in request.headers:
         raise _unsupported("Bodies are read without any Content-Encoding.")
     data = _data()
     if not data and "Content-Type" not in request.headers:
-        if empty_is_object:
-            return {}
-        raise _malformed("A body is required.")
+        return _NO_BODY
     _check_content_type()
     try:
         return strict_json.parse(data.decode("utf-8"))

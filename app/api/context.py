@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app, g, request
 from uuid_utils.compat import uuid7
+
+from app.services import IdempotencyService, Seal
 
 if TYPE_CHECKING:
     from app.services import Authenticator, Service
@@ -25,14 +27,19 @@ def authenticator() -> Authenticator:
     return cast("Authenticator", current_app.extensions["authenticator"])
 
 
-def service(kind: type[S]) -> S:
-    """A service that acts for whoever is asking."""
+def service(kind: type[S], **own: Any) -> S:
+    """A service that acts for whoever is asking; `own` are what it alone needs."""
     return kind(
         database=current_app.extensions["database"],
         actor=g.actor,
         request_id=g.request_id,
         rules=settings().rules,
+        **own,
     )
+
+
+def idempotency() -> IdempotencyService:
+    return service(IdempotencyService, seal=Seal(settings().secret_key))
 
 
 def take_request_id() -> None:

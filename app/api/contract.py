@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import (
     AlreadyExists,
+    AnswerGone,
     ConnectionLost,
     Contention,
     DatabaseUnreachable,
+    IdempotencyInProgress,
     InUse,
+    KeyReused,
     LockTimeout,
     NotDeleted,
     ParentDeleted,
@@ -39,6 +42,8 @@ UNAVAILABLE = (
     Contention,
 )
 """What may come of asking the database at all."""
+IDEMPOTENCY = (AnswerGone, IdempotencyInProgress, KeyReused)
+"""What may come of a POST with a key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ STATUS: dict[type[errors.CaseloadError], int] = {
     errors.Forbidden: 403,
     errors.Invalid: 422,
     errors.InvalidCriterion: 400,
+    errors.KeyReused: 422,
     errors.Conflict: 409,
     errors.VersionMismatch: 412,
     errors.Unavailable: 503,
@@ -100,6 +101,8 @@ def problem_of(error: errors.CaseloadError) -> Problem:
             detail = f"There are {len(mistakes)} mistakes; `errors` names them all."
     elif isinstance(error, errors.InvalidCriterion):
         mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
+    elif isinstance(error, errors.KeyReused):
+        mistakes = [{"header": "Idempotency-Key", "code": error.code, "detail": detail}]
     elif isinstance(error, errors.InUse):
         mistakes = [
             {"pointer": "", "code": error.code, "detail": dependant}

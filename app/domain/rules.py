@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Rules:
     service_levels: ServiceLevels = field(default_factory=ServiceLevels)
     reopen_window: timedelta = timedelta(days=7)
+    idempotency_window: timedelta = timedelta(days=1)
     lease_seconds: int = 60
     longest_lease_seconds: int = 3600
     max_attempts: int = 3

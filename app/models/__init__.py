@@ -7,6 +7,7 @@ from app.models.conversations import Conversation
 from app.models.customers import Customer
 from app.models.events import Event, PersonalValues
 from app.models.faqs import Faq
+from app.models.idempotency_keys import IdempotencyKey
 from app.models.ledger import Entry, Hold
 from app.models.messages import Message
 from app.models.products import Product
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "Faq",
     "Hold",
+    "IdempotencyKey",
     "Message",
     "PersonalValues",
     "Product",

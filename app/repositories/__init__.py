@@ -8,6 +8,7 @@ from app.repositories.customers import CustomerRepository
 from app.repositories.entries import EntryRepository
 from app.repositories.events import EventRepository, NewEvent
 from app.repositories.faqs import FaqRepository
+from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
@@ -29,6 +30,7 @@ __all__ = [
     "EntryRepository",
     "EventRepository",
     "FaqRepository",
+    "IdempotencyKeyRepository",
     "Ledger",
     "MessageRepository",
     "NewEvent",

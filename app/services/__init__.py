@@ -12,8 +12,10 @@ from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
 from app.services.events import EventService
 from app.services.faqs import FaqService
+from app.services.idempotency import Answer, IdempotencyService
 from app.services.messages import MessageService
 from app.services.products import ProductService
+from app.services.sealing import Seal
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
@@ -26,6 +28,7 @@ from app.services.users import UserService
 __all__ = [
     "AccountService",
     "AgentService",
+    "Answer",
     "Authenticator",
     "BulkService",
     "ConversationBatchService",
@@ -35,10 +38,12 @@ __all__ = [
     "CustomerService",
     "EventService",
     "FaqService",
+    "IdempotencyService",
     "Identity",
     "MessageService",
     "ProductService",
     "ResourceService",
+    "Seal",
     "Service",
     "TaskBatchService",
     "TaskQueueService",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.db import retry
+from app.repositories import IdempotencyKeyRepository
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.task_queue import TaskQueueService
@@ -13,18 +15,29 @@ from app.services.transaction_lifecycle import TransactionLifecycle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_REMOVED_AT_ONCE = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobService(Service):
+    keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
+
     def run_due(self) -> dict[str, int]:
         """Run every job until nothing is left to do; returns what was done, by job."""
         queue, conversations = self.beside(TaskQueueService), self.beside(ConversationLifecycle)
         transactions = self.beside(TransactionLifecycle)
         return {
+            "idempotency keys removed": _until_none_is_left(self.remove_expired_keys),
             "leases taken back": queue.rescue(),
             "conversations woken": _until_none_is_left(conversations.wake_due),
             "transactions expired": _until_none_is_left(transactions.expire_due),
         }
+
+    @retry
+    def remove_expired_keys(self) -> int:
+        """Up to a thousand keys whose time is over; returns how many."""
+        with self.database.connect() as connection:
+            return self.keys.remove_expired(connection, at_most=_REMOVED_AT_ONCE)
 
 
 def _until_none_is_left(job: Callable[[], int]) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.load_crew import Stress
 from benchmarks.load_desk import Desk, desk_on
+from benchmarks.load_keys import one_key
 from benchmarks.load_messages import gapless, one_delivery
 from benchmarks.load_tasks import run
 from tests.server import copy_template, drop
@@ -49,6 +50,13 @@ def test_a_killed_server_process_loses_nothing(desk: Desk) -> None:
 def test_fifty_deliveries_at_once_make_one_message(desk: Desk) -> None:
     """All are told of the same one, wherever they were sent to."""
     assert one_delivery(desk, rounds=1).broken == []
+
+
+def test_fifty_posts_with_one_key_have_one_effect(desk: Desk) -> None:
+    """And one answer, while processes of the service are killed."""
+    report = one_key(desk, rounds=8, kill_every=0.7)
+    assert report.broken == []
+    assert report.seen["servers killed"] != "0"
 
 
 def test_messages_are_numbered_without_a_gap(desk: Desk) -> None:

@@ -24,6 +24,7 @@ from app.repositories.event_feed import START
 from app.services import (
     AccountService,
     AgentService,
+    Answer,
     Authenticator,
     ConversationBatchService,
     ConversationLifecycle,
@@ -32,8 +33,10 @@ from app.services import (
     CustomerService,
     EventService,
     FaqService,
+    IdempotencyService,
     MessageService,
     ProductService,
+    Seal,
     Service,
     TaskBatchService,
     TaskQueueService,
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 TABLES = (
     "users", "customers", "agents", "tokens", "conversations", "messages", "tasks",
     "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "search_words",
-    "products", "faqs", "events", "event_personal_values",
+    "products", "faqs", "idempotency_keys", "events", "event_personal_values",
 )  # fmt: skip
 
 # Their triggers do more than keep the version.
@@ -74,6 +77,7 @@ SERVICES: dict[str, type[Service]] = {
     "crowds": ConversationBatchService,
     "events": EventService,
     "faqs": FaqService,
+    "idempotency": IdempotencyService,
     "lifecycle": ConversationLifecycle,
     "merger": ConversationMerger,
     "messages": MessageService,
@@ -114,6 +118,8 @@ def prepare(database: Database) -> dict[str, Call]:
     gone = customers.create({"reference": "gone", "name": "Ann"}).id
     unused = customers.create({"reference": "unused", "name": "Ann"}).id
     customers.remove(gone)
+    actor = Actor(ActorKind.USER, ada, "Ada", Role.STAFF)
+    keys = IdempotencyService(database=database, actor=actor, seal=Seal("k" * 32))
     event = events.page(Query())[0].items[0]["id"]
     return {
         "customers.create": lambda: customers.create({"reference": "new", "name": "x"}),
@@ -127,6 +133,11 @@ def prepare(database: Database) -> dict[str, Call]:
         "customers.update": lambda: customers.update(kept, {"name": "Bea"}),
         "customers.remove": lambda: customers.remove(unused),
         "customers.restore": lambda: customers.restore(gone),
+        "idempotency.once": lambda: keys.once(
+            "k1",
+            b"POST /v1/customers",
+            lambda: Answer(201, {}, customers.create({"reference": "k", "name": "x"}).id.bytes),
+        ),
         "users.deactivate": lambda: users.deactivate([ada]),
         "users.remove": lambda: users.remove(ada),
         "tokens.issue": lambda: tokens.issue({"user_id": ada, "name": "u"}),
@@ -357,7 +368,7 @@ def own_methods(noun: str) -> set[str]:
 CALLS = [
     "customers.create", "customers.create_many", "customers.get", "customers.get_many",
     "customers.find", "customers.page", "customers.update", "customers.remove",
-    "customers.restore", "users.deactivate", "users.remove", "tokens.issue",
+    "customers.restore", "idempotency.once", "users.deactivate", "users.remove", "tokens.issue",
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
     "events.feed", "authenticator.authenticate", "agents.create", "agents.update",
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",

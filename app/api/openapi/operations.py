@@ -6,7 +6,8 @@ from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 from app.api.context import settings
-from app.api.contract import JSON, UNAVAILABLE
+from app.api.contract import IDEMPOTENCY, JSON, UNAVAILABLE
+from app.api.idempotency import HEADER, REPLAYED
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
 from app.api.openapi.routes import NOT_MODIFIED
@@ -48,6 +49,8 @@ def _parameters(route: Route) -> Iterator[parameters.Parameter | str]:
         yield "id"
     if route.is_versioned:
         yield "If-Match"
+    if route.method == "POST":
+        yield HEADER
     if NOT_MODIFIED in route.statuses:
         yield "If-None-Match"
     if route.contract.reader is not None:
@@ -85,6 +88,8 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
         names.append("Location")
     if contract.reader is not None:
         names.append("Link")
+    if route.method == "POST":
+        names.append(REPLAYED)
     return _headed(answer, *names)
 
 
@@ -122,6 +127,9 @@ def _codes(route: Route) -> Iterator[str]:
         yield "precondition-failed"
     if route.method != "GET":
         yield "outcome-unknown"
+    if route.method == "POST":
+        yield from (error.code for error in IDEMPOTENCY)
+        yield "idempotency-key-invalid"
     if route.method in ("POST", "PATCH"):
         yield from ("malformed-json", "body-too-large", "unsupported-media-type")
         yield "validation-error"

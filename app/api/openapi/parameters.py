@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from app.api.expansions import paths_of
+from app.api.idempotency import HEADER, LONGEST, REPLAYED
 from app.api.openapi.examples import ID
 from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
 from app.api.selection import fields_of
@@ -34,6 +35,7 @@ _BOOLEAN: Shape = {"type": "boolean"}
 _ID: Shape = {"type": "string", "format": "uuid"}
 _TIME: Shape = {"type": "string", "format": "date-time"}
 _TAG: Shape = {"type": "string"}
+_KEY: Shape = {"type": "string", "pattern": r"^[!#-~]([ -~]*[!-~])?$", "maxLength": LONGEST}
 _TYPES: dict[type, Shape] = {
     str: _STRING,
     bool: _BOOLEAN,
@@ -48,6 +50,7 @@ HEADERS: dict[str, Any] = {
     "ETag": {"schema": _TAG, "description": "The version of what is answered, in quotes."},
     "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
     "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
+    REPLAYED: {"schema": {"type": "string"}, "description": "`true` where it was given before."},
     "X-Request-Id": {"schema": {"type": "string"}, "description": "What the log calls it."},
     "Accept-Post": {"schema": {"type": "string"}, "description": "What a body may be."},
     "Accept-Patch": {"schema": {"type": "string"}, "description": "What a body may be."},
@@ -63,6 +66,7 @@ def common(settings: Settings) -> dict[str, Parameter]:
     return {
         "id": {**_parameter("id", {**_ID, "examples": [ID]}), "in": "path", "required": True},
         "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
+        HEADER: _header(HEADER, _KEY, "Names the request, so that it can be repeated."),
         "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),
         "If-None-Match": _header("If-None-Match", _TAG, "What the client has: 304 to the same."),
         "limit": _parameter("limit", limit, "How many items at most."),

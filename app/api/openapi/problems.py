@@ -46,6 +46,9 @@ _RAISED: tuple[errors.CaseloadError, ...] = (
     errors.AlreadyReversed(),
     errors.ReferenceReused(),
     errors.LastAdmin(),
+    errors.IdempotencyInProgress("The same request is being carried out."),
+    errors.AnswerGone("The request was carried out, and its answer is not kept any more."),
+    errors.KeyReused("The key was sent with another request."),
     errors.VersionMismatch("The version is 3 by now."),
     errors.DatabaseUnreachable("The database can't be reached."),
     errors.ConnectionLost("The connection to the database was lost."),
@@ -58,6 +61,7 @@ _RAISED: tuple[errors.CaseloadError, ...] = (
 )
 _OF_HTTP = (
     Problem(400, "bad-request", "The request can't be understood."),
+    Problem(400, "idempotency-key-invalid", "It must be 1 to 255 printable ASCII characters."),
     Problem(400, "malformed-json", "An object has a key twice."),
     Problem(413, "body-too-large", "The body is larger than what is read."),
     Problem(415, "unsupported-media-type", "The body must be application/json in UTF-8."),

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, Index, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class IdempotencyKey(Base):
+    """A request that an actor named by a key, and its sealed answer; the key itself is not kept.
+
+    Written in the unit of work that it names, so that a row without its effects is never seen.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    actor_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes]
+    answer: Mapped[bytes | None]  # None where it was erased
+    objects: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default="{}")
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+        CheckConstraint("octet_length(request_hash) = 32", name="request_hash"),
+    )
+
+
+Index("ix_idempotency_keys_expires_at", IdempotencyKey.expires_at)
