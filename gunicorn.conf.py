@@ -30,6 +30,8 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder for it, made private by gunicorn
 # Longer than the longest statement, so that a stop lets every request end.
 graceful_timeout = int(settings.statement_timeout) + 5
+# Who believes proxies is the application, and by setting alone; gunicorn would believe loopback.
+forwarded_allow_ips = ""
 # Cursors make long lines.
 limit_request_line = 8190
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
 from app.db import Database, Timeouts, migrations
 from app.db.embedded import EmbeddedServer
 from app.models.violations import violations
-from app.services import Authenticator
+from app.services import Authenticator, RateLimiter
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
     settings = settings or Settings.from_environment()
     app = Flask(__name__, static_folder=None)
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # as Flask documents it
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     database = create_database(settings)
     app.extensions["settings"] = settings
     app.extensions["database"] = database
     app.extensions["authenticator"] = Authenticator(database, remember=settings.token_cache)
+    app.extensions["rate_limiter"] = RateLimiter(database, rate=settings.rate_limit)
     app.teardown_appcontext(lambda _: database.abandon())
     api.register(app)
     cli.register(app)

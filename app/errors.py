@@ -44,6 +44,16 @@ class Forbidden(CaseloadError):
     code = "forbidden"
 
 
+class RateLimited(CaseloadError):
+    """The token has spent its requests; `wait` is in seconds."""
+
+    code = "rate-limited"
+
+    def __init__(self, rate: int, wait: int) -> None:
+        super().__init__(f"A token may send {rate} requests per second.")
+        self.wait = wait
+
+
 class Invalid(CaseloadError):
     """The input is well-formed and wrong; every mistake is named."""
 

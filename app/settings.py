@@ -42,6 +42,8 @@ class Settings:
     lock_timeout: float = 5.0
     idle_timeout: float = 30.0
     token_cache: float = 2.0
+    rate_limit: int = 1000
+    trusted_proxies: int = 0
     max_body: int = 1024 * 1024
     max_bulk_body: int = 8 * 1024 * 1024
     max_page: int = 100

@@ -39,8 +39,8 @@ ALTER TABLE transactions DISABLE TRIGGER transactions_never_removed;
 ALTER TABLE entries DISABLE TRIGGER entries_append_only;
 ALTER TABLE holds DISABLE TRIGGER holds_append_only;
 TRUNCATE users, tokens, agents, customers, conversations, messages, tasks, task_attempts, todos,
-    accounts, transactions, entries, holds, products, faqs, search_words, idempotency_keys, events,
-    event_personal_values;
+    accounts, transactions, entries, holds, products, faqs, search_words, events,
+    event_personal_values, idempotency_keys, rate_limits;
 ALTER TABLE events ENABLE TRIGGER events_append_only;
 ALTER TABLE messages ENABLE TRIGGER messages_never_removed;
 ALTER TABLE accounts ENABLE TRIGGER accounts_never_removed;

@@ -26,6 +26,8 @@ from app.api import (
     messages,
     problems,
     products,
+    rate_limits,
+    security,
     tasks,
     todos,
     tokens,
@@ -75,7 +77,9 @@ def register(app: Flask) -> None:
     app.before_request(access.check_access)
     app.before_request(bodies.allow_batches)
     app.after_request(access.record_use)
+    app.after_request(rate_limits.tell)
     app.after_request(_name_request)
+    app.after_request(security.protect)
     problems.register(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(documentation.blueprint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
 
-from app.api import context, parameters
+from app.api import context, parameters, rate_limits
 from app.domain.actors import Role
 from app.errors import Forbidden, Unauthenticated, Unavailable
 
@@ -67,6 +67,7 @@ def check_access() -> None:
     if policy.roles is not None:
         identity = context.authenticator().authenticate(_bearer())
         g.actor, g.identity = identity.actor, identity
+        rate_limits.spend(identity.token_id)
         if identity.actor.role not in policy.roles:
             raise Forbidden(f"Not for the role {identity.actor.role}.")
     if policy.parameters is not None:

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from app.services import IdempotencyService, Seal
 
 if TYPE_CHECKING:
-    from app.services import Authenticator, Service
+    from app.services import Authenticator, RateLimiter, Service
     from app.settings import Settings
 
     S = TypeVar("S", bound=Service)
@@ -25,6 +25,10 @@ def settings() -> Settings:
 
 def authenticator() -> Authenticator:
     return cast("Authenticator", current_app.extensions["authenticator"])
+
+
+def rate_limiter() -> RateLimiter:
+    return cast("RateLimiter", current_app.extensions["rate_limiter"])
 
 
 def service(kind: type[S], **own: Any) -> S:

@@ -73,7 +73,6 @@ def _cached(content: bytes, media: str) -> Response:
     response = Response(content, mimetype=media)
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"  # but ask whether it is the same still
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = _POLICY
     response.make_conditional(request)
     return response

@@ -22,6 +22,7 @@ STATUS: dict[type[errors.CaseloadError], int] = {
     errors.NotFound: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.RateLimited: 429,
     errors.Invalid: 422,
     errors.InvalidCriterion: 400,
     errors.KeyReused: 422,
@@ -115,6 +116,8 @@ def problem_of(error: errors.CaseloadError) -> Problem:
         ]
     elif isinstance(error, errors.Unauthenticated):
         headers = {"WWW-Authenticate": 'Bearer realm="caseload"'}
+    elif isinstance(error, errors.RateLimited):
+        headers = {"Retry-After": str(error.wait)}
     elif isinstance(error, errors.Unavailable):
         headers = {"Retry-After": _RETRY_AFTER}
     return Problem(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEEPEST = 32
+MOST_KEYS = 1000
 _TOO_DEEP = f"It is nested deeper than {DEEPEST}."
 _INT64 = range(-(2**63), 2**63)
 _LONGEST_INT64 = 20  # characters, with its sign
@@ -25,7 +26,7 @@ class _Inexact(str):
 
 
 def parse(text: str) -> Any:
-    """Raises ValueError for what is not JSON, has a key twice or is nested too deeply."""
+    """Raises ValueError for what is not JSON, has a key twice, too many or is nested too deeply."""
     try:
         value = json.loads(
             text,
@@ -72,6 +73,8 @@ def _shown(key: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MOST_KEYS:
+        raise ValueError(f"An object has more than {MOST_KEYS} keys.")
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("An object has a key twice.")

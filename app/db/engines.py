@@ -87,6 +87,7 @@ class Engines:
                 "connect_timeout": self._connect_timeout,
             },
             json_serializer=_to_json,
+            hide_parameters=True,  # they tell of people, and errors go into logs
             **self._pool,
         )
         event.listen(engine, "do_connect", self._connect)

@@ -11,6 +11,7 @@ from app.models.idempotency_keys import IdempotencyKey
 from app.models.ledger import Entry, Hold
 from app.models.messages import Message
 from app.models.products import Product
+from app.models.rate_limits import RateLimit
 from app.models.search import SearchWord
 from app.models.task_attempts import TaskAttempt
 from app.models.tasks import Task
@@ -33,6 +34,7 @@ __all__ = [
     "Message",
     "PersonalValues",
     "Product",
+    "RateLimit",
     "SearchWord",
     "Task",
     "TaskAttempt",

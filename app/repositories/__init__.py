@@ -13,6 +13,7 @@ from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
 from app.repositories.products import ProductRepository
+from app.repositories.rate_limits import RateLimitRepository
 from app.repositories.reading import Reader, Record
 from app.repositories.task_queue import TaskQueue
 from app.repositories.tasks import AttemptRepository, TaskRepository
@@ -37,6 +38,7 @@ __all__ = [
     "Page",
     "ProductRepository",
     "Query",
+    "RateLimitRepository",
     "Reader",
     "Record",
     "Repository",

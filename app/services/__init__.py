@@ -15,6 +15,7 @@ from app.services.faqs import FaqService
 from app.services.idempotency import Answer, IdempotencyService
 from app.services.messages import MessageService
 from app.services.products import ProductService
+from app.services.rate_limits import RateLimiter
 from app.services.sealing import Seal
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
@@ -42,6 +43,7 @@ __all__ = [
     "Identity",
     "MessageService",
     "ProductService",
+    "RateLimiter",
     "ResourceService",
     "Seal",
     "Service",

@@ -39,6 +39,7 @@ MALFORMED = [
     b'{"name": "a", "n\\u0061me": "b"}',
     WHOLE % b'{"a": {"b": 1, "b": 2}}',
     WHOLE % (b'{"a":' * 32 + b"1" + b"}" * 32),
+    WHOLE % (b"{" + b",".join(b'"%d":1' % n for n in range(1001)) + b"}"),
     pytest.param(WHOLE % (b"[" * 100_000 + b"]" * 100_000), id="deep list"),
     pytest.param(b'{"a":' * 100_000, id="deep object"),
     '{"name": "x"}'.encode("utf-16"),
@@ -52,7 +53,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("raw", MALFORMED)
 def test_what_is_not_json_is_400(staff: Client, raw: bytes) -> None:
-    """Syntax, encoding, keys given twice, and nesting deeper than 32."""
+    """Syntax, encoding, keys given twice or more than 1,000, and nesting deeper than 32."""
     for method, path in (("POST", "/v1/customers"), ("PATCH", f"/v1/customers/{ID}")):
         assert problem(staff.send(method, path, raw=raw)) == (400, "malformed-json")
 

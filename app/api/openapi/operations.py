@@ -11,6 +11,7 @@ from app.api.idempotency import HEADER, REPLAYED
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
 from app.api.openapi.routes import NOT_MODIFIED
+from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
         names.append("Link")
     if route.method == "POST":
         names.append(REPLAYED)
+    if route.policy.roles is not None and settings().rate_limit:
+        names += [LEFT, POLICY]
     return _headed(answer, *names)
 
 
@@ -118,6 +121,7 @@ def _codes(route: Route) -> Iterator[str]:
     yield from (error.code for error in route.contract.problems)
     if route.policy.roles is not None:
         yield from ("unauthenticated", "forbidden")
+        yield from ["rate-limited"] if settings().rate_limit else []
         yield from (error.code for error in UNAVAILABLE)
     if route.contract.reader is not None:
         yield "invalid-cursor"

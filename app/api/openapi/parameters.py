@@ -10,6 +10,7 @@ from app.api.expansions import paths_of
 from app.api.idempotency import HEADER, LONGEST, REPLAYED
 from app.api.openapi.examples import ID
 from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
+from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import fields_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ HEADERS: dict[str, Any] = {
     "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
     "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
     REPLAYED: {"schema": {"type": "string"}, "description": "`true` where it was given before."},
+    LEFT: {
+        "schema": {"type": "string"},
+        "description": 'Left: `"token";r=<requests>;t=<seconds>`.',
+    },
+    POLICY: {"schema": {"type": "string"}, "description": '`"token";q=<requests>;w=<seconds>`.'},
     "X-Request-Id": {"schema": {"type": "string"}, "description": "What the log calls it."},
     "Accept-Post": {"schema": {"type": "string"}, "description": "What a body may be."},
     "Accept-Patch": {"schema": {"type": "string"}, "description": "What a body may be."},

@@ -8,6 +8,7 @@ from uuid import UUID
 from app import errors
 from app.api.openapi.examples import ID
 from app.api.problems import MEDIA_TYPE, Problem, body_of, problem_of
+from app.api.rate_limits import LEFT, POLICY
 from app.services.readiness import SchemaMismatch
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _MISTAKE = errors.Mistake(("name",), "required", "It is required.")
 _RAISED: tuple[errors.CaseloadError, ...] = (
     errors.NotFound("customers", ID),
     errors.Unauthenticated("Send a token: Authorization: Bearer <token>"),
+    errors.RateLimited(1000, 1),
     errors.Forbidden("Only admins see what was deleted."),
     errors.Invalid([_MISTAKE]),
     errors.InvalidCriterion("nope", "There is no such parameter."),
@@ -101,7 +103,12 @@ PROBLEM: Shape = {
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
 }
 COMPONENTS = {"Error": _ERROR, "Problem": PROBLEM}
-_HEADERS = {401: "WWW-Authenticate", 415: "Accept-Post", 503: "Retry-After"}
+_HEADERS: dict[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    415: ("Accept-Post",),
+    429: ("Retry-After", LEFT, POLICY),
+    503: ("Retry-After",),
+}
 
 
 def example_of(problem: Problem) -> dict[str, Any]:
@@ -115,12 +122,14 @@ def responses_of(codes: Iterable[str], method: str) -> dict[str, Any]:
     found: dict[int, list[str]] = {}
     for code in sorted(set(codes)):
         found.setdefault(PROBLEMS[code].status, []).append(code)
-    special = _HEADERS | ({415: "Accept-Patch"} if method == "PATCH" else {})
-    return {str(status): _response(found[status], special.get(status)) for status in sorted(found)}
+    special = _HEADERS | ({415: ("Accept-Patch",)} if method == "PATCH" else {})
+    return {
+        str(status): _response(found[status], special.get(status, ())) for status in sorted(found)
+    }
 
 
-def _response(codes: list[str], header: str | None) -> dict[str, Any]:
-    names = ["X-Request-Id", *([header] if header else [])]
+def _response(codes: list[str], headers: tuple[str, ...]) -> dict[str, Any]:
+    names = ["X-Request-Id", *headers]
     return {
         "description": ", ".join(f"`{code}`" for code in codes),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},

@@ -1,0 +1,229 @@
+"""Rate limits: per token, over all processes, told in every answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from app import create_app
+from app.domain.allowances import LeakyBucket
+from app.errors import DatabaseUnreachable, RateLimited
+from app.services import RateLimiter
+from app.settings import Settings
+from benchmarks.load_desk import desk_on
+from benchmarks.load_http import Connection
+from tests.client import Client, problem
+from tests.server import copy_template, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from app.db import Database
+    from tests.round_trips import RoundTrips
+
+    Sql = Callable[..., list[tuple[Any, ...]]]
+
+RATE = 5
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def limited(staff: Client, database_url: str) -> Iterator[Client]:
+    """A client of a process that lets few requests in."""
+    app = create_app(
+        Settings(database_url=database_url, given_secret_key="k" * 32, rate_limit=RATE)
+    )
+    yield Client(app, staff.token)
+    app.extensions["database"].dispose()
+
+
+def drain(limiter: RateLimiter, token: Any) -> int:
+    """How many requests it lets in at once."""
+    for count in range(5000):
+        try:
+            limiter.spend(token)
+        except RateLimited:
+            return count
+    raise AssertionError("It lets in everything.")
+
+
+def test_what_is_left_is_told(limited: Client) -> None:
+    """In every answer, also in one that refuses."""
+    told = [limited.get(path) for path in ("/v1/me", "/v1/customers?nope=1", "/v1/users")]
+    assert [answer.status_code for answer in told] == [200, 400, 403]
+    assert {answer.headers["RateLimit-Policy"] for answer in told} == {'"token";q=5;w=1'}
+    left = [answer.headers["RateLimit"] for answer in told]
+    assert left[0] == '"token";r=4;t=1'
+    assert left == sorted(left, reverse=True)
+
+
+def test_who_has_none_left_is_refused(limited: Client) -> None:
+    """429 with Retry-After, and nothing is done; others go on."""
+    refused = None
+    for number in range(3 * RATE):
+        answer = limited.post("/v1/customers", {"reference": f"C-{number}", "name": "Ann"})
+        if answer.status_code == 429:
+            refused = answer
+    assert refused is not None
+    assert problem(refused) == (429, "rate-limited")
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["RateLimit"] == '"token";r=0;t=1'
+    time.sleep(1.1)
+    assert limited.get("/v1/me").status_code == 200
+
+
+def test_what_needs_no_token_is_not_limited(limited: Client) -> None:
+    """Whoever watches over the service may look as often as it likes."""
+    told = [limited.get(path) for path in ("/livez", "/readyz", "/openapi.json") * RATE]
+    assert {answer.status_code for answer in told} == {200}
+    assert not any("RateLimit" in answer.headers for answer in told[:2])
+
+
+def test_another_token_has_its_own(limited: Client, staff: Client, admin: Client) -> None:
+    """Also one of the same user."""
+    while limited.get("/v1/me").status_code == 200:
+        pass
+    body = {"user_id": staff.user_id, "name": "second"}
+    limited.token = admin.create("/v1/tokens", body)["token"]
+    assert limited.get("/v1/me").status_code == 200
+
+
+def test_zero_lets_everybody_in(staff: Client, database_url: str) -> None:
+    """And says nothing of limits."""
+    app = create_app(Settings(database_url=database_url, given_secret_key="k" * 32, rate_limit=0))
+    client, headers = app.test_client(), {"Authorization": f"Bearer {staff.token}"}
+    told = [client.get("/v1/me", headers=headers) for _ in range(20)]
+    document = client.get("/openapi.json").text
+    app.extensions["database"].dispose()
+    assert {answer.status_code for answer in told} == {200}
+    assert not any("RateLimit" in answer.headers for answer in told)
+    assert '"429"' not in document
+
+
+def test_no_request_writes(staff: Client, round_trips: RoundTrips) -> None:
+    """About once a second, one statement tells of all of them."""
+    staff.get("/v1/me").close()
+    time.sleep(1)
+    round_trips.take()
+    began = time.monotonic()
+    for _ in range(100):
+        staff.get("/v1/todos").close()
+    told = [message for message in round_trips.take() if "rate_limits" in message]
+    assert 1 <= len(told) <= 1 + (time.monotonic() - began)
+
+
+def test_processes_learn_of_each_other(database: Database, clock: Clock) -> None:
+    """What one has let in is spent for the other from its next look on."""
+    one, other = (RateLimiter(database, rate=100, clock=clock) for _ in range(2))
+    token = uuid4()
+    for _ in range(60):
+        one.spend(token)
+    other.spend(token)
+    one.reconcile()
+    other.reconcile()
+    assert 35 <= drain(other, token) <= 45  # a little leaks by the database's clock
+
+
+def test_too_much_is_a_debt(database: Database, clock: Clock) -> None:
+    """Two that did not know of each other let in twice as much; the rate holds all the same."""
+    one, other = (RateLimiter(database, rate=1000, clock=clock) for _ in range(2))
+    token = uuid4()
+    assert [drain(each, token) for each in (one, other)] == [1000, 1000]
+    one.reconcile()
+    other.reconcile()
+    clock.now += 0.7
+    assert drain(other, token) == 0
+    clock.now += 0.4
+    assert 50 <= drain(other, token) <= 700
+
+
+def test_what_could_not_be_told_is_told_later(database_url: str, database: Database) -> None:
+    """While the database is away, each process counts for itself."""
+    away = create_app(
+        Settings(database_url="postgresql://127.0.0.1:1/none", given_secret_key="k" * 32)
+    ).extensions["database"]
+    token = uuid4()
+    limiter = RateLimiter(away, rate=100)
+    limiter.spend(token)
+    with pytest.raises(DatabaseUnreachable):
+        limiter.reconcile()
+    limiter._database = database
+    limiter.spend(token)
+    limiter.reconcile()
+    with database.connect(read_only=True) as connection:
+        found = connection.exec_driver_sql("SELECT spent FROM rate_limits").scalar_one()
+    assert found == 2
+
+
+def test_what_has_leaked_away_is_forgotten(database: Database, clock: Clock) -> None:
+    """A process remembers only those who ask."""
+    limiter = RateLimiter(database, rate=100, clock=clock)
+    for _ in range(50):
+        limiter.spend(uuid4())
+    limiter.reconcile()
+    clock.now += 60
+    limiter.spend(uuid4())
+    limiter.reconcile()
+    assert len(limiter._buckets) == 1
+
+
+def test_a_bucket_never_goes_back_in_time() -> None:
+    """A clock that jumps back costs nothing and gives nothing."""
+    bucket = LeakyBucket(10, 5.0, 100.0)
+    bucket.leak(90.0)
+    assert bucket.spent == 5.0
+    assert bucket.allowance.remaining == 5
+
+
+def test_unused_rows_are_removed_by_a_job(
+    flask: Callable[..., Any], limited: Client, sql: Sql
+) -> None:
+    """An hour later they say nothing."""
+    time.sleep(1)
+    limited.get("/v1/me").close()
+    assert len(sql("SELECT 1 FROM rate_limits")) == 1
+    sql("UPDATE rate_limits SET updated_at = now() - interval '2 hours'")
+    flask("jobs", "run")
+    assert sql("SELECT 1 FROM rate_limits") == []
+
+
+def test_the_rate_holds_over_all_processes(template_url: str, tmp_path: Path) -> None:
+    """Eight clients of two gunicorn workers, each asking as often as it can."""
+    rate, seconds = 20, 6
+    url = copy_template(template_url, f"rate_{os.getpid()}")
+    secret = {"DATABASE_URL": url, "CASELOAD_SECRET_KEY": "k" * 32}
+    with desk_on(url, tmp_path, CASELOAD_RATE_LIMIT=str(rate), **secret) as desk:
+        token = desk.employ("eager").token
+
+        def ask(end: float) -> Counter[int]:
+            told: Counter[int] = Counter()
+            while time.monotonic() < end:
+                with closing(Connection(desk.port, token)) as connection:  # any of the workers
+                    told[connection.get("/v1/me").status] += 1
+            return told
+
+        with ThreadPoolExecutor(8) as pool:
+            ends = [time.monotonic() + seconds] * 8
+            told = sum(pool.map(ask, ends), Counter[int]())
+    drop(url)
+    assert set(told) == {200, 429}
+    assert 0.7 * rate * seconds <= told[200] <= rate * (seconds + 3)
