@@ -52,6 +52,7 @@ _HEADLINE = (
     ' FragmentDelimiter=" … "'
 )
 _LONGEST = 10_000  # characters that are looked through for a snippet
+_SEAM = "\x01"  # parts words that are written together, while a snippet is made
 
 
 class FullText:
@@ -65,8 +66,9 @@ class FullText:
         rank = func.ts_rank(table.c[COLUMN], _query(), 1) * 1_000_000
         self.rank: ColumnElement[int] = cast(rank, Integer).label(RANK)
         whole = func.left(func.concat_ws("\n", *told), _LONGEST)
-        snippet = func.ts_headline(CONFIG, _escaped(whole), _query(), _HEADLINE)
-        self.snippet: ColumnElement[str] = snippet.label("snippet")
+        told_apart = _escaped(_with_seams(whole))
+        snippet = func.ts_headline(CONFIG, told_apart, _query(), _HEADLINE)
+        self.snippet: ColumnElement[str] = func.replace(snippet, _SEAM, "").label("snippet")
 
     def parse(self, connection: Connection, typed: str | None) -> str:
         """A tsquery: every word, the last one perhaps only begun, misspelt ones corrected."""
@@ -78,6 +80,13 @@ class FullText:
 
 def _query() -> ColumnElement[Any]:
     return cast(bindparam("search", type_=Text), TSQUERY)
+
+
+def _with_seams(column: ColumnElement[str]) -> ColumnElement[str]:
+    """So that what is marked is what the search column holds: the parts of paths and addresses."""
+    for mark in APART[0]:
+        column = func.replace(column, mark, mark + _SEAM)
+    return column
 
 
 def _escaped(column: ColumnElement[str]) -> ColumnElement[str]:

@@ -140,6 +140,25 @@ def test_a_snippet_marks_what_was_found(faqs: Client) -> None:
     assert "rank" not in item
 
 
+@pytest.mark.parametrize(
+    ("q", "snippet"),
+    [
+        ("terms", "See bank.example/<mark>terms</mark>/2026.pdf or ask help@bank.example"),
+        ("2026.pdf", "See bank.example/terms/<mark>2026</mark>.<mark>pdf</mark> or ask help"),
+        ("help bank", "See <mark>bank</mark>.example/terms/2026.pdf or ask <mark>help</mark>@"),
+        ("help@bank", "See <mark>bank</mark>.example/terms/2026.pdf or ask <mark>help</mark>@"),
+    ],
+)
+def test_a_snippet_marks_parts_of_what_is_written_together(
+    staff: Client, q: str, snippet: str
+) -> None:
+    """What is found in a path or an address is marked there, and nothing beside it."""
+    answer = "See bank.example/terms/2026.pdf or ask help@bank.example"
+    staff.create("/v1/faqs", {"question": "Where?", "answer": answer})
+    (item,) = staff.get(f"/v1/faqs?q={quote(q)}").json["items"]
+    assert item["snippet"].startswith(f"Where?\n{snippet}"), item["snippet"]
+
+
 def test_a_snippet_is_safe_in_a_page(staff: Client) -> None:
     """What stands in the text is escaped; the marks are the only tags."""
     answer = """<script>alert("x")</script> & <mark> <img src='x' onerror=steal> &lt; token"""
