@@ -22,11 +22,15 @@ RANK = "rank"
 BY_RANK = (Sort(RANK, descending=True),)
 
 # The lexemes of what was typed, in its order; of each that occurs nowhere what is similar, unless
-# it is a number, or too short or too long to be corrected.
+# it is a number, or too short or too long to be corrected. With two letters swapped, a short word
+# has few trigrams left: these are looked up as they are.
 _LEXEMES = text("""
 SELECT lexeme, is_last,
     CASE WHEN NOT known AND lexeme !~ '[0-9]' AND char_length(lexeme) BETWEEN :shortest AND :longest
-        THEN ARRAY(SELECT similar_words(:resource, lexeme)) END AS similar
+        THEN ARRAY(SELECT similar_words(:resource, lexeme) UNION
+            SELECT word FROM search_words WHERE resource = :resource AND word IN
+                (SELECT overlay(lexeme PLACING reverse(substr(lexeme, at, 2)) FROM at FOR 2)
+                FROM generate_series(1, char_length(lexeme) - 1) AS at)) END AS similar
 FROM (SELECT lexeme, place, place = max(place) OVER () AS is_last
       FROM unnest(to_tsvector(CAST(:config AS regconfig), translate(:text, :apart, :blank)))
           AS typed (lexeme, places, weights),

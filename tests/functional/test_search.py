@@ -90,6 +90,9 @@ def test_words_are_found(faqs: Client, q: str, names: str) -> None:
         ("refnud", "refund card"),
         ("adress chang", "address"),  # also before one that is only begun
         ("stetem", "statement"),  # and in one that is
+        ("crad", "card"),  # in a short word, which has no three letters left as they were
+        ("acrd", "card"),
+        ("crad refused", "card"),
         ("crd", ""),  # too short to tell
         ("2027", ""),  # a number means itself
         ("keyboard", ""),  # another word, too far away
