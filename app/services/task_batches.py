@@ -41,16 +41,17 @@ class TaskBatchService(BulkService):
 
     def _check_all_references(self, connection: Connection, items: Items) -> None:
         """Locked in the order in which everybody does it: agents, conversations, parents."""
-        self._check_agents(connection, _given(items, "agent_id"))
-        check_known(self.repository.missing_among(connection, items, only=("conversation_id",)))
-        self._check_not_merged(connection, _given(items, "conversation_id"))
-        self._check_parents(connection, _given(items, "parent_id"))
-
-    def _check_agents(self, connection: Connection, given: Given) -> None:
-        found = self.agents.at_work_among(connection, set(given.values())) if given else {}
-        check_known((at, "agent_id") for at, key in given.items() if key not in found)
-        idle = [at for at, key in given.items() if not found[key]["is_active"]]
+        agents, parents = _given(items, "agent_id"), _given(items, "parent_id")
+        at_work = self.agents.at_work_among(connection, set(agents.values())) if agents else {}
+        missing = self.repository.missing_among(connection, items, only=("conversation_id",))
+        above = self.repository.lock_among(connection, set(parents.values())) if parents else {}
+        missing += [(at, "agent_id") for at, key in agents.items() if key not in at_work]
+        missing += [(at, "parent_id") for at, key in parents.items() if key not in above]
+        check_known(sorted(missing))
+        idle = [at for at, key in agents.items() if not at_work[key]["is_active"]]
         _refuse(idle, "agent_id", "inactive", "The agent is not active.")
+        self._check_not_merged(connection, _given(items, "conversation_id"))
+        self._check_parents(connection, parents, above)
 
     def _check_not_merged(self, connection: Connection, given: Given) -> None:
         keys = set(given.values())
@@ -58,13 +59,13 @@ class TaskBatchService(BulkService):
         if places := [(at, "conversation_id") for at, key in given.items() if key in merged]:
             raise ConversationMerged(merged[given[places[0][0]]]).at(*map(path_of, places))
 
-    def _check_parents(self, connection: Connection, given: Given) -> None:
+    def _check_parents(
+        self, connection: Connection, given: Given, found: Mapping[UUID, Mapping[str, Any]]
+    ) -> None:
         if not given:
             return
-        keys = set(given.values())
-        found = self.repository.lock_among(connection, keys)
-        check_known((at, "parent_id") for at, key in given.items() if key not in found)
-        self._check_levels(self.repository.levels_above_among(connection, keys), given)
+        levels = self.repository.levels_above_among(connection, set(given.values()))
+        self._check_levels(levels, given)
         ended = [(at, "parent_id") for at, key in given.items() if not _takes_subtasks(found[key])]
         if ended:
             raise ParentFinished().at(*map(path_of, ended))

@@ -92,6 +92,15 @@ def test_what_they_refer_to_must_be_there(staff: Client, field: str) -> None:
     assert staff.get("/v1/tasks").json["items"] == []
 
 
+def test_all_that_is_not_there_is_told_at_once(staff: Client) -> None:
+    """Whatever it would be, in the order of the items."""
+    fields = ["parent_id", "conversation_id", "agent_id"]
+    answer = bulk(staff, *({field: str(uuid4())} for field in fields))
+    wrong = [f"/items/{at}/{field}" for at, field in enumerate(fields)]
+    assert [mistake["pointer"] for mistake in answer.json["errors"]] == wrong
+    assert set(codes(answer).values()) == {"unknown-reference"}
+
+
 def test_an_agent_must_be_active(staff: Client, hire: Callable[..., Client]) -> None:
     """As for a single task."""
     works, rests = hire("works"), hire("rests")
