@@ -21,11 +21,28 @@ if TYPE_CHECKING:
 RANK = "rank"
 BY_RANK = (Sort(RANK, descending=True),)
 
-# The lexemes of what was typed, in its order; of each that occurs nowhere what is similar, unless
-# it is a number, or too short or too long to be corrected. With two letters swapped, a short word
-# has few trigrams left: these are looked up as they are.
+# What English words end in. Stemming takes it off, but not while the end is still to be typed:
+# "cancellat" is no beginning of "cancel".
+_ENDINGS = (
+    "abilities ability abler ably alities ally ances ants ationally ations atives ators edly"
+    " ements encies ences eness ents fully fulness ibly ical ically ials ied iedly ingly ings"
+    " iously isms ists ities iveness ivities ivity izations izers ized izes izing lessly nesses"
+    " ously"
+)
+_REMAINDERS = sorted({ending[at:] for ending in _ENDINGS.split() for at in range(len(ending))})
+
+# The lexemes of what was typed, in its order. If the last one begins nothing that occurs: the words
+# that it has outgrown on its way to one of their forms. Of each that occurs nowhere: what is
+# similar, unless it is a number, or too short or too long to be corrected. With two letters
+# swapped, a short word has few trigrams left: these are looked up as they are.
 _LEXEMES = text("""
 SELECT lexeme, is_last,
+    CASE WHEN is_last AND NOT known AND char_length(lexeme) >= :shortest
+        THEN ARRAY(SELECT DISTINCT word
+            FROM unnest(CAST(:remainders AS text[])) AS remainder,
+                LATERAL unnest(ts_lexize(:stemmer, lexeme || remainder)) AS stem,
+                LATERAL (SELECT word FROM search_words
+                    WHERE resource = :resource AND word = stem LIMIT 1) AS found) END AS outgrown,
     CASE WHEN NOT known AND lexeme !~ '[0-9]' AND char_length(lexeme) BETWEEN :shortest AND :longest
         THEN ARRAY(SELECT similar_words(:resource, lexeme) UNION
             SELECT word FROM search_words WHERE resource = :resource AND word IN
@@ -43,6 +60,8 @@ ORDER BY place
 
 _SETTINGS = {
     "config": CONFIG,
+    "stemmer": f"{CONFIG}_stem",
+    "remainders": _REMAINDERS,
     "apart": APART[0],
     "blank": APART[1],
     "shortest": SHORTEST,
@@ -99,8 +118,13 @@ def _escaped(column: ColumnElement[str]) -> ColumnElement[str]:
     return column
 
 
-def _term(lexeme: str, is_last: bool, similar: Sequence[str] | None) -> str:  # noqa: FBT001 - a row
-    if meant := closest(lexeme, similar or (), begun=is_last):
+def _term(
+    lexeme: str,
+    is_last: bool,  # noqa: FBT001 - a row
+    outgrown: Sequence[str] | None,
+    similar: Sequence[str] | None,
+) -> str:
+    if meant := outgrown or closest(lexeme, similar or (), begun=is_last):
         return f"({' | '.join(map(_quoted, meant))})"
     return _quoted(lexeme) + (":*" if is_last else "")
 

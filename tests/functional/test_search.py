@@ -104,12 +104,42 @@ def test_typos_are_forgiven(faqs: Client, q: str, names: str) -> None:
     assert sorted(found(faqs, q)) == sorted(names.split())
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "cancellation",
+        "verifications",
+        "notification",
+        "authorization",
+        "internationally",
+        "regulations",
+        "subscribing",
+        "universities",
+        "transferring",
+        "availability",
+        "happiness",
+        "employment",
+    ],
+)
+def test_a_word_is_found_at_every_letter(staff: Client, word: str) -> None:
+    """Also where it has outgrown its stem, and before it is complete."""
+    staff.create("/v1/faqs", {"question": f"About {word}", "answer": "x"})
+    staff.create("/v1/faqs", {"question": "Something else", "answer": "x"})
+    for end in range(4, len(word) + 1):
+        items = staff.get(f"/v1/faqs?q={word[:end]}").json["items"]
+        assert [item["question"] for item in items] == [f"About {word}"], word[:end]
+
+
 def test_what_occurs_is_not_corrected(staff: Client) -> None:
     """A rare word is no typo of a frequent one."""
     for word in ("form", "form", "from1", "forum"):
         staff.create("/v1/faqs", {"question": word, "answer": "x"})
     items = staff.get("/v1/faqs?q=forum").json["items"]
     assert [item["question"] for item in items] == ["forum"]
+    for word in ("informed", "informatics"):
+        staff.create("/v1/faqs", {"question": word, "answer": "x"})
+    items = staff.get("/v1/faqs?q=informat").json["items"]  # on the way to no other word
+    assert [item["question"] for item in items] == ["informatics"]
 
 
 @pytest.mark.parametrize("path", ["/v1/faqs", "/v1/products"])
