@@ -36,6 +36,19 @@ def test_a_new_product_has_every_field(staff: Client) -> None:
     assert staff.get("/v1/products").json["items"] == [answer.json]
 
 
+def test_a_description_can_be_taken_back(staff: Client, path: str) -> None:
+    """What is answered where there is none may be sent; blanks alone say nothing."""
+    staff.patch(path, {"description": "For abroad"})
+    answer = staff.patch(path, {"description": ""})
+    assert (answer.json["description"], answer.json["version"]) == ("", 3)
+    staff.create("/v1/products", {**CARD, "sku": "CARD-2", "description": ""})
+    batch = {"items": [{**CARD, "sku": "CARD-3", "description": ""}]}
+    assert staff.post("/v1/products/bulk", batch).json["items"][0]["description"] == ""
+    for wrong, code in ((" ", "length"), ("x" * 10_001, "length"), (None, "null")):
+        answer = staff.patch(path, {"description": wrong})
+        assert codes(answer) == {"/description": code}
+
+
 def test_a_price_is_changed_as_a_whole(staff: Client, path: str) -> None:
     """In any currency, with exactly its digits; the event tells of what differs."""
     yen = {"amount": "1200", "currency": "JPY"}

@@ -112,7 +112,8 @@ def _text(field: Text) -> Shape:
         for validator in field.validators
         if hasattr(validator, "pattern")
     ]
-    return {"pattern": patterns[0] if patterns else NOT_BLANK}
+    not_blank = NOT_BLANK if field.shortest else f"^$|{NOT_BLANK}"
+    return {"pattern": patterns[0] if patterns else not_blank}
 
 
 def _texts(field: Texts) -> Shape:

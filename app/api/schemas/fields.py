@@ -51,13 +51,18 @@ class _Coding:
 
 
 class Text(_Coding, fields.String):
-    """A string with something in it."""
+    """A string with something in it, unless `shortest` is 0; never of blanks alone."""
 
     def __init__(
-        self, *, longest: int, pattern: re.Pattern[str] | None = None, **options: Any
+        self,
+        *,
+        longest: int,
+        shortest: int = 1,
+        pattern: re.Pattern[str] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(validate=[Length(longest), _not_blank], **options)
-        self.longest = longest
+        super().__init__(validate=[Length(longest, shortest), _not_blank], **options)
+        self.longest, self.shortest = longest, shortest
         if pattern is not None:
             self.validators.append(_Matches(pattern))
 
@@ -188,9 +193,9 @@ class Ids(_Coding, fields.List[UUID]):
 
 
 class Length(validate.Length):
-    def __init__(self, longest: int) -> None:
-        wrong = Coded("length", f"It must have a length of 1 to {longest}.")
-        super().__init__(min=1, max=longest, error=wrong)
+    def __init__(self, longest: int, shortest: int = 1) -> None:
+        wrong = Coded("length", f"It must have a length of {shortest} to {longest}.")
+        super().__init__(min=shortest, max=longest, error=wrong)
 
 
 class _Matches:

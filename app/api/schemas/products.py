@@ -12,7 +12,7 @@ from app.api.schemas.money import Money, not_negative
 class ProductSchema(ResourceSchema):
     sku = Text(longest=64, required=True)
     name = Text(longest=200, required=True)
-    description = Text(longest=10_000)
+    description = Text(longest=10_000, shortest=0)
     price = Money(required=True, validate=not_negative)
     is_active = Boolean()
     snippet = fields.String(dump_only=True, metadata=SOMETIMES)
