@@ -119,7 +119,7 @@ def test_secrets_show_nowhere(
         told.append(client.post("/v1/tokens", {"user_id": issued, "token": issued}).text)
         told.append(client.get(f"/v1/customers?q={issued}", Authorization="Bearer nobody").text)
         for how in ("42P01", "53300", "57014"):
-            with Faults(app.extensions["database"], 2, how):  # the customer
+            with Faults(app.extensions["database"], 3, how):  # the row itself
                 told.append(client.post("/v1/customers", PERSON, Idempotency_Key=issued).text)
         gone = create_app(
             Settings(
