@@ -105,6 +105,24 @@ def test_typos_are_forgiven(faqs: Client, q: str, names: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("q", "word"),
+    [
+        ("custmoer", "customer"),
+        ("insurnace", "insurance"),
+        ("insurannce", "insurance"),
+        ("approvla", "approval"),
+        ("cancellatoin", "cancellation"),
+        ("verificaiton needed", "verification needed"),
+    ],
+)
+def test_a_slip_may_be_in_an_ending(staff: Client, q: str, word: str) -> None:
+    """Though what is compared has lost it."""
+    staff.create("/v1/faqs", {"question": f"The {word} of a firm", "answer": "-", "tags": []})
+    for typed in (q, f"{q} of a frim"):
+        assert len(staff.get(f"/v1/faqs?q={quote(typed)}").json["items"]) == 1
+
+
+@pytest.mark.parametrize(
     "word",
     [
         "cancellation",
