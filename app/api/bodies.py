@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MERGE_PATCH = "application/merge-patch+json"
 _NO_BODY = object()
+_MOST_PASSED_OVER = 16 * 1024 * 1024  # bytes
 _NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 
 
@@ -95,11 +96,26 @@ def _read() -> Any:
 
 
 def _data() -> bytes:
+    try:
+        return _data_up_to_limit()
+    except RequestEntityTooLarge:
+        _pass_over(_MOST_PASSED_OVER)
+        raise
+
+
+def _data_up_to_limit() -> bytes:
     data = request.get_data(cache=False)
     limit = request.max_content_length
     if request.content_length is None and limit is not None and len(data) >= limit:
         raise RequestEntityTooLarge  # werkzeug cuts a chunked body off at the limit, silently
     return data
+
+
+def _pass_over(most: int) -> None:
+    """Read what is still coming: a connection that is closed before is reset, answer and all."""
+    source = request.environ["wsgi.input"]
+    while most > 0 and (part := source.read(min(most, 65536))):
+        most -= len(part)
 
 
 def _check_content_type() -> None:
