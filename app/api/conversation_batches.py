@@ -16,12 +16,15 @@ from app.api.schemas.conversation_batches import (
     CountedSchema,
 )
 from app.errors import CountMismatch, Invalid, InvalidCriterion, Mistake
+from app.repositories.criteria import check
 from app.services import ConversationBatchService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask import Response
+
+    from app.repositories.criteria import Filters
 
 blueprint = Blueprint("conversation_batches", __name__)
 _assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()
@@ -72,12 +75,18 @@ def _filters(body: dict[str, Any]) -> dict[str, Any]:
 def _read(given: dict[str, Any], found: dict[str, Any]) -> Iterator[Mistake]:
     reader = ConversationBatchService.repository
     for name, value in given.items():
-        text = str(value).lower() if isinstance(value, bool) else value
-        text = str(text) if isinstance(text, int) else text
-        if not isinstance(text, str):
-            yield Mistake(("filter", name), "type", "It has the wrong type.")
-            continue
         try:
-            found[name] = parameters.filter_value(reader, name, text)
+            if _has_type(reader.filters, name, value):
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                found[name] = parameters.filter_value(reader, name, text)
+            else:
+                yield Mistake(("filter", name), "type", "It has the wrong type.")
         except InvalidCriterion as error:
             yield Mistake(("filter", name), error.code, error.detail)
+
+
+def _has_type(filters: Filters, name: str, value: Any) -> bool:
+    """As in a query, or what JSON has for it; raises InvalidCriterion."""
+    field, operator = check(filters, name)
+    kind = bool if operator == "is_null" else filters[field].type
+    return isinstance(value, str) or (operator != "in" and type(value) is kind in (bool, int))

@@ -88,6 +88,15 @@ def test_another_count_is_refused(staff: Client, open_: Open, path: str) -> None
     assert [read(staff, key)["version"] for key in keys] == [1] * 3
 
 
+def test_filters_are_as_in_a_query_or_as_json_has_them(staff: Client, open_: Open) -> None:
+    """`true` and `"true"`, 7 and `"7"` ask for the same."""
+    number = read(staff, open_(2)[0])["number"]
+    for value in (number, str(number)):
+        for free in (True, "true"):
+            fit = {"number": value, "assignee_id__is_null": free}
+            assert staff.post(RESOLVE, {"filter": fit, "dry_run": True}).json["count"] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -95,6 +104,9 @@ def test_another_count_is_refused(staff: Client, open_: Open, path: str) -> None
         ({"filter": {"nope": "1"}, "expected_count": 0}, {"/filter/nope": "invalid-parameter"}),
         ({"filter": {"number": "x"}, "expected_count": 0}, {"/filter/number": "invalid-parameter"}),
         ({"filter": {"number": [1]}, "expected_count": 0}, {"/filter/number": "type"}),
+        ({"filter": {"subject": 1}, "expected_count": 0}, {"/filter/subject": "type"}),
+        ({"filter": {"number__in": 1}, "expected_count": 0}, {"/filter/number__in": "type"}),
+        ({"filter": {"": []}, "expected_count": 0}, {"/filter/": "invalid-parameter"}),
         (WEB, {"/expected_count": "required"}),
         ({**WEB, "expected_count": 1001}, {"/expected_count": "range"}),
         ({"expected_count": 0}, {"/filter": "required"}),

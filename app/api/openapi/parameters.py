@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from app.api.expansions import paths_of
 from app.api.idempotency import HEADER, LONGEST, REPLAYED
-from app.api.openapi.examples import ID
+from app.api.openapi.examples import ID as EXAMPLE
+from app.api.openapi.filters import BOOLEAN, ID, STRING, shape_of
 from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
 from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import fields_of
@@ -25,25 +24,14 @@ if TYPE_CHECKING:
 
 Parameter = dict[str, Any]
 
-_STRING: Shape = {"type": "string", "pattern": r"^[^\u0000]+$"}
 _BETWEEN_COMMAS: Shape = {"type": "string", "pattern": r"^[^\u0000,]+$"}
 _WORDS: Shape = {
     "type": "string",
     "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
     "maxLength": LONGEST_SEARCH,
 }
-_BOOLEAN: Shape = {"type": "boolean"}
-_ID: Shape = {"type": "string", "format": "uuid"}
-_TIME: Shape = {"type": "string", "format": "date-time"}
 _TAG: Shape = {"type": "string"}
 _KEY: Shape = {"type": "string", "pattern": r"^[!#-~]([ -~]*[!-~])?$", "maxLength": LONGEST}
-_TYPES: dict[type, Shape] = {
-    str: _STRING,
-    bool: _BOOLEAN,
-    UUID: _ID,
-    datetime: _TIME,
-    list: _STRING,
-}
 
 _KEPT = "Kept and answered, if it is 1 to 64 of `A-Za-z0-9._-`."
 
@@ -70,16 +58,16 @@ def common(settings: Settings) -> dict[str, Parameter]:
     limit = {"type": "integer", "minimum": 1, "maximum": settings.max_page}
     limit["default"] = settings.default_page
     return {
-        "id": {**_parameter("id", {**_ID, "examples": [ID]}), "in": "path", "required": True},
+        "id": {**_parameter("id", {**ID, "examples": [EXAMPLE]}), "in": "path", "required": True},
         "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
         HEADER: _header(HEADER, _KEY, "Names the request, so that it can be repeated."),
         "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),
         "If-None-Match": _header("If-None-Match", _TAG, "What the client has: 304 to the same."),
         "limit": _parameter("limit", limit, "How many items at most."),
-        "cursor": _parameter("cursor", _STRING, "`next_cursor`."),
+        "cursor": _parameter("cursor", STRING, "`next_cursor`."),
         "q": _parameter("q", _WORDS, "Words that all occur."),
-        "include_total": _parameter("include_total", _BOOLEAN, "Count the items too."),
-        "include_deleted": _parameter("include_deleted", _BOOLEAN, "For admins."),
+        "include_total": _parameter("include_total", BOOLEAN, "Count the items too."),
+        "include_deleted": _parameter("include_deleted", BOOLEAN, "For admins."),
     }
 
 
@@ -114,19 +102,15 @@ def _some_of(names: Sequence[str]) -> Shape:
 
 
 def _of_filter(field: str, declared: Filter) -> Iterator[Parameter]:
-    shape = _TYPES.get(declared.type) or _integers(declared.integers)
+    shape = shape_of(declared)
     for operator in sorted(declared.operators, key=lambda name: (name != "eq", name)):
         name = field if operator == "eq" else f"{field}__{operator}"
         if operator == "in":
-            item = _BETWEEN_COMMAS if shape is _STRING else shape
+            item = _BETWEEN_COMMAS if shape is STRING else shape
             several = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_VALUES}
             yield _commas(_parameter(name, several))
         else:
-            yield _parameter(name, _BOOLEAN if operator == "is_null" else shape)
-
-
-def _integers(allowed: range) -> Shape:
-    return {"type": "integer", "minimum": allowed.start, "maximum": allowed.stop - 1}
+            yield _parameter(name, BOOLEAN if operator == "is_null" else shape)
 
 
 def _parameter(name: str, shape: Shape, description: str | None = None) -> Parameter:

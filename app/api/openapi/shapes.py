@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
+from app.api.openapi.filters import in_body
+from app.api.schemas.conversation_batches import ConversationFilters
 from app.api.schemas.fields import Actor, Email, Ids, JSONObject, Text, Texts, Timestamp
 from app.api.schemas.money import Currency, Money
 from app.domain.actors import ActorKind
 from app.domain.money import CURRENT, DIGITS
+from app.services import ConversationBatchService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +79,7 @@ MONEY: Shape = {
 }
 COMPONENTS = {
     "Actor": ACTOR,
+    "ConversationFilters": in_body(ConversationBatchService.repository),
     "Currency": CURRENCY,
     "CurrentCurrency": CURRENT_CURRENCY,
     "Money": MONEY,
@@ -125,7 +129,12 @@ def _object(field: JSONObject) -> Shape:
     return {"type": ["object", "null"] if nullable else "object", "additionalProperties": True}
 
 
-_REFERENCES: dict[type, str] = {Money: "Money", Currency: "CurrentCurrency", Actor: "Actor"}
+_REFERENCES: dict[type, str] = {
+    Money: "Money",
+    Currency: "CurrentCurrency",
+    Actor: "Actor",
+    ConversationFilters: "ConversationFilters",
+}
 _MORE: dict[type, Callable[[Any], Shape]] = {
     Text: _text,
     Email: lambda _: {"format": "email"},

@@ -14,10 +14,14 @@ def _within_limit(value: int) -> None:
         raise ValidationError(Coded("range", f"It must be 0 to {most}."))
 
 
+class ConversationFilters(JSONObject):
+    """The list's filters, by their names."""
+
+
 class BulkResolutionSchema(StrictSchema):
     """`expected_count` is required unless `dry_run` is true."""
 
-    filter = JSONObject(required=True, metadata={"minProperties": 1})
+    filter = ConversationFilters(required=True)
     expected_count = Integer(validate=_within_limit)
     dry_run = Boolean()
 
