@@ -141,6 +141,22 @@ def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
     assert compared > 100
 
 
+def test_what_is_answered_within_something_is_whole_too(told: Document) -> None:
+    """A resource has its id and version wherever it is, and may have more fields one day."""
+    named = told["components"]["schemas"]
+    resources = {name for name, shape in named.items() if {"id", "version"} <= _fields(shape)}
+    assert {"Task", "ClaimedTask", "Event"} <= resources
+    for name in resources:
+        if not name.startswith("Sparse"):
+            assert {"id", "version"} <= set(named[name]["required"]), name
+            assert "additionalProperties" not in named[name], name
+    assert "lease_token" in named["ClaimedTask"]["required"]
+
+
+def _fields(shape: Document) -> set[str]:
+    return set(shape.get("properties", ()))
+
+
 def _may_be_null(shape: Document) -> bool:
     if "anyOf" in shape:
         return {"type": "null"} in shape["anyOf"]

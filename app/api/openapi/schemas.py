@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow.fields import List, Nested
 
 from app.api.expansions import expansions_of
 from app.api.openapi.examples import example_of
 from app.api.openapi.shapes import COMPONENTS, Converter, Shape
+from app.api.schemas.base import ResourceSchema
 from app.api.schemas.fields import Choice
 from app.api.schemas.money import Currency
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from marshmallow import Schema
 
 SPARSE = "Sparse"
@@ -47,6 +51,8 @@ class Schemas:
         name = _name(kind)
         if name not in self._named:
             fields = kind().fields
+            for inner in _resources(fields.values()):
+                self.answered(inner)
             schema = kind(exclude=[key for key, field in fields.items() if field.load_only])
             shape = self._named_shape(name, schema)
             shape["required"] = [
@@ -114,6 +120,14 @@ class Schemas:
         if told := vars(type(schema)).get("__doc__"):
             shape["description"] = told
         return shape
+
+
+def _resources(found: Iterable[Any]) -> Iterator[type[Schema]]:
+    """Those that are answered as they are elsewhere: in full."""
+    for field in found:
+        inner = field.inner if isinstance(field, List) else field
+        if isinstance(inner, Nested) and isinstance(inner.schema, ResourceSchema):
+            yield type(inner.schema)
 
 
 def _widen(shape: Shape, field: Any) -> None:
