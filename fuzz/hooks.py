@@ -19,7 +19,7 @@ RULES = {
     "not-pending",
     "null",  # no limit: only for the firm's own accounts
     "range",  # times that lie in the past, amounts beyond what is kept
-    "required",  # either a user or an agent
+    "required",  # how many are expected, unless they are only counted
     "same-account",
     "unknown-reference",
     "unbalanced",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -139,6 +140,16 @@ def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
                 assert _may_be_null(told_of) == columns[field].nullable, field
                 compared += 1
     assert compared > 100
+
+
+def test_a_token_is_of_a_user_or_of_an_agent(told: Document) -> None:
+    """Of one of both: the document refuses what the service does."""
+    new = validator(orjson.dumps({"$ref": "#/components/schemas/NewToken"}))
+    of_user, of_agent = {"user_id": str(uuid4())}, {"agent_id": str(uuid4())}
+    assert new.is_valid({"name": "x", **of_user})
+    assert new.is_valid({"name": "x", **of_agent})
+    assert not new.is_valid({"name": "x"})
+    assert not new.is_valid({"name": "x", **of_user, **of_agent})
 
 
 def test_what_is_answered_within_something_is_whole_too(told: Document) -> None:

@@ -169,6 +169,7 @@ def test_the_scheme_is_read_in_any_case(anonymous: Client, admin: Client, scheme
     [
         ({"user_id": str(uuid4())}, {"/user_id": "unknown-reference"}),
         ({"user_id": None}, {"/user_id": "null"}),
+        ({"agent_id": str(uuid4())}, {"/user_id": "required"}),
         ({"expires_at": "2020-01-01T00:00:00Z"}, {"/expires_at": "range"}),
         ({"name": ""}, {"/name": "length"}),
         ({"token": "mine"}, {"/token": "unknown-field"}),

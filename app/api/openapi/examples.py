@@ -60,11 +60,18 @@ def example_of(shape: Shape, named: dict[str, Shape], name: str = "") -> Any:
     if "examples" in shape:
         return shape["examples"][0]
     if "properties" in shape:
-        return {key: example_of(inner, named, key) for key, inner in shape["properties"].items()}
+        names = [name for name in shape["properties"] if name not in _left_out(shape)]
+        return {name: example_of(shape["properties"][name], named, name) for name in names}
     if "items" in shape:
         least = shape.get("minItems", 1)
         return [example_of(shape["items"], named, name) for _ in range(least)]
     return _plain(shape, name)
+
+
+def _left_out(shape: Shape) -> set[str]:
+    """All but the first of those of which one is sent."""
+    others = [other for rule in shape.get("allOf", ()) for other in rule.get("oneOf", ())[1:]]
+    return {name for other in others for name in other["required"]}
 
 
 def _plain(shape: Shape, name: str) -> Any:

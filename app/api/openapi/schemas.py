@@ -16,7 +16,7 @@ from app.api.schemas.fields import Choice
 from app.api.schemas.money import Currency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from marshmallow import Schema
 
@@ -105,6 +105,7 @@ class Schemas:
             name = f"New{name}"
         if name not in self._named:
             shape = self._named_shape(name, kind(exclude=ours, partial=patch))
+            shape |= _one_of(kind().fields)
             shape["examples"] = [example_of(shape, self.shapes)]
         return {"$ref": _REF + name}
 
@@ -128,6 +129,12 @@ def _resources(found: Iterable[Any]) -> Iterator[type[Schema]]:
         inner = field.inner if isinstance(field, List) else field
         if isinstance(inner, Nested) and isinstance(inner.schema, ResourceSchema):
             yield type(inner.schema)
+
+
+def _one_of(fields: Mapping[str, Any]) -> Shape:
+    """Inside `allOf`, or generators of clients take it for all that there is."""
+    either = [key for key, field in fields.items() if field.metadata.get("one_of")]
+    return {"allOf": [{"oneOf": [{"required": [key]} for key in either]}]} if either else {}
 
 
 def _widen(shape: Shape, field: Any) -> None:

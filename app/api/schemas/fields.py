@@ -37,6 +37,9 @@ SOMETIMES = {"sometimes": True}
 ANSWERED_NULL = {"answered_null": True}
 """A field's metadata, where it may be null in an answer and yet may not be sent as null."""
 
+ONE_OF = {"one_of": True}
+"""The metadata of fields of which exactly one is sent."""
+
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from marshmallow import fields
 
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import ANSWERED_NULL, Id, Text, Timestamp
+from app.api.schemas.fields import ANSWERED_NULL, ONE_OF, Id, Text, Timestamp
 
 
 class TokenSchema(ResourceSchema):
-    user_id = Id(metadata=ANSWERED_NULL)
-    agent_id = Id(metadata=ANSWERED_NULL)
+    user_id = Id(metadata=ANSWERED_NULL | ONE_OF)
+    agent_id = Id(metadata=ANSWERED_NULL | ONE_OF)
     name = Text(longest=200, required=True)
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(dump_only=True, allow_none=True)
