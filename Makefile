@@ -33,7 +33,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.schemas
 
-# schemathesis and a generated client against a served, throw-away Caseload.
+# schemathesis against a served, throw-away Caseload.
 fuzz: .venv/dev.stamp .venv/fuzz.stamp
 	$(BIN)/python -m fuzz .venv/fuzz/bin
 

@@ -1,4 +1,4 @@
-"""Serves a throw-away Caseload, and lets schemathesis and a generated client loose on it.
+"""Serves a throw-away Caseload, and lets schemathesis loose on it.
 
     python -m fuzz FOLDER [option of schemathesis ...]
 
@@ -12,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,23 +29,15 @@ OPTIONS = ("--checks", "all", "--exclude-checks", "positive_data_acceptance", "-
 
 
 def main(programs: Path, options: list[str]) -> int:
-    """The status of the first that finds something, 0 where none does."""
-    with served() as (address, token, environment), tempfile.TemporaryDirectory() as folder:
+    """0 where nothing is found."""
+    with served() as (address, token, environment):
         config = ("--config-file", HERE / "schemathesis.toml")
         run_it = ("run", f"{address}/openapi.json", *OPTIONS, *options)
-        fuzz = (programs / "schemathesis", *config, *run_it)
         header = ("-H", f"Authorization: Bearer {token}")
+        fuzz = (programs / "schemathesis", *config, *run_it, *header)
         hooks = {"SCHEMATHESIS_HOOKS": "fuzz.hooks", "PYTHONPATH": "."}
         hooks |= {**environment, "FUZZ_KEEPS": " ".join(ids_of(address, token))}
-        client = Path(folder) / "caseload_client"
-        generate = ("generate", "--url", f"{address}/openapi.json", "--output-path", client)
-        generator = (programs / "openapi-python-client", *generate, "--meta", "none")
-        use = (programs / "python", HERE / "client.py", address, token)
-        return (
-            run(*generator, env=environment)
-            or run(*use, env={**environment, "PYTHONPATH": folder})
-            or run(*fuzz, *header, env=hooks)
-        )
+        return subprocess.run(list(map(str, fuzz)), env=hooks, check=False).returncode  # noqa: S603 - our own
 
 
 @contextmanager
@@ -58,7 +49,6 @@ def served() -> Iterator[tuple[str, str, dict[str, str]]]:
         "DATABASE_URL": server.create_template(),
         "CASELOAD_SECRET_KEY": "k" * 32,
         "PORT": str(port),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # ruff, for the client
     }
     # What gunicorn refuses by itself is none of the application's answers.
     options = ["--log-level", "warning", "--limit-request-line", "0"]
@@ -107,10 +97,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
-
-
-def run(*command: object, env: dict[str, str]) -> int:
-    return subprocess.run(list(map(str, command)), env=env, check=False).returncode  # noqa: S603 - our own
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ class ClaimSchema(StrictSchema):
 
 
 class _LeaseSchema(StrictSchema):
-    lease_token = Text(longest=200, required=True)
+    # Any other text is of no lease; what a claim answers is sent as it came.
+    lease_token = Text(longest=200, required=True, metadata={"format": "uuid"})
 
 
 class HeartbeatSchema(_LeaseSchema):
