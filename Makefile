@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench fuzz lock clean
+.PHONY: run test check format bench fuzz browser lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
@@ -36,6 +36,11 @@ bench: .venv/dev.stamp
 # schemathesis against a served, throw-away Caseload.
 fuzz: .venv/dev.stamp .venv/fuzz.stamp
 	$(BIN)/python -m fuzz .venv/fuzz/bin
+
+# Needs Chromium. What it saw stays in build/browser.
+browser: .venv/dev.stamp
+	@mkdir -p build
+	$(BIN)/pytest tests/browser --basetemp=build/browser
 
 # Needs uv. The lock files hold versions and hashes, and name no registry.
 lock:

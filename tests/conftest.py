@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 from app import create_app
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
+from benchmarks.load_desk import desk_on
 from tests import client
 from tests.client import Client
 from tests.round_trips import RoundTrips
@@ -18,10 +20,12 @@ from tests.server import TestServer, copy_template, drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from flask import Flask
 
     from app.db import Database
+    from benchmarks.load_desk import Desk
 
 # What a shell runs in the background ignores Ctrl-C, and so would all that the tests start.
 for _number in (signal.SIGINT, signal.SIGQUIT):
@@ -172,6 +176,15 @@ def viewer(sign_in: Callable[[str], Client]) -> Client:
 @pytest.fixture
 def anonymous(app: Flask) -> Client:
     return Client(app, None)
+
+
+@pytest.fixture
+def served(template_url: str, tmp_path: Path) -> Iterator[Desk]:
+    """The service as gunicorn serves it, on an empty database of its own."""
+    url = copy_template(template_url, f"served_{os.getpid()}")
+    with desk_on(url, tmp_path, DATABASE_URL=url, CASELOAD_SECRET_KEY="k" * 32) as desk:
+        yield desk
+    drop(url)
 
 
 @pytest.fixture
