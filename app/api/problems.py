@@ -41,11 +41,8 @@ _CODES = {
     400: "bad-request",
     404: "not-found",
     405: "method-not-allowed",
-    408: "request-timeout",
     413: "body-too-large",
-    414: "uri-too-long",
     415: "unsupported-media-type",
-    431: "headers-too-large",
 }
 
 

@@ -6,6 +6,8 @@ That answers are as it tells is checked wherever a test gets one: see tests/cont
 from __future__ import annotations
 
 import re
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask import Flask
+
+    from benchmarks.load_desk import Desk
 
 Document = dict[str, Any]
 
@@ -140,6 +144,21 @@ def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
                 assert _may_be_null(told_of) == columns[field].nullable, field
                 compared += 1
     assert compared > 100
+
+
+def test_what_no_operation_answers_is_told_of_all(served: Desk, told: Document) -> None:
+    """What is refused before there is an operation: by the router, or by gunicorn itself."""
+    long = "a" * 9000
+    for status, method, query, headers in (
+        (405, "PUT", "", {}),
+        (414, "GET", f"?x={long}", {}),
+        (417, "GET", "", {"Expect": "nothing"}),
+        (431, "GET", "", {"X-Long": long}),
+    ):
+        with closing(HTTPConnection("127.0.0.1", served.port)) as connection:
+            connection.request(method, f"/v1/me{query}", headers=headers)
+            assert connection.getresponse().status == status
+        assert str(status) in told["info"]["description"]
 
 
 def test_a_token_is_of_a_user_or_of_an_agent(told: Document) -> None:

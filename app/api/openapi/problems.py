@@ -65,6 +65,7 @@ _OF_HTTP = (
     Problem(400, "bad-request", "The request can't be understood."),
     Problem(400, "idempotency-key-invalid", "It must be 1 to 255 printable ASCII characters."),
     Problem(400, "malformed-json", "An object has a key twice."),
+    Problem(405, "method-not-allowed", "The method is not allowed for the requested URL."),
     Problem(413, "body-too-large", "The body is larger than what is read."),
     Problem(415, "unsupported-media-type", "The body must be application/json in UTF-8."),
     Problem(500, "internal-error", "Something went wrong; the request_id is in the log."),
