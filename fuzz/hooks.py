@@ -7,11 +7,13 @@ things, and cursors, which are signed.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from uuid import uuid4
 
 import schemathesis
 
+KEY = re.compile("[!#-~]([ -~]*[!-~])?")  # what the schema says of one
 RULES = {
     "inactive",  # an agent who is gone
     "invalid-character",  # NUL, which PostgreSQL does not store
@@ -29,12 +31,14 @@ RULES = {
 
 @schemathesis.hook
 def before_call(_: Any, case: Any, **__: Any) -> None:
-    """Leaves the user and the token alone with which everything is done."""
+    """Leaves the user and the token alone with which everything is done, and repeats no key."""
     kept = os.environ["FUZZ_KEEPS"].split()
     if (case.path_parameters or {}).get("id") in kept:
         case.path_parameters["id"] = str(uuid4())
     if isinstance(case.body, dict) and isinstance(case.body.get("ids"), list):
         case.body["ids"] = [key for key in case.body["ids"] if key not in kept]
+    if KEY.fullmatch((case.headers or {}).get("Idempotency-Key", "")):
+        case.headers["Idempotency-Key"] = str(uuid4())
 
 
 @schemathesis.check
