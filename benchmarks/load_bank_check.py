@@ -70,17 +70,17 @@ def check_wishes(report: Report, books: Books, wishes: list[Wish]) -> None:
     made = defaultdict(list)
     for transaction in books.transactions:
         if transaction["kind"] != "reversal":
-            made[transaction["reference"]].append(transaction)
-    unknown = made.keys() - {wish.reference for wish in wishes}
+            made[transaction["description"]].append(transaction)
+    unknown = made.keys() - {wish.name for wish in wishes}
     report.expect("transactions nobody asked for", len(unknown), 0)
     report.expect("made twice", sum(len(found) > 1 for found in made.values()), 0)
     answered = [wish for wish in wishes if wish.id is not None]
-    lost = sum(wish.id not in {of["id"] for of in made[wish.reference]} for wish in answered)
+    lost = sum(wish.id not in {of["id"] for of in made[wish.name]} for wish in answered)
     report.expect("acknowledged, and not there", lost, 0)
     refused = [wish for wish in wishes if wish.told.status in (409, 422)]
-    report.expect("refused, and there", sum(bool(made[wish.reference]) for wish in refused), 0)
+    report.expect("refused, and there", sum(bool(made[wish.name]) for wish in refused), 0)
     unanswered = [wish for wish in wishes if wish.told.status in (0, 503)]
-    there = sum(bool(made[wish.reference]) for wish in unanswered)
+    there = sum(bool(made[wish.name]) for wish in unanswered)
     report.note(acknowledged=len(answered), refused=len(refused))
     report.note(**{"sent again": sum(wish.told.tries > 1 for wish in wishes)})
     report.note(**{"unanswered for good, made": f"{len(unanswered)}, {there}"})

@@ -21,9 +21,12 @@ _UNANSWERED = Answer(0, None)
 
 @dataclass
 class Wish:
-    """A transaction that was sent; `entries` are minor units by account."""
+    """A transaction that was sent; `entries` are minor units by account.
 
-    reference: str
+    It is found again by its `name`, which the service takes no notice of.
+    """
+
+    name: str
     entries: dict[str, int]
     pending: bool
     told: Answer = _UNANSWERED
@@ -66,7 +69,7 @@ class BankClient:
     def _transfer(self, **more: Any) -> Wish:
         wish = Wish(str(uuid4()), self._entries(), pending="pending" in more)
         self.wishes.append(wish)
-        body = {"reference": wish.reference, "entries": written(wish.entries), **more}
+        body = {"description": wish.name, "entries": written(wish.entries), **more}
         wish.told = self._call("POST", "/v1/transactions", body)
         return wish
 
@@ -100,10 +103,11 @@ class BankClient:
         return {source: -sum(entries.values()), **entries}
 
     def _call(self, method: str, path: str, body: Any = None) -> Answer:
-        """Where it is not answered, again until it is, or never."""
+        """Where it is not answered, again under the same key until it is, or never."""
+        key = str(uuid4()) if method == "POST" else None
         patience = 0.0 if self._dice.random() < _GIVES_UP else 60.0
         try:
-            answer = self._bank.call(method, path, body, patience=patience)
+            answer = self._bank.call(method, path, body, key=key, patience=patience)
         except (OSError, http.client.HTTPException):
             self.answers["none"] += 1
             return _UNANSWERED

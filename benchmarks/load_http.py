@@ -23,6 +23,12 @@ class Answer(NamedTuple):
         is_problem = isinstance(self.body, dict) and "/problems/" in str(self.body.get("type"))
         return self.body["type"].rpartition("/problems/")[2] if is_problem else ""
 
+    @property
+    def comes_later(self) -> bool:
+        """The same request may be answered otherwise in a moment."""
+        is_away = self.status == http.client.SERVICE_UNAVAILABLE
+        return is_away or self.problem == "idempotency-in-progress"
+
 
 class Connection:
     def __init__(self, port: int, token: str) -> None:
@@ -44,9 +50,9 @@ class Connection:
         key: str | None = None,
         patience: float = _PATIENCE,
     ) -> Answer:
-        """As a careful client does: again where the connection broke, and where a 503 asks for it.
+        """As a careful client does: again where the connection broke, and where it is asked to.
 
-        Out of patience, in seconds, it raises what broke the connection, or answers the 503.
+        Out of patience, in seconds, it raises what broke the connection, or answers the last thing.
         The service closes what was silent for long, and may do so just when something is sent.
         `key` is an Idempotency-Key.
         """
@@ -61,9 +67,9 @@ class Connection:
                     raise
                 time.sleep(0.05)
             else:
-                is_late = time.monotonic() - began >= patience
-                if status != http.client.SERVICE_UNAVAILABLE or is_late:
-                    return Answer(status, json.loads(data), tries)
+                answer = Answer(status, json.loads(data), tries)
+                if not answer.comes_later or time.monotonic() - began >= patience:
+                    return answer
                 time.sleep(0.2)
 
     def connect(self) -> None:
