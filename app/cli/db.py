@@ -12,6 +12,7 @@ from app.cli.types import Text
 from app.db import migrations
 from app.db.embedded.binaries import find_bindir
 from app.db.embedded.errors import EmbeddedServerError
+from app.db.roles import SETUP
 from app.errors import Unavailable
 
 db = Group("db", help="The database and its schema.")
@@ -68,6 +69,12 @@ def wait(timeout: float) -> None:
                 raise Refused(f"No answer within {timeout:g} s: {error}", 5) from error
             time.sleep(0.2)
     click.echo("The database answers.")
+
+
+@db.command("roles")
+def roles() -> None:
+    """Print the SQL that makes roles of least privilege; it runs nothing."""
+    click.echo(SETUP, nl=False)
 
 
 @db.command("shell")

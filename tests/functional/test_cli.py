@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.db.roles import SETUP
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,6 +52,13 @@ def test_the_actor_is_the_system_and_names_the_os_user(
     assert kind == "system"
     assert name.startswith("cli:")
     assert len(name) > len("cli:")
+
+
+def test_the_roles_are_printed_and_not_made(flask: Run) -> None:
+    """For someone to read and run: it takes no database, and tells no password."""
+    done = flask("db", "roles", DATABASE_URL="postgresql://nowhere.invalid/x")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout, done.stderr) == (SETUP, "")
 
 
 def test_the_demo_can_be_loaded_twice(
