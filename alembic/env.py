@@ -1,18 +1,24 @@
 """How migrations run: one transaction each, under lock and statement timeouts.
 
+Each grants, in its transaction, what Caseload's roles may do with the tables as they are then: its
+triggers write with the rights of the service that runs meanwhile.
+
 app/db/migrations.py passes the connection in; `alembic` by itself reads the settings.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alembic import context
 
+from app.db.grants import grant
 from app.db.migrations import migration_connection
 from app.models import Base
+from app.models.accesses import accesses
 
 if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection
 
 
@@ -22,9 +28,18 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_server_default=True,
         transaction_per_migration=True,
+        on_version_apply=grant_after_step,
     )
     with context.begin_transaction():
         context.run_migrations()
+    if "destination_rev" in context.get_context().opts:  # `check` and `revision` have none
+        grant(connection, accesses())  # the roles may be newer than the newest migration
+        connection.commit()
+
+
+def grant_after_step(ctx: MigrationContext, *_: Any, **__: Any) -> None:
+    if ctx.connection is not None:
+        grant(ctx.connection, accesses())
 
 
 def offline() -> None:

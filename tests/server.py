@@ -64,6 +64,13 @@ def copy_template(template_url: str, suffix: str) -> str:
     return on_database(template_url, name)
 
 
+def create_beside(template_url: str, suffix: str) -> str:
+    """The URL of a new database on the template's server, with nothing in it."""
+    name = f"{urlsplit(template_url).path.removeprefix('/').removesuffix('_template')}_{suffix}"
+    _run(on_database(template_url, "postgres"), f'CREATE DATABASE "{name}"')
+    return on_database(template_url, name)
+
+
 def drop(url: str) -> None:
     name = urlsplit(url).path.removeprefix("/")
     _run(on_database(url, "postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -8,7 +8,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import MinorUnits
 from app.domain.accounts import AccountStatus
 from app.errors import AccountClosed, AccountNotEmpty, BalanceOutOfRange, InsufficientFunds
-from app.models.base import BOOKKEEPING, INTERNAL, LIVE_WHILE, PERSONAL, Resource, one_of
+from app.models.base import (
+    BOOKKEEPING,
+    CHANGED,
+    INTERNAL,
+    LIVE_WHILE,
+    PERSONAL,
+    Resource,
+    one_of,
+)
 
 _BOOKKEEPING = {BOOKKEEPING: True}
 
@@ -65,6 +73,7 @@ class Account(Resource):
         UniqueConstraint("id", "currency", name="uq_accounts_id_currency"),
         {
             "info": {
+                CHANGED: ("name", "overdraft_limit", "status", "balance", "held"),
                 LIVE_WHILE: "accounts.status <> 'closed'",
                 "rules": {
                     "ck_accounts_funds": InsufficientFunds,

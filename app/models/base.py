@@ -56,8 +56,11 @@ UNRECORDED = "unrecorded"  # its value stands in its row alone: events do not re
 OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
 HISTORY = "history"  # a foreign key that tells who did it: not in the way either
 
-# What a table's info may say, where its rows are never deleted:
-LIVE_WHILE = "live_while"  # while this condition holds, a row is in the way of what it refers to
+# What a table's info may say:
+LIVE_WHILE = "live_while"  # of rows never deleted: while it holds, one is in the way of its parents
+CHANGED = "changed"  # all columns that services ever change; a resource need not say it
+REMOVED = "removed"  # services remove rows, for good
+# SECRET: reports see none of it
 
 LIVE = text("deleted_at IS NULL")
 

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import TransactionId
-from app.models.base import PERSONAL, Base, Identified
+from app.models.base import CHANGED, PERSONAL, SECRET, Base, Identified
 
 
 class Event(Identified):
@@ -33,6 +33,7 @@ class Event(Identified):
     __table_args__ = (
         CheckConstraint("jsonb_typeof(changes) = 'object'", name="changes"),
         CheckConstraint("char_length(request_id) BETWEEN 1 AND 64", name="request_id"),
+        {"info": {CHANGED: ()}},
     )
 
 
@@ -44,7 +45,10 @@ class PersonalValues(Base):
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     changes: Mapped[dict[str, Any]] = mapped_column(info={PERSONAL: True})
 
-    __table_args__ = (CheckConstraint("jsonb_typeof(changes) = 'object'", name="changes"),)
+    __table_args__ = (
+        CheckConstraint("jsonb_typeof(changes) = 'object'", name="changes"),
+        {"info": {CHANGED: (), SECRET: True}},
+    )
 
 
 Index("ix_events_occurred_at", Event.occurred_at, Event.id)

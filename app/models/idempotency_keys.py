@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, Index, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import CHANGED, REMOVED, SECRET, Base
 
 
 class IdempotencyKey(Base):
@@ -27,6 +27,13 @@ class IdempotencyKey(Base):
     __table_args__ = (
         CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
         CheckConstraint("octet_length(request_hash) = 32", name="request_hash"),
+        {
+            "info": {
+                CHANGED: ("request_hash", "answer", "objects", "expires_at"),
+                REMOVED: True,
+                SECRET: True,
+            }
+        },
     )
 
 

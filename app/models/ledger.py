@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from app.db.types import MinorUnits
 from app.errors import AccountClosed, AccountFrozen, Invalid, Mistake
-from app.models.base import Identified
+from app.models.base import CHANGED, Identified
 
 
 def _wrong(detail: str) -> partial[Invalid]:
@@ -60,6 +60,7 @@ class Entry(Leg):
         ),
         {
             "info": {
+                CHANGED: (),
                 "side_effects": True,
                 "rules": {
                     "entries_unbalanced": _wrong("They do not sum to zero, or are too few."),
@@ -86,6 +87,7 @@ class Hold(Leg):
         ),
         {
             "info": {
+                CHANGED: (),
                 "side_effects": True,
                 "rules": {
                     "holds_unbalanced": _wrong("They do not sum to zero, or are too few."),

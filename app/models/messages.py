@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.conversations import Channel, Direction
-from app.models.base import INTERNAL, PERSONAL, UNRECORDED, Resource, one_of
+from app.models.base import CHANGED, INTERNAL, PERSONAL, UNRECORDED, Resource, one_of
 
 
 class Message(Resource):
@@ -34,6 +34,7 @@ class Message(Resource):
         one_of("channel", Channel),
         CheckConstraint("char_length(body) BETWEEN 1 AND 100000", name="body"),
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
+        {"info": {CHANGED: ("conversation_id", "original_conversation_id", "seq")}},
     )
 
 

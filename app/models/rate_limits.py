@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import CHANGED, REMOVED, Base
 
 
 class RateLimit(Base):
@@ -23,5 +23,5 @@ class RateLimit(Base):
 
     __table_args__ = (
         CheckConstraint("spent >= 0 AND spent < 'Infinity'", name="spent"),
-        {"prefixes": ["UNLOGGED"]},
+        {"prefixes": ["UNLOGGED"], "info": {CHANGED: ("spent", "updated_at"), REMOVED: True}},
     )

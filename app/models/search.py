@@ -9,7 +9,7 @@ from sqlalchemy import Column, Computed, Index, Text, func
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import INTERNAL, PERSONAL, Base
+from app.models.base import CHANGED, INTERNAL, PERSONAL, Base
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -32,6 +32,8 @@ class SearchWord(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     resource: Mapped[str]
     word: Mapped[str] = mapped_column(Text(collation="C"))
+
+    __table_args__ = ({"info": {CHANGED: ()}},)
 
 
 Index("ix_search_words_resource", SearchWord.resource, SearchWord.word)

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.tasks import Outcome
-from app.models.base import Identified, one_of
+from app.models.base import CHANGED, Identified, one_of
 
 
 class TaskAttempt(Identified):
@@ -29,6 +29,7 @@ class TaskAttempt(Identified):
     __table_args__ = (
         one_of("outcome", Outcome),
         CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="ended_at"),
+        {"info": {CHANGED: ("ended_at", "outcome", "error")}},
     )
 
 

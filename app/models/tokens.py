@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import BOOKKEEPING, OWNED, SECRET, Resource, SoftDeleted
+from app.models.base import BOOKKEEPING, CHANGED, OWNED, SECRET, Resource, SoftDeleted
 
 
 class Token(SoftDeleted, Resource):
@@ -25,6 +25,7 @@ class Token(SoftDeleted, Resource):
         CheckConstraint("num_nonnulls(user_id, agent_id) = 1", name="owner"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        {"info": {CHANGED: ("last_used_at", "deleted_at")}},
     )
 
 

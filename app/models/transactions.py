@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.transactions import TransactionKind, TransactionStatus
 from app.errors import AlreadyReversed, ApprovalRequired, Forbidden, InvalidTransition
-from app.models.base import HISTORY, INTERNAL, PERSONAL, Resource, one_of
+from app.models.base import CHANGED, HISTORY, INTERNAL, PERSONAL, Resource, one_of
 
 
 class Transaction(Resource):
@@ -59,6 +59,7 @@ class Transaction(Resource):
         CheckConstraint("approved_by_id <> created_by_id", name="approved_by_id"),
         {
             "info": {
+                CHANGED: ("status", "posted_at", "approved_by_id"),
                 "rules": {
                     "uq_transactions_reverses_id": AlreadyReversed,
                     "ck_transactions_needs_approval": ApprovalRequired,
@@ -66,7 +67,7 @@ class Transaction(Resource):
                         Forbidden, "Nobody approves what they made."
                     ),
                     "transactions_expired": partial(InvalidTransition, "post", "expired", ()),
-                }
+                },
             }
         },
     )

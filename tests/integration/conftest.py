@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from app.db import migrations
+from app.db.roles import OWNER
 from app.models import Customer
 from app.services import CustomerService
 from tests.library import TABLES, open_library
+from tests.roles import as_role, create_with_roles
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
@@ -29,6 +32,15 @@ def new_customer(customers: CustomerService) -> Callable[..., Customer]:
         return customers.create({"reference": reference, "name": "Ann", **values})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def owned_url(template_url: str, worker_id: str) -> Iterator[str]:
+    """A database with Caseload's roles, which its owner has migrated."""
+    url = create_with_roles(template_url, f"owned_{worker_id}")
+    migrations.upgrade(as_role(url, OWNER))
+    yield url
+    drop(url)
 
 
 @pytest.fixture(scope="session")
