@@ -1,0 +1,212 @@
+"""Caseload's roles in PostgreSQL may do what they need, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg2.errors
+import pytest
+from psycopg2.errors import InsufficientPrivilege
+from sqlalchemy import Column, Integer, MetaData, Table
+
+from app import create_app
+from app.db.roles import APP, READ
+from app.models import Base
+from app.models.accesses import accesses
+from app.models.base import CHANGED
+from app.services import RateLimiter
+from app.services.jobs import JobService
+from app.services.ledger_check import LedgerCheckService
+from app.settings import Settings
+from tests.integration.test_all_or_nothing import CALLS, TIME_PASSES, Desk, prepare
+from tests.roles import as_role, privileges, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.db import Database
+
+# What caseload_app may do beside SELECT, INSERT and, with what is named nowhere, UPDATE of all
+# columns that the database does not keep itself.
+BESIDE = {
+    "accounts": "UPDATE (balance, held, name, overdraft_limit, status)",
+    "entries": None,
+    "event_personal_values": None,
+    "events": None,
+    "holds": None,
+    "idempotency_keys": "UPDATE (answer, expires_at, objects, request_hash)",
+    "messages": "UPDATE (conversation_id, original_conversation_id, seq)",
+    "rate_limits": "UPDATE (spent, updated_at)",
+    "search_words": None,
+    "task_attempts": "UPDATE (ended_at, error, outcome)",
+    "tokens": "UPDATE (deleted_at, last_used_at)",
+    "transactions": "UPDATE (approved_by_id, posted_at, status)",
+}
+REMOVED = {"idempotency_keys", "rate_limits"}
+KEPT = {"id", "version", "created_at", "updated_at"}
+OTHERS = ("jobs.run_due", "ledger.verify", "limiter.reconcile")
+HIDDEN = {"tasks": {"lease_token"}, "tokens": {"token_hash"}}
+HIDDEN_TABLES = {"event_personal_values", "idempotency_keys"}
+
+REFUSED = [
+    *(f"DELETE FROM {table}" for table in set(Base.metadata.tables) - REMOVED),
+    *(f"TRUNCATE {table} CASCADE" for table in Base.metadata.tables),
+    *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in Base.metadata.tables),
+    *(f"UPDATE {table} SET amount = 1" for table in ("entries", "holds")),
+    "UPDATE events SET action = 'x'",
+    "UPDATE event_personal_values SET changes = '{}'",
+    "UPDATE messages SET body = 'x'",
+    "UPDATE messages SET author_name = 'x'",
+    "UPDATE transactions SET description = 'x'",
+    "UPDATE transactions SET created_at = now()",
+    "UPDATE accounts SET customer_id = NULL",
+    "UPDATE tokens SET token_hash = ''",
+    "UPDATE tokens SET user_id = NULL",
+    "UPDATE customers SET version = 1",
+    "UPDATE alembic_version SET version_num = ''",
+    "DROP TRIGGER events_append_only ON events",
+    "DROP TABLE events",
+    "DROP FUNCTION refuse_change() CASCADE",
+    "ALTER FUNCTION refuse_change() RENAME TO allow_change",
+    "CREATE TRIGGER mine BEFORE INSERT ON entries EXECUTE FUNCTION touch_row()",
+    "CREATE RULE mine AS ON INSERT TO events DO INSTEAD NOTHING",
+    "CREATE TABLE accounts_too ()",
+    "CREATE TEMPORARY TABLE accounts ()",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE INDEX ON events (action)",
+    "SET session_replication_role = replica",
+    "ALTER ROLE caseload_app SUPERUSER",
+    "GRANT caseload_owner TO caseload_app",
+    "SELECT setval('entries_seq', 1)",
+    "COPY customers TO PROGRAM 'true'",
+]
+
+
+@pytest.fixture(scope="module")
+def desk(owned_url: str) -> Iterator[Desk]:
+    """Rows that caseload_app has made, and calls that it makes; the superuser puts rows back."""
+    service, administrator = open_database(as_role(owned_url, APP)), open_database(owned_url)
+    desk = Desk(administrator, lambda: empty(owned_url))
+    desk.calls = {**prepare(service), **prepare_others(service)}
+    run(owned_url, TIME_PASSES)
+    run(owned_url, "UPDATE idempotency_keys SET expires_at = now()")
+    desk.rows = desk.now()
+    yield desk
+    service.dispose()
+    administrator.dispose()
+
+
+def prepare_others(database: Database) -> dict[str, Callable[[], object]]:
+    """What is no method of a service that HTTP calls."""
+    limiter = RateLimiter(database, rate=10)
+    limiter.spend(uuid4())
+    return {
+        "jobs.run_due": JobService(database=database).run_due,
+        "ledger.verify": LedgerCheckService(database=database).verify,
+        "limiter.reconcile": limiter.reconcile,
+    }
+
+
+def open_database(url: str) -> Database:
+    app = create_app(Settings(database_url=url, given_secret_key="k" * 32))
+    database: Database = app.extensions["database"]
+    return database
+
+
+def empty(url: str) -> None:
+    tables = ", ".join(Base.metadata.tables)
+    run(url, f"SET session_replication_role = replica; TRUNCATE {tables}")
+
+
+@pytest.mark.parametrize("name", [*CALLS, "demo.load", *OTHERS])
+def test_the_services_can_do_their_work_as_caseload_app(desk: Desk, name: str) -> None:
+    """Every method of every service, with all triggers that it sets off."""
+    desk.calls[name]()
+    desk.put_back()
+
+
+@pytest.mark.parametrize("statement", REFUSED)
+def test_caseload_app_can_do_nothing_else(owned_url: str, statement: str) -> None:
+    """Refused for want of a right, before any trigger is asked."""
+    with pytest.raises(InsufficientPrivilege):
+        run(as_role(owned_url, APP), statement)
+
+
+@pytest.mark.parametrize("role", [APP, READ])
+def test_nothing_can_be_put_in_the_way_of_what_triggers_name(owned_url: str, role: str) -> None:
+    """In no schema, and not for a while either; nor does a role have rights of another's."""
+    schemas = "SELECT nspname FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE')"
+    assert run(as_role(owned_url, role), schemas) == []
+    for privilege in ("CREATE", "TEMPORARY"):
+        asked = "SELECT has_database_privilege(current_database(), %(privilege)s)"
+        assert run(as_role(owned_url, role), asked, privilege=privilege) == [(False,)]
+    member = "SELECT roleid::regrole FROM pg_auth_members WHERE member = current_user::regrole"
+    assert run(as_role(owned_url, role), member) == []
+
+
+def test_the_catalog_says_what_is_declared(owned_url: str) -> None:
+    """No table is forgotten, and nobody has more than what stands above."""
+    granted, readable = privileges(owned_url, APP), privileges(owned_url, READ)
+    assert granted.pop("alembic_version") == "SELECT"
+    sequences = {"account_numbers", "entries_seq", "conversations_number_seq"}
+    assert {granted.pop(name) for name in sequences} == {"USAGE"}
+    assert granted == {name: of_app(table) for name, table in Base.metadata.tables.items()}
+    assert readable == {
+        name: spelt("SELECT", {column.name for column in table.c} - HIDDEN.get(name, set()))
+        for name, table in Base.metadata.tables.items()
+        if name not in HIDDEN_TABLES
+    }
+
+
+def of_app(table: Table) -> str:
+    changed = spelt("UPDATE", {column.name for column in table.c} - KEPT)
+    if table.name in BESIDE:
+        changed = BESIDE[table.name] or ""
+    removed = "DELETE" if table.name in REMOVED else ""
+    return ", ".join(filter(None, [removed, "INSERT", "SELECT", changed]))
+
+
+def spelt(privilege: str, columns: set[str]) -> str:
+    return f"{privilege} ({', '.join(sorted(columns))})"
+
+
+def test_reports_see_all_but_secrets(owned_url: str) -> None:
+    """A role that only reads, and not what lets somebody in or was to be forgotten."""
+    url = as_role(owned_url, READ)
+    run(url, "SELECT count(*), max(name) FROM customers JOIN accounts USING (name)")
+    run(url, "SELECT id, name, last_used_at FROM tokens")
+    for hidden in (
+        "SELECT token_hash FROM tokens",
+        "SELECT * FROM tokens",
+        "SELECT 1 FROM tokens WHERE token_hash = ''",
+        "SELECT lease_token FROM tasks",
+        "SELECT FROM idempotency_keys",
+        "SELECT FROM event_personal_values",
+        "INSERT INTO todos DEFAULT VALUES",
+        "SELECT FROM customers FOR SHARE",
+        "SELECT nextval('entries_seq')",
+    ):
+        with pytest.raises(InsufficientPrivilege):
+            run(url, hidden)
+
+
+def test_no_balance_is_written_by_hand(owned_url: str, desk: Desk) -> None:
+    """caseload_app may write balances, for triggers do so with its rights; they alone get to."""
+    for column in ("balance", "held"):
+        with pytest.raises(psycopg2.errors.CheckViolation, match="by entries and holds alone"):
+            run(as_role(owned_url, APP), f"UPDATE accounts SET {column} = {column} + 1")
+
+
+def test_a_table_that_is_no_resource_has_to_say_what_changes() -> None:
+    """Whoever adds one is told, before it is migrated."""
+    metadata = MetaData()
+    Table("plain", metadata, Column("id", Integer), Column("version", Integer))
+    assert accesses(metadata)["plain"].changed is None
+    table = Table("odd", metadata, Column("id", Integer))
+    with pytest.raises(TypeError, match="odd is no resource"):
+        accesses(metadata)
+    table.info[CHANGED] = ("idd",)
+    with pytest.raises(TypeError, match=r"odd has no columns \['idd'\]"):
+        accesses(metadata)
