@@ -50,7 +50,7 @@ HIDDEN = {"tasks": {"lease_token"}, "tokens": {"token_hash"}}
 HIDDEN_TABLES = {"event_personal_values", "idempotency_keys"}
 
 REFUSED = [
-    *(f"DELETE FROM {table}" for table in set(Base.metadata.tables) - REMOVED),
+    *(f"DELETE FROM {table}" for table in sorted(Base.metadata.tables.keys() - REMOVED)),
     *(f"TRUNCATE {table} CASCADE" for table in Base.metadata.tables),
     *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in Base.metadata.tables),
     *(f"UPDATE {table} SET amount = 1" for table in ("entries", "holds")),
