@@ -40,7 +40,9 @@ class Conversation(SoftDeleted, Resource):
     subject: Mapped[str] = mapped_column(info={PERSONAL: True})
     channel: Mapped[str]
     priority: Mapped[str] = mapped_column(server_default=Priority.NORMAL, default=Priority.NORMAL)
-    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default=text("'{}'"))
+    tags: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), default=list, server_default=text("'{}'"), info={PERSONAL: True}
+    )
     assignee_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
     assignment_reason: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     status: Mapped[str] = mapped_column(

@@ -14,7 +14,7 @@ SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(em
 class Customer(SoftDeleted, Resource):
     __tablename__ = "customers"
 
-    reference: Mapped[str]
+    reference: Mapped[str] = mapped_column(info={PERSONAL: True})
     name: Mapped[str] = mapped_column(info={PERSONAL: True})
     email: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     phone: Mapped[str | None] = mapped_column(info={PERSONAL: True})

@@ -12,7 +12,8 @@ from app.models.base import CHANGED, PERSONAL, SECRET, Base, Identified
 
 
 class Event(Identified):
-    """One change of one thing. A trigger refuses to change or remove it.
+    """One change of one thing. A trigger refuses to change or remove it, but for what was written
+    of personal columns before they were marked so: that may be erased.
 
     `xid` is the id of the writer's transaction: with it a feed can wait for late commits.
     """

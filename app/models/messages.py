@@ -10,7 +10,8 @@ from app.models.base import CHANGED, INTERNAL, PERSONAL, UNRECORDED, Resource, o
 
 
 class Message(Resource):
-    """Never edited or deleted, which a trigger sees to; a merge moves it to another conversation.
+    """Never edited or deleted, which a trigger sees to; a merge moves it to another conversation,
+    and an erasure puts fixed values in the place of personal ones.
 
     `channel` is its conversation's: `external_id` is unique per channel.
     """
@@ -26,7 +27,7 @@ class Message(Resource):
     author_id: Mapped[UUID | None]
     author_name: Mapped[str] = mapped_column(info={PERSONAL: True})
     body: Mapped[str] = mapped_column(info={PERSONAL: True, UNRECORDED: True})
-    external_id: Mapped[str | None]
+    external_id: Mapped[str | None] = mapped_column(info={PERSONAL: True})
 
     __table_args__ = (
         CheckConstraint("seq > 0", name="seq"),

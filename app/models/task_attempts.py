@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.tasks import Outcome
-from app.models.base import CHANGED, Identified, one_of
+from app.models.base import CHANGED, PERSONAL, Identified, one_of
 
 
 class TaskAttempt(Identified):
@@ -24,7 +24,7 @@ class TaskAttempt(Identified):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
 
     __table_args__ = (
         one_of("outcome", Outcome),

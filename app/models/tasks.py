@@ -62,7 +62,7 @@ class Task(SoftDeleted, Resource):
     )
     run_after: Mapped[datetime] = mapped_column(server_default=func.now())
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
-    dedupe_key: Mapped[str | None]
+    dedupe_key: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     status: Mapped[str] = mapped_column(
         default=TaskStatus.PENDING, server_default=TaskStatus.PENDING
     )
@@ -74,7 +74,9 @@ class Task(SoftDeleted, Resource):
     )
     output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True})
     error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
-    progress: Mapped[dict[str, Any] | None] = mapped_column(info=_BOOKKEEPING)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(
+        info={BOOKKEEPING: True, PERSONAL: True}
+    )
     lease_token: Mapped[UUID | None] = mapped_column(info={BOOKKEEPING: True, SECRET: True})
     lease_seconds: Mapped[int | None] = mapped_column(info=_INTERNAL)
     lease_expires_at: Mapped[datetime | None] = mapped_column(info=_BOOKKEEPING)

@@ -30,7 +30,7 @@ class Transaction(Resource):
     )
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"), info={HISTORY: True})
     reverses_id: Mapped[UUID | None] = mapped_column(ForeignKey("transactions.id"))
-    reference: Mapped[str | None]
+    reference: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     content_hash: Mapped[bytes | None] = mapped_column(LargeBinary, info={INTERNAL: True})
     expires_at: Mapped[datetime | None]
     posted_at: Mapped[datetime | None]

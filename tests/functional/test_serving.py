@@ -40,7 +40,7 @@ main()
 FLASK = (sys.executable, "-c", _FLASK)
 SERVE = (*FLASK, "serve")
 GUNICORN = (sys.executable, "-m", "gunicorn", "wsgi:app")
-DONE = (0, "0007 (head)\n")
+DONE = (0, "0008 (head)\n")
 
 
 class Started(subprocess.Popen[bytes]):
