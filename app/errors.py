@@ -301,6 +301,16 @@ class LastAdmin(Conflict):
         super().__init__("The last active admin can't be deactivated, demoted or deleted.")
 
 
+class NotErasable(Conflict):
+    """A customer whom the firm still has to know."""
+
+    code = "not-erasable"
+
+    def __init__(self, unfinished: Mapping[str, int]) -> None:
+        told = ", ".join(f"{count} {name}" for name, count in unfinished.items())
+        super().__init__(f"There are {told}.")
+
+
 class VersionMismatch(CaseloadError):
     """The row has moved on from the version that the caller expected."""
 

@@ -34,6 +34,7 @@ EXIT_CODES: dict[type[errors.CaseloadError], int] = {
     errors.Conflict: 4,
     errors.VersionMismatch: 4,
     errors.LastAdmin: 1,
+    errors.NotErasable: 1,
     errors.Unavailable: 5,
 }
 """By class; a subclass has its parent's."""

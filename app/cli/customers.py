@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from app.cli.commands import Group, service
-from app.cli.output import as_json, as_record, print_fields, print_json, print_table
+from app.cli.output import as_json, print_fields, print_json, print_table, printable
 from app.cli.types import Text
 from app.domain.formats import parse_uuid
 from app.errors import NotFound
 from app.repositories import Query, Record
-from app.services import CustomerService
-
-if TYPE_CHECKING:
-    from app.models import Customer
+from app.services import CustomerService, ErasureService
 
 customers = Group("customers", help="Those whom the desk serves.")
 
@@ -43,12 +38,41 @@ def show(customer: str, *, as_json: bool) -> None:
         print_fields(record)
 
 
-def _find(text: str) -> Record:
+@customers.command("erase")
+@click.argument("customer", type=Text(64))
+@click.option(
+    "--messages", is_flag=True, help="Also what was said: bodies of messages, subjects and tags."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
+    """Overwrite the personal data of the customer with the id or reference CUSTOMER, for good.
+
+    Refused while there is an account that is not closed, a conversation that is not resolved or a
+    task that has not ended. The ledger stays, and who did what when.
+    """
+    found = _find(customer, deleted_too=True)
+    if not yes:
+        whom = f"{found['name']} ({found['reference']})"
+        click.confirm(f"Erase {printable(whom)} for good?", abort=True, err=True)
+    erased = service(ErasureService).erase(found["id"], messages=messages)
+    if as_json:
+        print_json({"id": found["id"], "erased": erased})
+        return
+    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count)
+    click.echo(f"Erased {found['id']}: {told or 'nothing was left'}.")
+
+
+def _find(text: str, *, deleted_too: bool = False) -> Record:
     customers = service(CustomerService)
     try:
-        return customers.get(parse_uuid(text))
+        return customers.get(parse_uuid(text), include_deleted=deleted_too)
     except ValueError:  # not an id: a reference, then
-        found: Customer | None = customers.find(reference=text)
-    if found is None:
+        query = Query(filters={"reference": text}, include_deleted=deleted_too)
+        found = customers.page(query)[0].items
+    found = [record for record in found if record["deleted_at"] is None] or found
+    if not found:
         raise NotFound("customers", text)
-    return as_record(found)
+    if len(found) > 1:
+        raise click.UsageError("Several deleted customers had this reference: name one by its id.")
+    return found[0]

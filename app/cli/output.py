@@ -66,4 +66,8 @@ def _shown(value: Any) -> str:
         return format_timestamp(value)
     if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)

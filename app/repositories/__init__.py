@@ -4,8 +4,10 @@ from app.repositories.accounts import AccountRepository
 from app.repositories.agents import AgentRepository
 from app.repositories.base import Repository
 from app.repositories.conversations import ConversationRepository
+from app.repositories.customer_traces import CustomerTraces
 from app.repositories.customers import CustomerRepository
 from app.repositories.entries import EntryRepository
+from app.repositories.erasure import Erasure
 from app.repositories.events import EventRepository, NewEvent
 from app.repositories.faqs import FaqRepository
 from app.repositories.idempotency_keys import IdempotencyKeyRepository
@@ -28,7 +30,9 @@ __all__ = [
     "AttemptRepository",
     "ConversationRepository",
     "CustomerRepository",
+    "CustomerTraces",
     "EntryRepository",
+    "Erasure",
     "EventRepository",
     "FaqRepository",
     "IdempotencyKeyRepository",

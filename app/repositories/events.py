@@ -1,11 +1,25 @@
-"""Events are added and read, never changed; personal values stand in rows of their own."""
+"""Events are added and read, never changed; personal values can be erased."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, bindparam, column, func, insert, literal, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Uuid,
+    any_,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
@@ -14,7 +28,7 @@ from app.repositories.criteria import Filter, Filters, filters_on
 from app.repositories.reading import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -76,6 +90,14 @@ _PERSONAL_CHANGES = (
     select(_PERSONAL.c.changes).where(_PERSONAL.c.event_id == _EVENTS.c.id).scalar_subquery()
 )
 
+_OF_OBJECTS = _EVENTS.c.object_id == any_(bindparam("objects", type_=ARRAY(Uuid)))
+_ERASE = delete(_PERSONAL).where(_PERSONAL.c.event_id == _EVENTS.c.id, _OF_OBJECTS)
+# Of what was not yet marked as personal when it was written; the function leaves all else as it is.
+_ERASED = func.erased_changes(_EVENTS.c.object_type, _EVENTS.c.changes, type_=JSONB)
+_ERASE_EARLIER = (
+    update(_EVENTS).where(_OF_OBJECTS, _EVENTS.c.changes != _ERASED).values(changes=_ERASED)
+)
+
 
 ADMINS_ONLY = ("users", "tokens")
 """The types of objects whose events only admins may see."""
@@ -115,6 +137,12 @@ class EventRepository(Reader[Event]):
     def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
         if events:
             connection.execute(_ADD, {"rows": [_row(event) for event in events]})
+
+    def erase(self, connection: Connection, objects: Collection[UUID]) -> int:
+        """The personal values in all events of these objects; returns how many events had any."""
+        bound = {"objects": list(objects)}
+        erased = connection.execute(_ERASE, bound).rowcount
+        return erased + connection.execute(_ERASE_EARLIER, bound).rowcount
 
 
 def _row(event: NewEvent) -> dict[str, Any]:

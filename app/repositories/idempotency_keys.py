@@ -46,6 +46,11 @@ _KEEP = text(
     " SET answer = :answer, objects = CAST(:objects AS uuid[])"
     " WHERE actor_id = :actor AND key_hash = :hash"
 ).execution_options(**{CHANGES_NOTHING: True})
+_ERASE = text(
+    "UPDATE idempotency_keys SET answer = NULL WHERE (actor_id, key_hash) IN ("
+    " SELECT actor_id, key_hash FROM idempotency_keys, unnest(objects) AS object"
+    " WHERE answer IS NOT NULL AND object = ANY(CAST(:objects AS uuid[])))"
+).execution_options(**{CHANGES_NOTHING: True})
 _EXPIRED = (
     select(*_KEY)
     .where(_KEYS.c.expires_at <= _NOW)
@@ -89,6 +94,13 @@ class IdempotencyKeyRepository:
         """Store the answer of a key that was taken; deferred constraints are checked first."""
         values = {"answer": answer, "objects": list(map(str, objects))}
         connection.execute(_KEEP, {"actor": actor_id, "hash": key_hash, **values})
+
+    def erase_answers(self, connection: Connection, objects: Collection[UUID]) -> int:
+        """Those in which one of these ids occurs; their keys stay taken. Returns how many.
+
+        It reads all keys: an index on the ids would cost every POST more than this costs.
+        """
+        return connection.execute(_ERASE, {"objects": list(map(str, objects))}).rowcount
 
     def remove_expired(self, connection: Connection, *, at_most: int) -> int:
         return connection.execute(_REMOVE_EXPIRED, {"at_most": at_most}).rowcount

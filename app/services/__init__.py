@@ -10,6 +10,7 @@ from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
 from app.services.customers import CustomerService
+from app.services.erasure import ErasureService
 from app.services.events import EventService
 from app.services.faqs import FaqService
 from app.services.idempotency import Answer, IdempotencyService
@@ -37,6 +38,7 @@ __all__ = [
     "ConversationMerger",
     "ConversationService",
     "CustomerService",
+    "ErasureService",
     "EventService",
     "FaqService",
     "IdempotencyService",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app import create_app
+from app.db.embedded.binaries import find_bindir
 from app.settings import Settings
 from tests.client import Client
 
@@ -63,3 +64,14 @@ def desk(staff: Client, database_url: str) -> Iterator[Client]:
     client.get("/v1/me")  # the token is known from here on
     yield client
     app.extensions["database"].dispose()
+
+
+@pytest.fixture
+def dump(database_url: str) -> Callable[[], str]:
+    """All that a backup of the database would hold."""
+
+    def dump() -> str:
+        command = (find_bindir() / "pg_dump", database_url)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - PostgreSQL's own program
+
+    return dump

@@ -6,9 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
+
 from app.api.access import policy_of
 from app.api.expansions import EXPANSIONS
+from app.db.types import MinorUnits, TransactionId
 from app.domain.actors import Role
+from app.models import Base
+from app.repositories.erasure import ALWAYS, WITH_MESSAGES
 from app.services import (
     AccountService,
     AgentService,
@@ -26,12 +31,16 @@ from app.services import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flask import Flask
 
+    from app.models.base import Resource
     from app.repositories import Reader
 
 ROOT = Path(__file__).parents[2]
 API = (ROOT / "docs/api.md").read_text()
+ERASURE = (ROOT / "docs/erasure.md").read_text()
 
 
 def routes(app: Flask) -> list[str]:
@@ -101,3 +110,35 @@ def test_every_relative_link_leads_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+_TEXTLESS = (Integer, Float, Boolean, Uuid, DateTime, Interval, TransactionId, MinorUnits)
+# Not of resources: they are erased by statements of their own.
+_ELSEWHERE = {
+    "task_attempts.error",
+    "event_personal_values.changes",
+    "events.changes",
+    "idempotency_keys.answer",
+}
+
+
+def columns_of(model: type[Resource], names: Iterable[str]) -> set[str]:
+    return {f"{model.__tablename__}.{model.__table__.c[name].name}" for name in names}
+
+
+def test_every_column_with_text_is_erased_or_kept_for_a_reason() -> None:
+    """Somebody has decided about each; what the code erases is what is told."""
+    parts = re.split(r"^##+ (?:Always|With|Never).*$|^## How", ERASURE, flags=re.MULTILINE)[1:4]
+    first_cells = [re.findall(r"^\|(.*?)\|", part, re.MULTILINE) for part in parts]
+    always, messages, never = (set(re.findall(r"\w+\.\w+", str(cells))) for cells in first_cells)
+    assert not always & messages
+    assert not (always | messages) & never
+    assert always | messages | never == {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        for column in table.c
+        if not isinstance(column.type, _TEXTLESS)
+        and not isinstance(getattr(column.type, "item_type", None), Uuid)
+    }
+    for overwritten, told in ((ALWAYS, always - _ELSEWHERE), (WITH_MESSAGES, messages)):
+        assert set().union(*(columns_of(*of) for of in overwritten.items())) == told

@@ -31,6 +31,7 @@ from app.services import (
     ConversationMerger,
     ConversationService,
     CustomerService,
+    ErasureService,
     EventService,
     FaqService,
     IdempotencyService,
@@ -75,6 +76,7 @@ SERVICES: dict[str, type[Service]] = {
     "conversations": ConversationService,
     "customers": CustomerService,
     "crowds": ConversationBatchService,
+    "erasure": ErasureService,
     "events": EventService,
     "faqs": FaqService,
     "idempotency": IdempotencyService,
@@ -118,6 +120,7 @@ def prepare(database: Database) -> dict[str, Call]:
     gone = customers.create({"reference": "gone", "name": "Ann"}).id
     unused = customers.create({"reference": "unused", "name": "Ann"}).id
     customers.remove(gone)
+    erasure, done_with = ErasureService(database=database), served(database)
     actor = Actor(ActorKind.USER, ada, "Ada", Role.STAFF)
     keys = IdempotencyService(database=database, actor=actor, seal=Seal("k" * 32))
     event = events.page(Query())[0].items[0]["id"]
@@ -133,6 +136,7 @@ def prepare(database: Database) -> dict[str, Call]:
         "customers.update": lambda: customers.update(kept, {"name": "Bea"}),
         "customers.remove": lambda: customers.remove(unused),
         "customers.restore": lambda: customers.restore(gone),
+        "erasure.erase": lambda: erasure.erase(done_with, messages=True),
         "idempotency.once": lambda: keys.once(
             "k1",
             b"POST /v1/customers",
@@ -155,6 +159,21 @@ def prepare(database: Database) -> dict[str, Call]:
         **prepare_talks(database, kept),
         **prepare_money(database, kept),
     }
+
+
+def served(database: Database) -> Any:
+    """A customer with a conversation and a task that have ended."""
+    customer = CustomerService(database=database).create({"reference": "served", "name": "Di"}).id
+    lifecycle = ConversationLifecycle(database=database)
+    talk, _ = lifecycle.open(
+        {"customer_id": customer, "subject": "served", "channel": "web"},
+        message={"body": "Hello"},
+        task={"kind": "served", "queue": "none", "input": {"a": 1}},
+    )
+    (task,) = TaskService(database=database).page(Query(filters={"kind": "served"}))[0].items
+    TaskService(database=database).cancel(task["id"])
+    lifecycle.resolve(talk.id)
+    return customer
 
 
 def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
@@ -367,8 +386,9 @@ def own_methods(noun: str) -> set[str]:
 
 CALLS = [
     "customers.create", "customers.create_many", "customers.get", "customers.get_many",
-    "customers.find", "customers.page", "customers.update", "customers.remove",
-    "customers.restore", "idempotency.once", "users.deactivate", "users.remove", "tokens.issue",
+    "customers.find", "customers.page", "customers.update",
+    "customers.remove", "customers.restore", "erasure.erase", "idempotency.once",
+    "users.deactivate", "users.remove", "tokens.issue",
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
     "events.feed", "authenticator.authenticate", "agents.create", "agents.update",
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",
@@ -389,8 +409,9 @@ CALLS = [
 ]  # fmt: skip
 
 READS = {
-    "customers.get", "customers.get_many", "customers.find", "customers.page", "events.get",
-    "events.page", "events.feed", "authenticator.authenticate", "agents.pending_tasks",
+    "customers.get", "customers.get_many", "customers.find", "customers.page",
+    "events.get", "events.page", "events.feed",
+    "authenticator.authenticate", "agents.pending_tasks",
     "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "queue.stats",
     "conversations.of_customer", "conversations.whole", "conversations.with_people",
     "messages.get", "messages.page", "accounts.of_customer", "accounts.statement",

@@ -1,0 +1,127 @@
+"""All that tells of a customer, found and locked.
+
+The order of locks is everybody's: customer, conversations, tasks, transactions, accounts. Who adds
+to one of them holds it FOR SHARE, so that nothing is added to what has been looked through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, func, or_, select, union
+
+from app.domain.accounts import AccountStatus
+from app.domain.conversations import statuses_for
+from app.domain.tasks import OPEN
+from app.models import (
+    Account,
+    Conversation,
+    Customer,
+    Entry,
+    Hold,
+    Message,
+    Task,
+    Todo,
+    Transaction,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from app.models.base import Resource
+
+    Traces = dict[type[Resource], list[UUID]]
+
+_ACCOUNTS, _CONVERSATIONS, _MESSAGES = Account.__table__, Conversation.__table__, Message.__table__
+_TASKS, _TODOS, _TRANSACTIONS = Task.__table__, Todo.__table__, Transaction.__table__
+_CUSTOMER = bindparam("customer", type_=Uuid)
+_OWN = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.customer_id == _CUSTOMER)
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    return column == any_(bindparam(name, type_=ARRAY(Uuid)))
+
+
+def _in_conversations(table: Any) -> ColumnElement[bool]:
+    return among(table.c.conversation_id, "conversations")
+
+
+def _locked(table: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
+    found = select(table.c.id).where(*conditions).order_by(table.c.id)
+    return found.with_for_update(key_share=True, of=table)
+
+
+_below = select(_TASKS.c.id).where(_in_conversations(_TASKS)).cte(recursive=True)
+_below = _below.union(select(_TASKS.c.id).where(_TASKS.c.parent_id == _below.c.id))
+# What a task is about may stand in its JSON alone; there is no index on that.
+_NAMED = func.strpos(
+    func.concat(_TASKS.c.input, _TASKS.c.metadata_, _TASKS.c.output), cast(_CUSTOMER, Text)
+)
+_MOVED = union(
+    *(
+        select(legs.c.transaction_id).where(legs.c.account_id.in_(_OWN))
+        for legs in (Entry.__table__, Hold.__table__)
+    ),
+    select(_TRANSACTIONS.c.id).where(_in_conversations(_TRANSACTIONS)),
+)
+# A conversation may have been this customer's once, and another's by now.
+_WRITTEN = union(
+    select(_MESSAGES.c.id).where(_in_conversations(_MESSAGES)),
+    select(_MESSAGES.c.id).where(_MESSAGES.c.author_id == _CUSTOMER),
+)
+
+_LOCK = select(Customer.id).where(Customer.id == _CUSTOMER).with_for_update()
+_TALKS = _locked(_CONVERSATIONS, _CONVERSATIONS.c.customer_id == _CUSTOMER)
+_WORK = _locked(_TASKS, or_(_TASKS.c.id.in_(select(_below.c.id)), _NAMED > 0))
+_REST: dict[type[Resource], Select[Any]] = {
+    Todo: _locked(_TODOS, _in_conversations(_TODOS)),
+    Transaction: _locked(_TRANSACTIONS, _TRANSACTIONS.c.id.in_(_MOVED.scalar_subquery())),
+    Account: _locked(_ACCOUNTS, _ACCOUNTS.c.customer_id == _CUSTOMER),
+    Message: select(_MESSAGES.c.id).where(_MESSAGES.c.id.in_(_WRITTEN.scalar_subquery())),
+}
+
+_UNFINISHED = {
+    "accounts that are not closed": select(func.count()).where(
+        _ACCOUNTS.c.customer_id == _CUSTOMER, _ACCOUNTS.c.status != AccountStatus.CLOSED
+    ),
+    "conversations that are not resolved": select(func.count()).where(
+        _CONVERSATIONS.c.customer_id == _CUSTOMER,
+        _CONVERSATIONS.c.status.in_(statuses_for("resolve")),
+        _CONVERSATIONS.c.deleted_at.is_(None),
+    ),
+    "tasks that have not ended": select(func.count()).where(
+        among(_TASKS.c.id, "tasks"), _TASKS.c.status.in_(OPEN), _TASKS.c.deleted_at.is_(None)
+    ),
+}
+_COUNTS = select(*(count.scalar_subquery().label(name) for name, count in _UNFINISHED.items()))
+
+
+class CustomerTraces:
+    def lock(self, connection: Connection, key: UUID) -> bool:
+        """Hold the customer, live or deleted, so that nothing new comes to be theirs."""
+        return connection.execute(_LOCK, {"customer": key}).one_or_none() is not None
+
+    def find(self, connection: Connection, key: UUID) -> Traces:
+        """The ids of all that tells of a locked customer, by model, locked in its turn."""
+        bound: dict[str, Any] = {"customer": key}
+        bound["conversations"] = _ids(connection, _TALKS, bound)
+        tasks: list[UUID] = []
+        # A sub-task may have come while its parent was waited for: until there is no more.
+        while (found := _ids(connection, _WORK, bound)) != tasks:
+            tasks = found
+        rest = {model: _ids(connection, statement, bound) for model, statement in _REST.items()}
+        return {Customer: [key], Conversation: bound["conversations"], Task: tasks, **rest}
+
+    def unfinished(
+        self, connection: Connection, key: UUID, tasks: Sequence[UUID]
+    ) -> dict[str, int]:
+        """What the firm still has to know the customer for, with how many there are."""
+        row = connection.execute(_COUNTS, {"customer": key, "tasks": list(tasks)}).one()
+        return {name: count for name, count in row._asdict().items() if count}
+
+
+def _ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:
+    return list(connection.execute(statement, bound).scalars())

@@ -1,0 +1,124 @@
+"""What tells of a customer is overwritten by values that tell nothing.
+
+The triggers that keep messages, closed accounts and transactions as they are let these values pass,
+and no others.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, case, cast, or_, update
+
+from app.domain.actors import ActorKind
+from app.models import (
+    Account,
+    Conversation,
+    Customer,
+    Message,
+    Task,
+    TaskAttempt,
+    Todo,
+    Transaction,
+)
+from app.models.base import BOOKKEEPING, INTERNAL
+from app.repositories.customer_traces import among
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+    from sqlalchemy.sql.dml import ReturningUpdate
+
+    from app.models.base import Resource
+
+    Overwritten = dict[type[Resource], dict[str, Any]]
+
+ERASED = "[erased]"
+ERASED_PREFIX = "erased-"
+"""In front of the row's id, where the value has to be unique."""
+
+_MESSAGES, _TRANSACTIONS = Message.__table__, Transaction.__table__
+_ATTEMPTS = TaskAttempt.__table__
+_BY_CUSTOMER = _MESSAGES.c.author_kind == ActorKind.CUSTOMER
+
+ALWAYS: Overwritten = {
+    Customer: {
+        "reference": ERASED_PREFIX + cast(Customer.__table__.c.id, Text),
+        "name": ERASED,
+        "email": None,
+        "phone": None,
+        "attributes": {},
+    },
+    Conversation: {"assignment_reason": None},
+    Task: {
+        "input": {},
+        "metadata_": {},
+        "output": None,
+        "error": None,
+        "progress": None,
+        "dedupe_key": None,
+    },
+    Todo: {"description": ERASED},
+    Transaction: {
+        "description": case((_TRANSACTIONS.c.description == "", ""), else_=ERASED),
+        "reference": None,
+        "content_hash": None,
+    },
+    Account: {"name": ERASED},
+    Message: {
+        "author_name": case((_BY_CUSTOMER, ERASED), else_=_MESSAGES.c.author_name),
+        "external_id": case(
+            (_MESSAGES.c.external_id.is_not(None), ERASED_PREFIX + cast(_MESSAGES.c.id, Text))
+        ),
+    },
+}
+WITH_MESSAGES: Overwritten = {
+    Conversation: {"subject": ERASED, "tags": []},
+    Message: {"body": ERASED},
+}
+"""And where what was said is erased too."""
+
+_FORGET_ERRORS = (
+    update(_ATTEMPTS)
+    .where(among(_ATTEMPTS.c.task_id, "tasks"), _ATTEMPTS.c.error.is_not(None))
+    .values(error=None)
+)
+
+
+class Erasure:
+    def overwrite(
+        self,
+        connection: Connection,
+        model: type[Resource],
+        keys: Collection[UUID],
+        *,
+        messages: bool,
+    ) -> list[UUID]:
+        """Returns those of the rows that have told something until now."""
+        statement = _overwrite(model, messages=messages)
+        return list(connection.execute(statement, {"keys": list(keys)}).scalars())
+
+    def forget_errors(self, connection: Connection, tasks: Collection[UUID]) -> int:
+        """Of the attempts of tasks; returns how many had one."""
+        return connection.execute(_FORGET_ERRORS, {"tasks": list(tasks)}).rowcount
+
+    def fields(self, model: type[Resource], *, messages: bool) -> list[str]:
+        """What is overwritten, as events name it."""
+        columns = [model.__table__.c[name] for name in _values(model, messages=messages)]
+        return [str(c.name) for c in columns if not c.info.keys() & {INTERNAL, BOOKKEEPING}]
+
+
+def _values(model: type[Resource], *, messages: bool) -> dict[str, Any]:
+    return ALWAYS[model] | (WITH_MESSAGES.get(model, {}) if messages else {})
+
+
+@lru_cache
+def _overwrite(model: type[Resource], *, messages: bool) -> ReturningUpdate[Any]:
+    table: Any = model.__table__
+    values = _values(model, messages=messages)
+    tells = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
+    statement = update(table).where(among(table.c.id, "keys"), tells).values(values)
+    return statement.returning(table.c.id)
