@@ -242,7 +242,7 @@ class Database:
         """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
         error = translate(context, self._violations)
         if context.connection is not None and (unit := self._open_unit) is not None:
-            if unit.ending == "commit" and context.is_disconnect:
+            if unit.ending == "commit" and context.is_disconnect and not unit.mode.read_only:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
             unit.fail(error or context.original_exception)
         return error

@@ -139,6 +139,24 @@ def test_a_connection_lost_during_commit_is_never_retried(
     assert references(sql) == done
 
 
+@pytest.mark.parametrize("how", [DROP, DROP_AFTER])
+def test_a_connection_lost_during_the_commit_of_reads_is_retried(
+    database: Database, how: str
+) -> None:
+    """There was nothing to be done, so nothing is unknown of it."""
+    calls = []
+
+    def read() -> int:
+        with database.connect(read_only=True, isolation="REPEATABLE READ") as connection:
+            calls.append(connection)
+            return int(connection.execute(select(1)).scalar_one())
+
+    with Faults(database, "COMMIT", how) as faults:
+        assert database.again(read) == 1
+    assert faults.struck == 1
+    assert len(calls) == 2
+
+
 def test_a_refusal_is_not_retried(database: Database, sql: Sql) -> None:
     """What would fail again fails at once."""
     calls = []
