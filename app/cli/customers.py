@@ -1,14 +1,33 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from app.cli.commands import Group, service
-from app.cli.output import as_json, print_fields, print_json, print_table, printable
+from app.cli.exports import WRITERS, format_of
+from app.cli.files import STDOUT, whole_file
+from app.cli.output import as_json, print_fields, print_json, print_table, printable, watched
 from app.cli.types import Text
 from app.domain.formats import parse_uuid
 from app.errors import NotFound
 from app.repositories import Query, Record
 from app.services import CustomerService, ErasureService
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EXPORTED = (
+    "id",
+    "version",
+    "reference",
+    "name",
+    "email",
+    "phone",
+    "attributes",
+    "created_at",
+    "updated_at",
+)
 
 customers = Group("customers", help="Those whom the desk serves.")
 
@@ -61,6 +80,28 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
         return
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count)
     click.echo(f"Erased {found['id']}: {told or 'nothing was left'}.")
+
+
+@customers.command("export")
+@click.argument("file", type=Text(4096), default=STDOUT)
+@click.option(
+    "--format", "format_", type=click.Choice(list(WRITERS)), help="As FILE ends, or else csv."
+)
+def export(file: str, format_: str | None) -> None:
+    """Write all customers that are not deleted to FILE, or to stdout.
+
+    A FILE is there as a whole or not at all, and only its owner may read it.
+    """
+    write = WRITERS[format_ or format_of(file)]
+    with whole_file(file) as out:
+
+        def read(records: Iterator[Record]) -> None:
+            out.seek(0)  # it may be read again, after a conflict
+            out.truncate()
+            with watched(records, label="Customers") as seen:
+                write(out, _EXPORTED, seen)
+
+        service(CustomerService).read_all(read)
 
 
 def _find(text: str, *, deleted_too: bool = False) -> Record:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
@@ -16,6 +17,9 @@ from app.models.base import INTERNAL, SECRET, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
 
 # What a customer writes must not command the terminal, nor forge lines of a table.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -41,6 +45,12 @@ def print_fields(row: Mapping[str, Any]) -> None:
     width = max(map(len, row))
     for name, value in row.items():
         click.echo(f"{name.ljust(width)}  {_shown(value)}".rstrip())
+
+
+def watched(rows: Iterable[T], *, label: str) -> AbstractContextManager[Iterable[T]]:
+    """The same, with a sign of life on stderr for who sits before it."""
+    quiet = not sys.stderr.isatty()
+    return click.progressbar(rows, label=label, show_pos=True, file=sys.stderr, hidden=quiet)
 
 
 def as_record(entity: Resource) -> dict[str, Any]:

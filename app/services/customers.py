@@ -1,24 +1,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from app.db import retry
 from app.models import Customer
-from app.repositories import CustomerRepository, TaskRepository
+from app.repositories import CustomerRepository, Query, Sort, TaskRepository
 from app.services.base import ResourceService
 from app.services.bulk import BulkService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
     from uuid import UUID
 
     from sqlalchemy import Connection
+
+    from app.repositories import Record
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerService(BulkService, ResourceService[Customer]):
     repository: CustomerRepository = CustomerRepository()
     tasks: TaskRepository = TaskRepository()
+
+    @retry
+    def read_all(self, read: Callable[[Iterator[Record]], T]) -> T:
+        """What `read` makes of all live customers, the oldest first, as they were at one moment.
+
+        They come in constant memory. After a conflict `read` is called again, with new ones.
+        """
+        with self.database.connect(read_only=True, isolation="REPEATABLE READ") as connection:
+            return read(self.repository.stream(connection, Query(sort=(Sort("created_at"),))))
 
     def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
         return self.tasks.customers_of(connection, self.agent_id, keys)

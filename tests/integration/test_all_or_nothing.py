@@ -133,6 +133,7 @@ def prepare(database: Database) -> dict[str, Call]:
         "customers.get_many": lambda: customers.get_many([kept, gone]),
         "customers.find": lambda: customers.find(reference="kept"),
         "customers.page": lambda: customers.page(Query(), total=True),
+        "customers.read_all": lambda: customers.read_all(list),
         "customers.update": lambda: customers.update(kept, {"name": "Bea"}),
         "customers.remove": lambda: customers.remove(unused),
         "customers.restore": lambda: customers.restore(gone),
@@ -386,7 +387,7 @@ def own_methods(noun: str) -> set[str]:
 
 CALLS = [
     "customers.create", "customers.create_many", "customers.get", "customers.get_many",
-    "customers.find", "customers.page", "customers.update",
+    "customers.find", "customers.page", "customers.read_all", "customers.update",
     "customers.remove", "customers.restore", "erasure.erase", "idempotency.once",
     "users.deactivate", "users.remove", "tokens.issue",
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
@@ -410,7 +411,7 @@ CALLS = [
 
 READS = {
     "customers.get", "customers.get_many", "customers.find", "customers.page",
-    "events.get", "events.page", "events.feed",
+    "customers.read_all", "events.get", "events.page", "events.feed",
     "authenticator.authenticate", "agents.pending_tasks",
     "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "queue.stats",
     "conversations.of_customer", "conversations.whole", "conversations.with_people",

@@ -1,0 +1,70 @@
+"""Files that are there as a whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from app.cli.commands import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDOUT = "-"
+
+
+@contextmanager
+def whole_file(name: str) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of the named one where the block ends well.
+
+    Only its owner may read it. What can't be replaced (stdout, a device, a pipe) gets all of it at
+    the end, so that a slow reader keeps nobody waiting but itself.
+    """
+    path = Path(name).resolve()  # of a link, what it leads to is replaced
+    try:
+        if name == STDOUT or (path.exists() and not path.is_file()):
+            with tempfile.TemporaryFile() as file:
+                yield file
+                _pour(file, name)
+        else:
+            with _replacing(path) as file:
+                yield file
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # nobody reads on: click ends quietly
+        told = f"{name} can't be written: {error.strerror or error}"
+        raise Refused(told, _code(error)) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - of two names, neither of which is opened
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - same
+        raise
+
+
+def _pour(file: IO[bytes], name: str) -> None:
+    file.seek(0)
+    with click.open_file(name, "wb") as target:
+        shutil.copyfileobj(file, target)
+        target.flush()
+
+
+def _code(error: OSError) -> int:
+    """A full disk is nobody's wrong usage."""
+    return 1 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else 2
