@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import closing
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import psycopg2
 import pytest
 
 from app.domain.actors import Actor, ActorKind, Role
@@ -50,6 +48,7 @@ from app.services import (
 )
 from app.services.demo import DemoService
 from tests.faults import DROP, DROP_AFTER, Faults
+from tests.rows import TABLES, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,17 +56,6 @@ if TYPE_CHECKING:
     from app.db import Database
 
     Call = Callable[[], object]
-    Rows = dict[str, list[bytes]]
-
-# In an order in which they can be filled.
-TABLES = (
-    "users", "customers", "agents", "tokens", "conversations", "messages", "tasks",
-    "task_attempts", "todos", "accounts", "transactions", "entries", "holds", "search_words",
-    "products", "faqs", "idempotency_keys", "events", "event_personal_values",
-)  # fmt: skip
-
-# Their triggers do more than keep the version.
-GUARDED = ("tasks", "accounts", "transactions", "entries", "holds")
 
 SERVICES: dict[str, type[Service]] = {
     "accounts": AccountService,
@@ -424,42 +412,20 @@ WAYS = ["23514", "40001", DROP, DROP_AFTER]
 
 @dataclass
 class Desk:
-    """Rows made once, kept as COPY writes them, and put back where a call has changed them."""
+    """Rows made once, and put back where a call has changed them."""
 
     database: Database
     empty: Call
     calls: dict[str, Call] = field(default_factory=dict)
-    rows: Rows = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.database.url)
 
     def fill(self) -> None:
         self.empty()
         self.calls = prepare(self.database)
-        with closing(psycopg2.connect(self.database.url)) as connection:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(TIME_PASSES)
-        self.rows = self.now()
-
-    def put_back(self) -> None:
-        self.empty()
-        with closing(psycopg2.connect(self.database.url)) as connection:
-            with connection, connection.cursor() as cursor:
-                for table in GUARDED:
-                    cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-                for table, lines in self.rows.items():
-                    cursor.copy_expert(f"COPY {table} FROM STDIN", BytesIO(b"".join(lines)))
-                for table in GUARDED:
-                    cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-    def now(self) -> Rows:
-        with closing(psycopg2.connect(self.database.url)) as connection:
-            with connection.cursor() as cursor:
-                return {table: sorted(_copied(cursor, table)) for table in TABLES}
-
-
-def _copied(cursor: Any, table: str) -> list[bytes]:
-    written = BytesIO()
-    cursor.copy_expert(f"COPY {table} TO STDOUT", written)
-    return written.getvalue().splitlines(keepends=True)
+        self.rows.run(TIME_PASSES)
+        self.rows.keep()
 
 
 _desks: dict[str, Desk] = {}
@@ -470,7 +436,7 @@ def desk(database: Database, empty: Call) -> Desk:
     """The same rows, with the same ids, for every test."""
     desk = _desks.setdefault(database.url, Desk(database, empty))
     if desk.calls:
-        desk.put_back()
+        desk.rows.put_back()
     else:
         desk.fill()
     return desk
@@ -520,8 +486,8 @@ def fail(desk: Desk, name: str, at: int | str, how: str) -> tuple[bool, tuple[in
     """Fail a call at one message; whether it came that far, and how many rows there are if done."""
     with Faults(desk.database, at, how) as faults:
         error = outcome(desk.calls[name])
-    rows = desk.now()
-    done = rows != desk.rows
+    rows = desk.rows.now()
+    done = rows != desk.rows.content
     if not faults.struck:
         assert error is None
     if isinstance(error, OutcomeUnknown):
@@ -533,9 +499,10 @@ def fail(desk: Desk, name: str, at: int | str, how: str) -> tuple[bool, tuple[in
     else:
         assert done == (name not in READS)
     if done:
-        desk.put_back()
+        desk.rows.put_back()
+    of_each = Counter(table for table, _ in rows.elements())
     finished = done or error is None
-    return bool(faults.struck), tuple(map(len, rows.values())) if finished else None
+    return bool(faults.struck), tuple(of_each[table] for table in TABLES) if finished else None
 
 
 def outcome(call: Call) -> Exception | None:

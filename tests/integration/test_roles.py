@@ -95,8 +95,9 @@ def desk(owned_url: str) -> Iterator[Desk]:
     desk.calls = {**prepare(service), **prepare_others(service)}
     run(owned_url, TIME_PASSES)
     run(owned_url, "UPDATE idempotency_keys SET expires_at = now()")
-    desk.rows = desk.now()
+    desk.rows.keep()
     yield desk
+    desk.rows.close()
     service.dispose()
     administrator.dispose()
 
@@ -127,7 +128,7 @@ def empty(url: str) -> None:
 def test_the_services_can_do_their_work_as_caseload_app(desk: Desk, name: str) -> None:
     """Every method of every service, with all triggers that it sets off."""
     desk.calls[name]()
-    desk.put_back()
+    desk.rows.put_back()
 
 
 def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
