@@ -12,6 +12,8 @@ from app import create_app
 from app.db.embedded.binaries import find_bindir
 from app.settings import Settings
 from tests.client import Client
+from tests.scene import Scene, scene_on
+from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,3 +77,18 @@ def dump(database_url: str) -> Callable[[], str]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - PostgreSQL's own program
 
     return dump
+
+
+@pytest.fixture(scope="session")
+def shared_scene(template_url: str, worker_id: str) -> Iterator[Scene]:
+    url = copy_template(template_url, f"scene_{worker_id}")
+    with scene_on(url) as scene:
+        yield scene
+    drop(url)
+
+
+@pytest.fixture
+def scene(shared_scene: Scene) -> Iterator[Scene]:
+    """The same rows, with the same ids, for every test."""
+    yield shared_scene
+    shared_scene.rows.put_back()
