@@ -1,0 +1,123 @@
+"""What is remembered of tokens: what it saves, and how long a revoked one lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.domain.actors import Role
+from benchmarks.load_desk import Desk, desk_on
+from tests.client import Client, problem
+from tests.server import copy_template, drop
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from tests.round_trips import RoundTrips
+
+CACHE = 1.0
+
+
+@pytest.fixture
+def bad_tokens(
+    app: Flask, admin: Client, sign_in: Callable[..., Client], hire: Callable[..., Client], sql: Any
+) -> list[Client]:
+    """One that never was, and those that are not good any more, for whatever reason."""
+    revoked, expired, agent = _issue(app, admin), _issue(app, admin), hire()
+    deactivated, deleted = sign_in("staff"), sign_in("viewer")
+    admin.delete(f"/v1/tokens/{revoked.token_id}")
+    sql("UPDATE tokens SET expires_at = now() WHERE id = %s", expired.token_id)
+    admin.patch(f"/v1/users/{deactivated.user_id}", {"is_active": False})
+    admin.delete(f"/v1/users/{deleted.user_id}")
+    admin.patch(f"/v1/agents/{agent.user_id}", {"is_active": False})
+    return [Client(app, "cl_unknown"), revoked, expired, agent, deactivated, deleted]
+
+
+def test_a_known_token_costs_no_round_trip(staff: Client, round_trips: RoundTrips) -> None:
+    """Only its first use looks it up: all that is sent from then on is the request's own."""
+    staff.get("/v1/customers")
+    first, second = round_trips.take(), (staff.get("/v1/customers"), round_trips.take())[1]
+    assert (len(first), len(second)) == (2, 1)
+    assert first[1:] == second
+    assert "FROM tokens" in first[0]
+    assert "tokens" not in second[0]
+
+
+def test_every_bad_token_costs_the_same(
+    admin: Client, bad_tokens: list[Client], round_trips: RoundTrips
+) -> None:
+    """One look each time, the same for all of them and for good ones; none is remembered."""
+    admin.get("/v1/customers")
+    look = round_trips.take()[:1]
+    for bad in bad_tokens:
+        for _ in range(2):
+            assert problem(bad.get("/v1/customers")) == (401, "unauthenticated")
+            assert round_trips.take() == look
+
+
+def _issue(app: Flask, admin: Client) -> Client:
+    made = admin.create("/v1/tokens", {"user_id": admin.user_id, "name": "second"})
+    return Client(app, made["token"], token_id=made["id"])
+
+
+@pytest.fixture
+def served(template_url: str, tmp_path: Path) -> Iterator[Desk]:
+    url = copy_template(template_url, f"tokens_{os.getpid()}")
+    settings = {"CASELOAD_TOKEN_CACHE": str(CACHE), "GUNICORN_CMD_ARGS": "--keep-alive 60"}
+    with desk_on(url, tmp_path, DATABASE_URL=url, CASELOAD_SECRET_KEY="k" * 32, **settings) as desk:
+        yield desk
+    drop(url)
+
+
+def test_a_revoked_token_is_refused_by_every_worker_in_time(served: Desk) -> None:
+    """At once by the one that revoked it, by the others once what they remember is too old."""
+    admin, staff = served.employ("admin", Role.ADMIN), served.employ("staff")
+    ((token_id,),) = served.sql("SELECT id FROM tokens WHERE user_id = %s", str(staff.id))
+    one, other = workers_of(served)
+    with line_to(served, without=other) as first, line_to(served, without=one) as second:
+        assert [asked(line, staff.token) for line in (first, second, second)] == [200] * 3
+        assert asked(first, admin.token, "DELETE", f"/v1/tokens/{token_id}") == 204
+        revoked_at = time.monotonic()
+        assert asked(first, staff.token) == 401
+        time.sleep(max(0, revoked_at + CACHE - time.monotonic()))
+        assert [asked(line, staff.token) for line in (first, second)] == [401] * 2
+
+
+def workers_of(desk: Desk) -> list[int]:
+    master = desk.gunicorn.pid
+    while True:
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        if len(children) == 2:
+            return [int(child) for child in children]
+        time.sleep(0.02)
+
+
+@contextmanager
+def line_to(desk: Desk, *, without: int) -> Iterator[HTTPConnection]:
+    """A connection that another worker than this one has accepted, and serves to its end."""
+    os.kill(without, signal.SIGSTOP)
+    try:
+        while Path(f"/proc/{without}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.01)
+        line = HTTPConnection("127.0.0.1", desk.port, timeout=30)
+        line.request("GET", "/livez")
+        line.getresponse().read()
+    finally:
+        os.kill(without, signal.SIGCONT)
+    with closing(line):
+        yield line
+
+
+def asked(line: HTTPConnection, token: str, method: str = "GET", path: str = "/v1/me") -> int:
+    line.request(method, path, headers={"Authorization": f"Bearer {token}"})
+    answer = line.getresponse()
+    answer.read()
+    return answer.status
