@@ -51,12 +51,13 @@ class Authenticator:
         known = self._known.get(token_hash)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        asked_at = time.monotonic()  # what is told may be out of date from here on
         identity, lifetime = self._database.again(lambda: self._look_up(token_hash))
         with self._lock:
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             remembered = Identity(identity.actor, identity.token_id, record_use=False)
-            self._known[token_hash] = (time.monotonic() + lifetime, remembered)
+            self._known[token_hash] = (asked_at + lifetime, remembered)
         return identity
 
     def forget(self) -> None:

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
+from sqlalchemy import event
 
 from app.domain.actors import Role
+from app.errors import Unauthenticated
+from app.services import Authenticator
 from benchmarks.load_desk import Desk, desk_on
 from tests.client import Client, problem
 from tests.server import copy_template, drop
@@ -21,6 +25,7 @@ from tests.server import copy_template, drop
 if TYPE_CHECKING:
     from flask import Flask
 
+    from app.db import Database
     from tests.round_trips import RoundTrips
 
 CACHE = 1.0
@@ -66,6 +71,46 @@ def test_every_bad_token_costs_the_same(
 def _issue(app: Flask, admin: Client) -> Client:
     made = admin.create("/v1/tokens", {"user_id": admin.user_id, "name": "second"})
     return Client(app, made["token"], token_id=made["id"])
+
+
+def test_a_slow_look_does_not_prolong_a_tokens_life(
+    database: Database, admin: Client, sql: Callable[..., Any]
+) -> None:
+    """Revoked while it was looked up: the time that it may live on had begun before."""
+    authenticator, revoked_at = Authenticator(database, remember=0.5), []
+
+    def revoke() -> None:
+        sql("UPDATE tokens SET deleted_at = now() WHERE id = %s", admin.token_id)
+        revoked_at.append(time.monotonic())
+        time.sleep(0.3)
+
+    assert admin.token is not None
+    with _after_the_first_message(database, revoke):
+        authenticator.authenticate(admin.token)
+    time.sleep(max(0, revoked_at[0] + 0.5 - time.monotonic()))
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(admin.token)
+
+
+@contextmanager
+def _after_the_first_message(database: Database, do: Callable[[], None]) -> Iterator[None]:
+    """PostgreSQL has answered it, and the answer is on its way for as long as that takes."""
+    left = [do]
+
+    class Slow(Cursor):
+        def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - as psycopg2 has it
+            super().execute(query, vars)
+            if left:
+                left.pop()()
+
+    def slow_down(connection: Any, *_: Any) -> None:
+        connection.cursor_factory = Slow
+
+    pool = database._primary.pool
+    event.listen(pool, "checkout", slow_down)
+    yield
+    event.remove(pool, "checkout", slow_down)
+    database.dispose()
 
 
 @pytest.fixture
