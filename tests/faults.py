@@ -6,6 +6,7 @@ really lost; a dropped connection is one that the server has really closed.
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -74,5 +75,9 @@ class Faults:
         return len(self.seen) == self.at or (self.always and bool(self.struck))
 
     def _close_server_side(self, connection: Any) -> None:
+        """PostgreSQL's own way to wait until it is gone looks only every 100 ms."""
         with closing(psycopg2.connect(self.database.url)) as other, other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.get_backend_pid()])
+            cursor.execute("SELECT pg_terminate_backend(%s)", [connection.get_backend_pid()])
+            while cursor.fetchall() == [(True,)]:
+                time.sleep(0.002)
+                cursor.execute("SELECT pg_terminate_backend(%s)", [connection.get_backend_pid()])
