@@ -35,12 +35,16 @@ class Faults:
     always: bool = False
     seen: list[str] = field(default_factory=list)
     struck: int = 0
+    over: bool = False
 
     def __enter__(self) -> Self:
         faults = self
 
         class Faulty(Cursor):
             def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - as psycopg2 has it
+                if faults.over:
+                    super().execute(query, vars)
+                    return
                 faults.seen.append(str(query))
                 if not faults._is_due(str(query)):
                     super().execute(query, vars)
@@ -59,13 +63,14 @@ class Faults:
             connection.cursor_factory = Faulty
 
         self._infect = infect
-        event.listen(self.database._primary.pool, "checkout", infect)
+        self._pool = self.database._primary.pool
+        event.listen(self._pool, "checkout", infect)
         return self
 
     def __exit__(self, *_: object) -> None:
-        pool = self.database._primary.pool
-        event.remove(pool, "checkout", self._infect)
-        self.database.dispose()
+        """The connections are kept: a new one is slow with its first statements."""
+        self.over = True
+        event.remove(self._pool, "checkout", self._infect)
 
     def _is_due(self, query: str) -> bool:
         if self.struck and not self.always:
