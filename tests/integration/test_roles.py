@@ -142,7 +142,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     assert erased["customers"] == 1
     assert erased["messages"] > 0
     owner.dispose()
-    desk.put_back()
+    desk.rows.put_back()
 
 
 @pytest.mark.parametrize("statement", REFUSED)
