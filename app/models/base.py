@@ -58,7 +58,7 @@ HISTORY = "history"  # a foreign key that tells who did it: not in the way eithe
 
 # What a table's info may say:
 LIVE_WHILE = "live_while"  # of rows never deleted: while it holds, one is in the way of its parents
-CHANGED = "changed"  # all columns that services ever change; a resource need not say it
+CHANGED = "changed"  # all columns that who serves may change; a resource need not say it
 REMOVED = "removed"  # services remove rows, for good
 # SECRET: reports see none of it
 
