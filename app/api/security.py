@@ -21,8 +21,9 @@ _A_YEAR_OF_TLS = "max-age=31536000"
 
 def protect(response: Response) -> Response:
     """What the view has set by itself, such as a policy for a page, stays."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    own = {name for name, _ in headers} & _HEADERS.keys()  # asking for each costs far more
+    headers.extend({name: value for name, value in _HEADERS.items() if name not in own})
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", _A_YEAR_OF_TLS)
     return response
