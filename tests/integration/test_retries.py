@@ -39,6 +39,12 @@ def references(sql: Sql) -> list[str]:
     return [reference for (reference,) in sql("SELECT reference FROM customers ORDER BY 1")]
 
 
+@pytest.fixture(autouse=True)
+def connected(database: Database) -> None:
+    """By connections that no earlier test has closed: attempts are counted here."""
+    database.dispose()
+
+
 @pytest.mark.parametrize(
     ("at", "how"),
     [(1, "40001"), (1, "40P01"), (1, DROP), (2, "40001"), (2, DROP), ("COMMIT", "40001")],
