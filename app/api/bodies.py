@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,15 +100,20 @@ def _data() -> bytes:
     try:
         return _data_up_to_limit()
     except RequestEntityTooLarge:
-        _pass_over(_MOST_PASSED_OVER)
+        with suppress(Exception):  # as below; the answer is known already
+            _pass_over(_MOST_PASSED_OVER)
         raise
+    except Exception as error:  # of the server: no chunks, or a connection that was lost
+        raise _malformed("The body can't be read to its end.") from error
 
 
 def _data_up_to_limit() -> bytes:
     data = request.get_data(cache=False)
-    limit = request.max_content_length
-    if request.content_length is None and limit is not None and len(data) >= limit:
+    limit, length = request.max_content_length, request.content_length
+    if length is None and limit is not None and len(data) >= limit:
         raise RequestEntityTooLarge  # werkzeug cuts a chunked body off at the limit, silently
+    if length is not None and len(data) < length:
+        raise EOFError("It is shorter than its Content-Length.")
     return data
 
 

@@ -203,6 +203,32 @@ def test_a_body_over_the_limit(server: Server, path: str, size: int) -> None:
     assert server.send(chunked, close=False).problem == "body-too-large"
 
 
+@pytest.mark.parametrize("headers", ["", "Idempotency-Key: cut-off\r\n"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 1000\r\n\r\n" + GOOD,
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GOOD + b"\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(GOOD) + GOOD,
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(GOOD) + GOOD + b"\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n",
+    ],
+)
+def test_a_body_that_breaks_off(server: Server, headers: str, rest: bytes) -> None:
+    """Even where what has come is JSON: nothing is done by half of a request."""
+    head = f"POST /v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
+    head += f"Content-Type: application/json\r\nConnection: close\r\n{headers}"
+    refused(server.send(head.encode() + rest), 400, "malformed-json")
+
+
+def test_a_body_over_the_limit_that_breaks_off(server: Server) -> None:
+    head = f"POST /v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = (b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 17
+    refused(server.send(head.encode() + chunks + b"zz\r\n"), 413, "body-too-large")
+
+
 def test_an_idempotency_key_that_is_none(server: Server) -> None:
     for key in ("", " ", "x" * 256, "a\x01b", '"open', "\xe9"):
         reply = server.ask("POST", "/v1/customers", GOOD, f"Idempotency-Key: {key}")
