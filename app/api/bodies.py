@@ -32,8 +32,6 @@ _NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
     """The request's body as `schema` reads it; raises Invalid with every mistake."""
     body = read(empty_is_object=empty_is_object)
-    if mistakes := list(strict_json.unacceptable(body)):
-        raise Invalid(mistakes)
     try:
         loaded: dict[str, Any] = schema.load(body)
     except ValidationError as error:
@@ -71,9 +69,12 @@ def allow_batches() -> None:
 
 
 def read(*, empty_is_object: bool) -> Any:
-    """The JSON of the body, which is read once however often it is asked for."""
+    """The JSON of the body, which is read once however often it is asked for; raises Invalid."""
     if "body" not in g:
-        g.body = _read()
+        body = _read()
+        if mistakes := list(strict_json.unacceptable(body)):
+            raise Invalid(mistakes)
+        g.body = body
     if g.body is not _NO_BODY:
         return g.body
     if empty_is_object:

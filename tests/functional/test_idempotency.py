@@ -64,6 +64,16 @@ def test_another_request_with_the_key_is_refused(staff: Client) -> None:
     assert staff.get(f"/v1/customers/{customer['id']}").json["name"] == "Ada"
 
 
+@pytest.mark.parametrize("number", ["1e400", "12345678901234567890123"])
+def test_a_number_is_not_the_text_that_spells_it(staff: Client, number: str) -> None:
+    """One that can't be kept is refused whatever its key has done before."""
+    post(staff, "/v1/customers", {**CUSTOMER, "attributes": {"n": number}}, "k1")
+    body = f'{{"reference": "C-1", "name": "Ada", "attributes": {{"n": {number}}}}}'.encode()
+    again = staff.send("POST", "/v1/customers", raw=body, headers={"Idempotency-Key": "k1"})
+    assert problem(again) == (422, "validation-error")
+    assert codes(again) == {"/attributes/n": "range"}
+
+
 def test_a_key_is_that_of_its_actor(staff: Client, admin: Client, hire: Any) -> None:
     """Two users and an agent may hit upon the same one; two tokens of one user share it."""
     mine = post(staff, "/v1/customers", CUSTOMER, "k1")
