@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.domain.calendar import BusinessCalendar, parse_hours
 from app.domain.conversations import Priority
@@ -48,9 +49,14 @@ def _first(found: Any) -> str:
 
 
 def _postgres_url(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in ("postgresql", "postgres"):
+    if value.partition("://")[0].lower() not in ("postgresql", "postgres"):
         raise ValidationError("Must start with postgresql:// or postgres://.")
+    try:
+        make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValidationError("Must be a URL.") from None  # the cause may quote the password
+    if "%00" in value:
+        raise ValidationError("Must not hold NUL.")
 
 
 def _secret(env: Env) -> str | None:

@@ -61,6 +61,22 @@ def test_both_spellings_of_a_postgresql_url_are_accepted(
     assert Settings.from_environment().database_url == f"{scheme}://db.example/caseload"
 
 
+@pytest.mark.parametrize(
+    "rest", ["db.example:port/x", "[::1/x", "db.example:1,other.example:2/x", "%00@db.example/x"]
+)
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_REPLICA_URL"])
+def test_what_is_no_url_is_a_mistake_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, name: str, rest: str
+) -> None:
+    """It is told by name, and without the password."""
+    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("CASELOAD_SECRET_KEY", KEY)
+    monkeypatch.setenv(name, f"postgresql://user:hunter2{rest if '@' in rest else '@' + rest}")
+    with pytest.raises(SettingsError, match=f"^{name}: ") as caught:
+        Settings.from_environment()
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", [None, "short"])
 def test_an_explicit_database_needs_a_real_secret_key(
     monkeypatch: pytest.MonkeyPatch, key: str | None
