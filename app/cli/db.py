@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import click
+from sqlalchemy import make_url
 
 from app.cli.commands import Group, Refused, database
 from app.cli.types import Text
@@ -82,7 +83,13 @@ def roles() -> None:
 @click.pass_context
 def shell(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     """Open psql on the database; ARGUMENTS, after --, go to psql."""
-    done = subprocess.run([_psql(), database().url, *arguments], env=os.environ, check=False)  # noqa: S603 - psql, for whoever typed this
+    url = make_url(database().url)
+    # Everybody may read the arguments of a process, and nobody else its environment.
+    password = {"PGPASSWORD": str(url.password)} if url.password else {}
+    address = url._replace(password=None).render_as_string()
+    done = subprocess.run(  # noqa: S603 - psql, for whoever typed this
+        [_psql(), address, *arguments], env={**os.environ, **password}, check=False
+    )
     ctx.exit(done.returncode)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import make_url
 
 from app.db.roles import SETUP
 
@@ -162,6 +163,16 @@ def test_the_shell_is_psql_on_the_same_database(flask: Run) -> None:
     done = flask("db", "shell", "--", "-Atc", "SELECT count(*) FROM users")
     assert (done.returncode, done.stdout) == (0, "1\n")
     assert flask("db", "shell", "--", "-c", "SELECT nonsense").returncode != 0
+
+
+def test_the_shell_shows_no_password(flask: Run, database_url: str) -> None:
+    """Among its arguments, which every user of the machine may list."""
+    url = make_url(database_url).set(password="hunter2 %").render_as_string(hide_password=False)
+    looks = r"\! ps -o args= -p $PPID; echo $PGPASSWORD"
+    shown = flask("db", "shell", "--", "-c", looks, DATABASE_URL=url).stdout
+    assert "psql" in shown
+    assert shown.count("hunter2 %") == 1
+    assert "hunter2%20" not in shown
 
 
 def test_a_closed_pipe_is_no_traceback(app: Flask, database_url: str) -> None:
