@@ -21,6 +21,7 @@ def upgrade() -> None:
         "rate_limits",
         sa.Column("token_id", sa.Uuid, nullable=False),
         sa.Column("spent", sa.Float, nullable=False),
+        sa.Column("told", sa.Integer, nullable=False),
         sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("token_id", name="pk_rate_limits"),
         sa.CheckConstraint("spent >= 0 AND spent < 'Infinity'", name=op.f("ck_rate_limits_spent")),

@@ -24,6 +24,7 @@ class LeakyBucket:
     most: int
     spent: float
     at: float
+    count: int = 0  # of requests that found room
 
     def leak(self, now: float) -> None:
         self.spent = max(0.0, self.spent - self.most * max(0.0, now - self.at))
@@ -34,8 +35,22 @@ class LeakyBucket:
         self.leak(now)
         if self.spent + 1 > self.most:
             return False
-        self.spent += 1
+        self.add(now)
         return True
+
+    def add(self, now: float) -> None:
+        """One more, whether there is room or not."""
+        self.leak(now)
+        self.spent += 1
+        self.count += 1
+
+    def merge(self, newer: LeakyBucket, now: float) -> None:
+        """What came later into an empty one, as if it had come into this."""
+        newer.leak(now)
+        leaked = self.most * max(0.0, now - self.at)
+        self.spent = max(newer.spent, self.spent + newer.count - leaked)
+        self.count += newer.count
+        self.at = now
 
     @property
     def allowance(self) -> Allowance:

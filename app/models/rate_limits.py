@@ -19,9 +19,13 @@ class RateLimit(Base):
 
     token_id: Mapped[UUID] = mapped_column(primary_key=True)
     spent: Mapped[float]
+    told: Mapped[int]  # requests, by the process that was the last to tell
     updated_at: Mapped[datetime]
 
     __table_args__ = (
         CheckConstraint("spent >= 0 AND spent < 'Infinity'", name="spent"),
-        {"prefixes": ["UNLOGGED"], "info": {CHANGED: ("spent", "updated_at"), REMOVED: True}},
+        {
+            "prefixes": ["UNLOGGED"],
+            "info": {CHANGED: ("spent", "told", "updated_at"), REMOVED: True},
+        },
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from app.domain.allowances import LeakyBucket
@@ -41,7 +40,7 @@ class RateLimiter:
         self._clock = clock
         self._limits = RateLimitRepository()
         self._buckets: dict[UUID, LeakyBucket] = {}
-        self._untold: Counter[UUID] = Counter()
+        self._untold: dict[UUID, LeakyBucket] = {}
         self._reconciled_at = clock()
         self._lock = threading.Lock()
         self._reconciling = threading.Lock()
@@ -57,7 +56,7 @@ class RateLimiter:
                 bucket = self._buckets[token_id] = LeakyBucket(self.rate, 0.0, now)
             if not bucket.spend(now):
                 raise RateLimited(self.rate, bucket.wait)
-            self._untold[token_id] += 1
+            self._untold.setdefault(token_id, LeakyBucket(self.rate, 0.0, now)).add(now)
             return bucket.allowance
 
     @property
@@ -69,36 +68,36 @@ class RateLimiter:
         if not self._reconciling.acquire(blocking=False):
             return
         try:
-            told = self._take_untold()
-            try:
-                spent = self._tell(told)
-            except BaseException:
-                with self._lock:
-                    self._untold.update(told)
-                raise
-            self._learn(spent)
+            self._learn(*self._tell())
         finally:
             self._reconciling.release()
 
-    def _take_untold(self) -> Counter[UUID]:
+    def _tell(self) -> tuple[float, dict[UUID, float]]:
+        """What is not told is kept for the next time; what comes meanwhile is of the next time."""
         with self._lock:
-            told, self._untold = self._untold, Counter()
-            self._reconciled_at = self._clock()
-        return told
+            now = self._reconciled_at = self._clock()
+            told, self._untold = self._untold, {}
+        for bucket in told.values():
+            bucket.leak(now)
+        try:
+            with self._database.connect() as connection:
+                return now, self._limits.reconcile(connection, told, rate=self.rate)
+        except BaseException:
+            with self._lock:
+                newer, self._untold = self._untold, told
+                for token_id, bucket in newer.items():
+                    empty = LeakyBucket(self.rate, 0.0, now)
+                    told.setdefault(token_id, empty).merge(bucket, self._clock())
+            raise
 
-    def _tell(self, told: Counter[UUID]) -> dict[UUID, float]:
-        with self._database.connect() as connection:
-            return self._limits.reconcile(connection, told, rate=self.rate)
-
-    def _learn(self, spent: dict[UUID, float]) -> None:
-        """What was spent meanwhile comes on top; a bucket that is empty is forgotten."""
+    def _learn(self, then: float, spent: dict[UUID, float]) -> None:
+        """What was spent since comes on top; a bucket that is empty is forgotten."""
         now = self._clock()
         with self._lock:
             for token_id, by_all in spent.items():
-                self._buckets[token_id] = LeakyBucket(
-                    self.rate, by_all + self._untold[token_id], now
-                )
-            self._untold = +self._untold
+                self._buckets[token_id] = bucket = LeakyBucket(self.rate, by_all, then)
+                if (newer := self._untold.get(token_id)) is not None:
+                    bucket.merge(newer, now)
             for token_id, bucket in list(self._buckets.items()):
                 bucket.leak(now)
                 if not bucket.spent and token_id not in self._untold:

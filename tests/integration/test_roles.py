@@ -38,7 +38,7 @@ BESIDE = {
     "holds": None,
     "idempotency_keys": "UPDATE (answer, expires_at, objects, request_hash)",
     "messages": "UPDATE (conversation_id, original_conversation_id, seq)",
-    "rate_limits": "UPDATE (spent, updated_at)",
+    "rate_limits": "UPDATE (spent, told, updated_at)",
     "search_words": None,
     "task_attempts": "UPDATE (ended_at, error, outcome)",
     "tokens": "UPDATE (deleted_at, last_used_at)",
