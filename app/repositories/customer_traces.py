@@ -56,16 +56,19 @@ def _locked(table: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
 
 _below = select(_TASKS.c.id).where(_in_conversations(_TASKS)).cte(recursive=True)
 _below = _below.union(select(_TASKS.c.id).where(_TASKS.c.parent_id == _below.c.id))
-# What a task is about may stand in its JSON alone; there is no index on that.
+# What a task is about may stand in what programs wrote there alone; there is no index on that.
+_TOLD = ("input", "metadata_", "output", "progress", "error", "dedupe_key")
 _NAMED = func.strpos(
-    func.concat(_TASKS.c.input, _TASKS.c.metadata_, _TASKS.c.output), cast(_CUSTOMER, Text)
+    func.lower(func.concat_ws(" ", *(_TASKS.c[name] for name in _TOLD))), cast(_CUSTOMER, Text)
 )
 _MOVED = union(
     *(
         select(legs.c.transaction_id).where(legs.c.account_id.in_(_OWN))
         for legs in (Entry.__table__, Hold.__table__)
     ),
-    select(_TRANSACTIONS.c.id).where(_in_conversations(_TRANSACTIONS)),
+    select(_TRANSACTIONS.c.id).where(
+        or_(_in_conversations(_TRANSACTIONS), _TRANSACTIONS.c.task_id.in_(select(_below.c.id)))
+    ),
 )
 # A conversation may have been this customer's once, and another's by now.
 _WRITTEN = union(

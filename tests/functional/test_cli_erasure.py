@@ -305,6 +305,48 @@ def test_whom_the_firm_has_to_know_is_not_erased(ann: str, admin: Client, flask:
     assert erase(flask, ann)["erased"]["accounts"] == 1
 
 
+def test_tasks_that_name_the_customer_are_found(
+    ann: str, admin: Client, hire: Any, flask: Run, dump: Callable[[], str]
+) -> None:
+    """Wherever the id stands in what programs wrote, and however it is spelt."""
+    agent, c, queued = hire(), Canaries(), {"kind": "x", "queue": "work"}
+    for more in ({"input": {"customer": ann.upper()}}, {"dedupe_key": f"welcome-{ann}"}):
+        task = admin.create("/v1/tasks", {**queued, "metadata": {"a": c("metadata")}, **more})
+        admin.post(f"/v1/tasks/{task['id']}/cancel")
+    for progress, error in ((ann, "No"), (None, f"No answer from {ann}")):
+        admin.create("/v1/tasks", {**queued, "input": {"a": c("input")}})
+        (task,) = agent.post("/v1/tasks/claim", {}).json["items"]
+        path, token = f"/v1/tasks/{task['id']}", {"lease_token": task["lease_token"]}
+        agent.post(f"{path}/heartbeat", {**token, "progress": progress})
+        failed = agent.post(f"{path}/fail", {**token, "error": error, "retry": False})
+        assert failed.status_code == 200
+    assert erase(flask, ann)["erased"]["tasks"] == 4
+    assert c.found_in(dump()) == set()
+
+
+def talk_about(ann: str, admin: Client, **more: Any) -> str:
+    opened = {"customer_id": ann, "subject": "Hello", "channel": "web", **more}
+    key: str = admin.create("/v1/conversations", opened)["id"]
+    return key
+
+
+def test_what_was_paid_for_their_tasks_is_theirs(
+    ann: str, admin: Client, flask: Run, dump: Callable[[], str]
+) -> None:
+    """Also from and to accounts of others."""
+    c, task = Canaries(), {"kind": "x", "queue": "work"}
+    talk = talk_about(ann, admin, task=task)
+    (task,) = admin.get(f"/v1/tasks?conversation_id={talk}").json["items"]
+    new = {"name": "Cash", "currency": "GBP"}
+    one, other = (admin.create("/v1/accounts", new)["id"] for _ in range(2))
+    told = {"description": c("description"), "task_id": task["id"]}
+    admin.create("/v1/transactions", move(one, other, "5", **told))
+    admin.post(f"/v1/tasks/{task['id']}/cancel")
+    admin.post(f"/v1/conversations/{talk}/resolve")
+    assert erase(flask, ann)["erased"]["transactions"] == 1
+    assert c.found_in(dump()) == set()
+
+
 def test_a_deleted_customer_is_erased(ann: str, admin: Client, flask: Run) -> None:
     """By id or by what the reference was, if it is not that of several; and stays deleted."""
     admin.delete(f"/v1/customers/{ann}")
