@@ -99,12 +99,14 @@ BEGIN{{erased}}
     RETURN NEW;
 END $$
 """
-# The description of one that had none stays empty.
+# The description of one that had none stays empty; the reference stays where it keeps it from being
+# made twice.
 TRANSACTION_ERASED = f"""
     IF to_jsonb(NEW) <> to_jsonb(OLD)
         AND to_jsonb(NEW) - '{{description,reference,content_hash}}'::text[]
           = to_jsonb(OLD) - '{{description,reference,content_hash}}'::text[]
-        AND NEW.reference IS NULL AND NEW.content_hash IS NULL
+        AND (NEW.reference IS NULL OR NEW.reference = OLD.reference)
+        AND NEW.content_hash IS NULL
         AND NEW.description = (CASE OLD.description WHEN '' THEN '' ELSE {ERASED} END)
     THEN
         RETURN NEW;

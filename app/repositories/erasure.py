@@ -9,13 +9,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, case, cast, or_, update
+from sqlalchemy import Text, case, cast, exists, or_, update
 
+from app.domain.accounts import AccountStatus
 from app.domain.actors import ActorKind
 from app.models import (
     Account,
     Conversation,
     Customer,
+    Entry,
+    Hold,
     Message,
     Task,
     TaskAttempt,
@@ -43,6 +46,17 @@ ERASED_PREFIX = "erased-"
 _MESSAGES, _TRANSACTIONS = Message.__table__, Transaction.__table__
 _ATTEMPTS = TaskAttempt.__table__
 _BY_CUSTOMER = _MESSAGES.c.author_kind == ActorKind.CUSTOMER
+# A repeat of what has a leg on a closed account is refused for that, of others by the reference.
+_IS_CLOSED = or_(
+    *(
+        exists().where(
+            legs.c.transaction_id == _TRANSACTIONS.c.id,
+            legs.c.account_id == Account.id,
+            Account.status == AccountStatus.CLOSED,
+        )
+        for legs in (Entry.__table__, Hold.__table__)
+    )
+)
 
 ALWAYS: Overwritten = {
     Customer: {
@@ -64,7 +78,7 @@ ALWAYS: Overwritten = {
     Todo: {"description": ERASED},
     Transaction: {
         "description": case((_TRANSACTIONS.c.description == "", ""), else_=ERASED),
-        "reference": None,
+        "reference": case((_IS_CLOSED, None), else_=_TRANSACTIONS.c.reference),
         "content_hash": None,
     },
     Account: {"name": ERASED},

@@ -160,7 +160,10 @@ class TransactionService(Service):
         if content is None:
             return None
         known = self.repository.with_reference(connection, values["reference"])
-        if known is not None and bytes(known.pop("content_hash")) != content:
+        if known is None:
+            return None
+        was = known.pop("content_hash")  # None where the transaction was erased
+        if was is None or bytes(was) != content:
             raise ReferenceReused
         return known
 

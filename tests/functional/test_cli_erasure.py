@@ -347,6 +347,25 @@ def test_what_was_paid_for_their_tasks_is_theirs(
     assert c.found_in(dump()) == set()
 
 
+def test_what_was_paid_is_not_paid_again(ann: str, admin: Client, flask: Run) -> None:
+    """A repeat is refused by its reference, where no closed account refuses it."""
+    talk = talk_about(ann, admin)
+    new = {"name": "Cash", "currency": "GBP"}
+    one, other = (admin.create("/v1/accounts", new)["id"] for _ in range(2))
+    told = {"description": "For Ann", "reference": "ours", "conversation_id": talk}
+    body = move(one, other, "5", **told)
+    made = admin.create("/v1/transactions", body)["id"]
+    admin.post(f"/v1/conversations/{talk}/resolve")
+    assert erase(flask, ann)["erased"]["transactions"] == 1
+    for repeat in (body, {**body, "description": "[erased]"}):
+        answer = admin.post("/v1/transactions", repeat)
+        assert problem(answer) == (409, "reference-reused")
+    found = admin.get(f"/v1/transactions/{made}").json
+    assert (found["description"], found["reference"]) == ("[erased]", "ours")
+    assert admin.get(f"/v1/accounts/{other}").json["balance"]["amount"] == "5.00"
+    assert set(erase(flask, ann)["erased"].values()) == {0}
+
+
 def test_a_deleted_customer_is_erased(ann: str, admin: Client, flask: Run) -> None:
     """By id or by what the reference was, if it is not that of several; and stays deleted."""
     admin.delete(f"/v1/customers/{ann}")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MINE = "author_kind = 'customer'"
 PAID = "reference = 'ours'"
-BOTH = "reference = NULL, content_hash = NULL"
+HASH, HASHED = "content_hash = NULL", "content_hash IS NOT NULL"
+BOTH = f"reference = NULL, {HASH}"
 SET = "UPDATE events SET changes = changes"
 
 REFUSED = [
@@ -37,6 +38,7 @@ REFUSED = [
     f"UPDATE transactions SET description = '', {BOTH} WHERE {PAID}",
     f"UPDATE transactions SET description = '[erased]' WHERE {PAID}",
     f"UPDATE transactions SET description = '[erased]', reference = NULL WHERE {PAID}",
+    f"UPDATE transactions SET description = '[erased]', {HASH}, reference = 'x' WHERE {PAID}",
     f"UPDATE transactions SET description = '[erased]', {BOTH}, created_by_name = 'x' WHERE {PAID}",
     "UPDATE transactions SET description = '[erased]' WHERE description = ''",
     "UPDATE transactions SET status = 'voided', posted_at = NULL",
@@ -55,7 +57,8 @@ ALLOWED = [
     f"UPDATE messages SET body = '[erased]', author_name = '[erased]' WHERE {MINE}",
     "UPDATE messages SET external_id = 'erased-' || id WHERE external_id IS NOT NULL",
     "UPDATE accounts SET name = '[erased]' WHERE status = 'closed'",
-    f"UPDATE transactions SET description = '[erased]', {BOTH} WHERE {PAID}",
+    f"UPDATE transactions SET description = '[erased]', {HASH} WHERE {PAID} AND {HASHED}",
+    f"UPDATE transactions SET description = '[erased]', {BOTH} WHERE description = 'ours'",
     f"{SET} || '{{\"reference\": null}}' WHERE object_type = 'customers' AND changes ? 'reference'",
     "DELETE FROM event_personal_values",
 ]
