@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,14 +28,14 @@ def whole_file(name: str) -> Iterator[IO[bytes]]:
     Only its owner may read it. What can't be replaced (stdout, a device, a pipe) gets all of it at
     the end, so that a slow reader keeps nobody waiting but itself.
     """
-    path = Path(name).resolve()  # of a link, what it leads to is replaced
+    path = Path(name)
     try:
         if name == STDOUT or (path.exists() and not path.is_file()):
             with tempfile.TemporaryFile() as file:
                 yield file
                 _pour(file, name)
         else:
-            with _replacing(path) as file:
+            with _replacing(path.resolve()) as file:  # of a link, what it leads to
                 yield file
     except OSError as error:
         if error.errno == errno.EPIPE:
@@ -60,6 +61,8 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 
 def _pour(file: IO[bytes], name: str) -> None:
     file.seek(0)
+    if name == STDOUT and sys.stdout is None:  # as by `>&-`
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     with click.open_file(name, "wb") as target:
         shutil.copyfileobj(file, target)
         target.flush()

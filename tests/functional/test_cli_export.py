@@ -126,6 +126,22 @@ def test_a_file_that_can_not_be_written(
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+def test_a_pipe_by_name_is_written_to(flask: Run, people: list[Any], name: str) -> None:
+    """As a shell passes one in `flask customers export >(gzip > customers.csv.gz)`."""
+    assert cells(export(flask, name))[1:] == cells(export(flask))[1:]
+
+
+def test_without_stdout_it_says_so(environment: dict[str, str], people: list[Any]) -> None:
+    """`flask customers export >&-`: in one line."""
+    command = f"exec {sys.executable} -m flask customers export >&-"
+    done = subprocess.run(  # noqa: S602 - a shell closes it
+        command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    told = "Error: - can't be written: Bad file descriptor\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
 def test_without_a_database_the_old_file_stays(flask: Run, app: Any, tmp_path: Path) -> None:
     """Not half a file, nor an empty one."""
     file = tmp_path / "customers.csv"
