@@ -1,4 +1,5 @@
-"""What a customer's erasure needs: what is never changed may be overwritten by nothing.
+"""What a customer's erasure needs: what never changes may be overwritten by nothing, and what was
+erased is never put back.
 
 Each exception admits one fixed value and no other, so nobody can write history anew. Old code runs
 on this schema: it never tries what is newly allowed.
@@ -129,8 +130,28 @@ EVENT_CHANGED = """
 """
 
 
+# An event is shown with its personal values in their places: whoever could add some to an event of
+# before could make it tell anything. AFTER, because one statement writes both.
+CHECK_PERSONAL_VALUES = f"""
+CREATE FUNCTION check_personal_values() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added JOIN events ON events.id = added.event_id
+               WHERE events.xid <> pg_current_xact_id()) THEN
+        {_raise("what an event tells never changes", "event_personal_values_come_with_events")}
+    END IF;
+    RETURN NULL;
+END $$
+"""
+
+
 def upgrade() -> None:
     op.execute(ERASED_CHANGES)
+    op.execute(CHECK_PERSONAL_VALUES)
+    op.execute(
+        "CREATE TRIGGER event_personal_values_come_with_events AFTER INSERT ON"
+        " event_personal_values REFERENCING NEW TABLE AS added"
+        " FOR EACH STATEMENT EXECUTE FUNCTION check_personal_values()"
+    )
     op.execute(GUARD_ACCOUNT.format(erased=ACCOUNT_ERASED))
     op.execute(GUARD_TRANSACTION.format(erased=TRANSACTION_ERASED))
     _keep_messages(MESSAGE_CHANGED.format(never=_differ(NEVER)))
@@ -148,6 +169,8 @@ def downgrade() -> None:
     _keep_messages(_differ(f"{NEVER}, {ERASABLE}"))
     op.execute(GUARD_TRANSACTION.format(erased=""))
     op.execute(GUARD_ACCOUNT.format(erased=""))
+    op.execute("DROP TRIGGER event_personal_values_come_with_events ON event_personal_values")
+    op.execute("DROP FUNCTION check_personal_values()")
     op.execute("DROP FUNCTION erased_changes(text, jsonb)")
 
 

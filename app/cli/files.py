@@ -35,7 +35,7 @@ def whole_file(name: str) -> Iterator[IO[bytes]]:
                 yield file
                 _pour(file, name)
         else:
-            with _replacing(path.resolve()) as file:  # of a link, what it leads to
+            with _replacing(Path(os.path.realpath(path))) as file:  # of a link, what it leads to
                 yield file
     except OSError as error:
         if error.errno == errno.EPIPE:

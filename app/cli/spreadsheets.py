@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # the start also in front of TAB and line ends, and of digits that a number would not keep.
 _RISKY = re.compile(
     r"""(?:^|(?<=[;\t\r\n])) (?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20])
-      | ^ (?='*(?:[\t\r\n] | 0[0-9]+\Z | [0-9]{16,}\Z))""",
+      | ^ (?='*(?:[\t\r\n] | 0[0-9]+\Z | [0-9]{16,}\Z
+            | [0-9]+\.?[0-9]*[eE]\+?[0-9]+\Z))""",
     re.VERBOSE,
 )
 

@@ -190,3 +190,12 @@ def test_ctrl_c_leaves_nothing_behind(
     _, stderr = process.communicate()
     assert (process.returncode, stderr.split()) == (1, [b"Aborted!"])
     assert names_in(tmp_path) == []
+
+
+def test_a_link_that_leads_to_itself(flask: Run, tmp_path: Path) -> None:
+    """It leads to no file, and is one afterwards."""
+    link = tmp_path / "loop"
+    link.symlink_to(link)
+    done = flask("customers", "export", str(link))
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert link.is_file()

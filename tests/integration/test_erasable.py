@@ -23,6 +23,7 @@ BOTH = f"reference = NULL, {HASH}"
 SET = "UPDATE events SET changes = changes"
 
 REFUSED = [
+    "INSERT INTO event_personal_values SELECT id, '{}' FROM events WHERE action = 'x'",
     "UPDATE messages SET body = '[erased] '",
     "UPDATE messages SET body = ''",
     "UPDATE messages SET body = '[erased]', direction = 'note'",

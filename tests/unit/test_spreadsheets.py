@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +30,9 @@ def test_nothing_is_lost(cell: str) -> None:
         assert found.pop(position) == "'", count
     assert "".join(found) == cell
     assert (harmless(cell) == cell) == (not added)
+
+
+@pytest.mark.parametrize("cell", ["007", "1234567890123456", "1E10", "1.5e+3", "2e5"])
+def test_a_number_keeps_its_spelling(cell: str) -> None:
+    """Which a spreadsheet would change."""
+    assert harmless(cell) == f"'{cell}"

@@ -143,6 +143,9 @@ class Cluster:
             "listen_addresses": "",
             "port": "5432",
             "client_connection_check_interval": "1s",
+            # Statements and details hold what is said of people; the program logs what matters.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             **self.settings,
         }
         # Not as pg_ctl's own -D and -l: it puts them between double quotes in a shell.
