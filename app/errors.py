@@ -358,6 +358,12 @@ class OutcomeUnknown(Unavailable):
     code = "outcome-unknown"
 
 
+class NotPermitted(CaseloadError):
+    """The database's user lacks a right: the service is set up so, and nothing was done."""
+
+    code = "not-permitted"
+
+
 class ReadOnlyViolation(CaseloadError):
     """A unit of work that was opened read-only tried to write: a bug of ours."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http.client import INTERNAL_SERVER_ERROR
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, g, request
@@ -29,6 +30,7 @@ STATUS: dict[type[errors.CaseloadError], int] = {
     errors.Conflict: 409,
     errors.VersionMismatch: 412,
     errors.Unavailable: 503,
+    errors.NotPermitted: 500,
     errors.ReadOnlyViolation: 500,
 }
 """By class; a subclass has its parent's."""
@@ -81,6 +83,8 @@ def pointer(path: Iterable[str | int]) -> str:
 
 
 def _answer_error(error: errors.CaseloadError) -> Response:
+    if status_of(type(error)) == INTERNAL_SERVER_ERROR:
+        return _answer(_of_bug(error))
     if isinstance(error, errors.Unavailable):
         logger.warning("%s: %s", error.code, error, exc_info=error)
     return _answer(problem_of(error))

@@ -11,8 +11,6 @@ import click
 from alembic.util.exc import CommandError
 from flask import current_app
 from flask.cli import AppGroup
-from psycopg2.errors import InsufficientPrivilege
-from sqlalchemy.exc import ProgrammingError
 
 from app import errors
 from app.domain.actors import Actor, ActorKind
@@ -66,12 +64,6 @@ def explained() -> Iterator[None]:
         raise Refused(str(error), exit_code_of(type(error))) from error
     except CommandError as error:
         raise Refused(str(error), 1) from error
-    except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        raise Refused(
-            f"The database's user may not do this: {error.orig.diag.message_primary}.", 1
-        ) from error
 
 
 class Refused(click.ClickException):

@@ -12,6 +12,7 @@ from app.errors import (
     Contention,
     DatabaseUnreachable,
     LockTimeout,
+    NotPermitted,
     ReadOnlyViolation,
     StatementTimeout,
 )
@@ -26,6 +27,7 @@ _BY_SQLSTATE: dict[str, tuple[type[CaseloadError], str]] = {
     "40P01": (Contention, "Two units of work waited for each other."),
     "55P03": (LockTimeout, "Another unit of work held the rows for too long."),
     "57014": (StatementTimeout, "The statement took longer than it may."),
+    "42501": (NotPermitted, "The database's user may not do this: {said}."),
     "25006": (ReadOnlyViolation, "A read-only unit of work tried to write."),
     "25P03": (ConnectionLost, "The unit of work was idle for too long."),
     "57P01": (ConnectionLost, "The database is shutting down."),
@@ -42,13 +44,14 @@ def translate(
     error = context.original_exception
     if not isinstance(context.sqlalchemy_exception, DBAPIError):
         return None
-    constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
+    told = getattr(error, "diag", None)
+    constraint = getattr(told, "constraint_name", None)
     if constraint is not None and constraint in violations:
         return violations[constraint]()
     sqlstate = getattr(error, "pgcode", None)
     if sqlstate in _BY_SQLSTATE:
         kind, message = _BY_SQLSTATE[sqlstate]
-        return kind(message)
+        return kind(message.format(said=getattr(told, "message_primary", None)))
     if context.connection is None:
         return DatabaseUnreachable("The database can't be reached.")
     if context.is_disconnect:

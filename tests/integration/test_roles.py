@@ -9,10 +9,10 @@ import psycopg2.errors
 import pytest
 from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Column, Integer, MetaData, Table
-from sqlalchemy.exc import ProgrammingError
 
 from app import create_app
 from app.db.roles import APP, OWNER, READ
+from app.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses
 from app.models.base import CHANGED
@@ -133,7 +133,7 @@ def test_the_services_can_do_their_work_as_caseload_app(desk: Desk, name: str) -
 
 def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     """Who is no superuser, and no trigger stands in the way."""
-    with pytest.raises(ProgrammingError, match="permission denied for table messages"):
+    with pytest.raises(NotPermitted, match="permission denied for table messages"):
         desk.calls["erasure.erase"]()
     owner = open_database(as_role(owned_url, OWNER))
     served = "SELECT customer_id FROM conversations WHERE subject = 'served'"
