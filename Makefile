@@ -52,12 +52,12 @@ clean:
 
 # What runs needs less than what tests: each has its own lock, and its own stamp.
 .venv/run.stamp: requirements.lock pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # Of its own: its plugins would cost every run of pytest seconds.
