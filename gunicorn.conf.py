@@ -55,5 +55,5 @@ def post_worker_init(worker: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     database = worker.wsgi.extensions["database"]
-    jobs = JobService(database=database, rules=settings.rules)
+    jobs = JobService.as_system(database, rules=settings.rules)
     run_regularly(jobs.run_due, every=settings.job_interval)

@@ -87,7 +87,7 @@ def server(settings: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
 
 def open_accounts(urls: Mapping[str, str], count: int) -> tuple[UUID, list[UUID]]:
     """The firm's own, without a limit, the same in both; the first one stores no balance."""
-    accounts = AccountService(database=Database(urls["caseload"]))
+    accounts = AccountService.as_system(Database(urls["caseload"]))
     new = {"name": "x", "currency": "GBP"}
     with accounts.database.session():  # one COMMIT for all
         hot = accounts.open({**new, "stores_balance": False})["id"]
@@ -104,7 +104,7 @@ def open_accounts(urls: Mapping[str, str], count: int) -> tuple[UUID, list[UUID]
 def verify(urls: Mapping[str, str], made: Mapping[str, int]) -> None:
     """No penny is lost, and each database has as many transactions as were made there."""
     database = Database(urls["caseload"], violations=violations())
-    assert LedgerCheckService(database=database).verify() == []
+    assert LedgerCheckService.as_system(database).verify() == []
     database.dispose()
     assert run(urls["by_hand"], _DIFFERENT_BY_HAND) == []
     for name, url in urls.items():

@@ -38,8 +38,8 @@ class Service:
     database = "caseload"
 
     def __init__(self, urls: Mapping[str, str]) -> None:
-        self.service = TransactionService(
-            database=Database(urls[self.database], violations=violations())
+        self.service = TransactionService.as_system(
+            Database(urls[self.database], violations=violations())
         )
 
     def backend(self) -> int:

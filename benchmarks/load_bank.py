@@ -88,10 +88,10 @@ def run(desk: Desk, name: str, seconds: float, fire: Fire) -> Report:
 def _open(desk: Desk) -> Bank:
     """The service's own money is none of the clients' business: it is on no account of theirs."""
     database = desk.database
-    customer = CustomerService(database=database).create({"reference": "bank", "name": "Bank"}).id
+    customer = CustomerService.as_system(database).create({"reference": "bank", "name": "Bank"}).id
     accounts, transactions = (
-        AccountService(database=database),
-        TransactionService(database=database),
+        AccountService.as_system(database),
+        TransactionService.as_system(database),
     )
     cash = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
     opened: dict[UUID, int] = {}
@@ -137,7 +137,7 @@ def _check(report: Report, desk: Desk, bank: Bank, token: str, clients: list[Ban
     check_snapshots(report, books, (shot for client in clients for shot in client.snapshots))
     check_books(report, books)
     check_wishes(report, books, [wish for client in clients for wish in client.wishes])
-    found = LedgerCheckService(database=desk.database).verify()
+    found = LedgerCheckService.as_system(desk.database).verify()
     report.expect("what verify finds", Counter(of["check"] for of in found), Counter())
     report.expect("other errors in the server's log", sorted(desk.errors - _LOGGED), [])
 

@@ -61,13 +61,13 @@ class Desk:
 
     def hire(self, name: str, queues: Sequence[str]) -> Member:
         values = {"name": name, "kind": "ai", "queues": list(queues)}
-        agent = AgentService(database=self.database).create(values)
+        agent = AgentService.as_system(self.database).create(values)
         token = self._token(agent_id=agent.id)
         return Member(agent.id, token, tuple(queues))
 
     def employ(self, name: str, role: Role = Role.STAFF) -> Member:
         values = {"email": f"{name}@desk.example", "name": name, "role": role}
-        user = UserService(database=self.database).create(values)
+        user = UserService.as_system(self.database).create(values)
         return Member(user.id, self._token(user_id=user.id))
 
     def kill_server(self, number: int) -> bool:
@@ -103,7 +103,7 @@ class Desk:
         return {end.partition(":")[0] for end in ends}
 
     def _token(self, **whose: Any) -> str:
-        return TokenService(database=self.database).issue({"name": "load", **whose})[1]
+        return TokenService.as_system(self.database).issue({"name": "load", **whose})[1]
 
 
 @contextmanager

@@ -138,8 +138,8 @@ def sign_in(app: Flask, database: Database) -> Callable[[str], Client]:
     def sign_in(role: str, name: str | None = None) -> Client:
         name = name or role
         values = {"email": f"{name}@desk.example", "name": name.title(), "role": role}
-        user = UserService(database=database).create(values)
-        token, secret = TokenService(database=database).issue({"user_id": user.id, "name": "test"})
+        user = UserService.as_system(database).create(values)
+        token, secret = TokenService.as_system(database).issue({"user_id": user.id, "name": "test"})
         return Client(app, secret, user_id=str(user.id), token_id=str(token.id))
 
     return sign_in
@@ -151,8 +151,8 @@ def hire(app: Flask, database: Database) -> Callable[..., Client]:
 
     def hire(name: str = "bot", queues: Sequence[str] = ("work",), **values: Any) -> Client:
         values = {"name": name, "kind": "ai", "queues": list(queues), **values}
-        agent = AgentService(database=database).create(values)
-        issued = TokenService(database=database).issue({"agent_id": agent.id, "name": "test"})
+        agent = AgentService.as_system(database).create(values)
+        issued = TokenService.as_system(database).issue({"agent_id": agent.id, "name": "test"})
         return Client(app, issued[1], user_id=str(agent.id), token_id=str(issued[0].id))
 
     return hire

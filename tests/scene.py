@@ -77,7 +77,7 @@ def scene_on(url: str) -> Iterator[Scene]:
     work(database, ids)
     money(database, ids)
     ids["events_own"], ids["events_other"] = (
-        event["id"] for event in EventService(database=database).page(Query(limit=2))[0].items
+        event["id"] for event in EventService.as_system(database).page(Query(limit=2))[0].items
     )
     rows = Rows(url)
     rows.keep()
@@ -88,8 +88,8 @@ def scene_on(url: str) -> Iterator[Scene]:
 
 def people(database: Database, ids: Ids) -> dict[str, str]:
     """Users and agents; returns their tokens."""
-    users, agents = UserService(database=database), AgentService(database=database)
-    tokens = TokenService(database=database)
+    users, agents = UserService.as_system(database), AgentService.as_system(database)
+    tokens = TokenService.as_system(database)
     secrets: dict[str, str] = {}
 
     def employ(name: str, role: Role) -> Any:
@@ -137,17 +137,17 @@ def things(database: Database, ids: Ids) -> None:
 
 def talks(database: Database, ids: Ids) -> None:
     """Conversations with a message each."""
-    lifecycle = ConversationLifecycle(database=database)
-    messages = MessageService(database=database)
+    lifecycle = ConversationLifecycle.as_system(database)
+    messages = MessageService.as_system(database)
     bob = {"reference": "stranger", "name": "Bob"}
-    stranger = CustomerService(database=database).create(bob).id
+    stranger = CustomerService.as_system(database).create(bob).id
     for which in ("own", "other", "deleted", "twin", "resolved", "asleep"):
         customer = ids["customers_own"] if which in ("own", "twin") else stranger
         values = {"customer_id": customer, "subject": which, "channel": "web"}
         key = lifecycle.open(values, message={"body": "Hello"})[0].id
         ids[f"conversations_{which}"] = key
         ids[f"messages_{which}"] = messages.page(key, Query())[0].items[0]["id"]
-    ConversationService(database=database).remove(ids["conversations_deleted"])
+    ConversationService.as_system(database).remove(ids["conversations_deleted"])
     lifecycle.resolve(ids["conversations_resolved"])
     lifecycle.snooze(ids["conversations_asleep"], LATER)
     lifecycle.assign(ids["conversations_own"], ids["agents_bot"])
@@ -155,7 +155,7 @@ def talks(database: Database, ids: Ids) -> None:
 
 def work(database: Database, ids: Ids) -> None:
     """Tasks; the agent runs its own one, which is about its own conversation."""
-    tasks = TaskService(database=database)
+    tasks = TaskService.as_system(database)
     bot = Actor(ActorKind.AGENT, ids["agents_bot"], "bot", Role.AGENT)
     queue = TaskQueueService(database=database, actor=bot)
 
@@ -179,8 +179,8 @@ def work(database: Database, ids: Ids) -> None:
 
 def money(database: Database, ids: Ids) -> None:
     """Accounts, the other one being the firm's, and transactions."""
-    accounts = AccountService(database=database)
-    moves = TransactionService(database=database)
+    accounts = AccountService.as_system(database)
+    moves = TransactionService.as_system(database)
     own = {"customer_id": ids["customers_own"], "name": "Current", "currency": "GBP"}
     ids["accounts_other"] = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
     for which in ("own", "empty", "frozen"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from app.db import retry
 from app.domain.actors import SYSTEM, Actor, ActorKind
@@ -45,10 +45,15 @@ _IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
 @dataclass(frozen=True, kw_only=True)
 class Service:
     database: Database
-    actor: Actor = SYSTEM
+    actor: Actor
     request_id: str | None = None
     rules: Rules = field(default_factory=Rules)
     events: EventRepository = EventRepository()
+
+    @classmethod
+    def as_system(cls, database: Database, **fields: Any) -> Self:
+        """A service that acts as the system, which may do everything: for commands and jobs."""
+        return cls(database=database, actor=SYSTEM, **fields)
 
     def beside(self, kind: type[S]) -> S:
         """Another service, for the same actor and request: what it does joins the open unit."""

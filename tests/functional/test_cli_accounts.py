@@ -130,7 +130,7 @@ def test_thousands_are_loaded_in_parts(bank: Bank, database: Database, sql: Sql)
     lines = [
         Line(row + 2, account_number(8_000_000_001 + row), "0.01", "GBP") for row in range(1200)
     ]
-    service = OpeningBalanceService(database=database)
+    service = OpeningBalanceService.as_system(database)
     against = bank.account(bank.cash)["number"]
     with pytest.raises(Exception, match="line 9999"):
         service.load([*lines, Line(9999, "1", "1", "GBP")], against=against)
@@ -138,7 +138,7 @@ def test_thousands_are_loaded_in_parts(bank: Bank, database: Database, sql: Sql)
     assert service.load(lines, against=against) == 1200
     assert sql("SELECT count(*), sum(amount) FROM entries") == [(1203, 0)]
     assert bank.balance(bank.cash)[0] == "-12.00"
-    assert LedgerCheckService(database=database).verify() == []
+    assert LedgerCheckService.as_system(database).verify() == []
 
 
 DAMAGES = {

@@ -297,7 +297,7 @@ class Desk:
         )
         app = self.client._client.application
         rules = app.extensions["settings"].rules
-        ConversationLifecycle(database=app.extensions["database"], rules=rules).wake_due()
+        ConversationLifecycle.as_system(app.extensions["database"], rules=rules).wake_due()
 
     def delete(self) -> Answer:
         self.client.delete(self.path)

@@ -594,7 +594,7 @@ def test_what_is_due_wakes_once(
     staff.delete(gone)
     for path in (due, gone):
         _make_due(sql, path)
-    lifecycle = ConversationLifecycle(database=database)
+    lifecycle = ConversationLifecycle.as_system(database)
     assert [lifecycle.wake_due(), lifecycle.wake_due()] == [1, 0]
     woken = staff.get(due).json
     assert (woken["status"], woken["snoozed_until"]) == ("open", None)
@@ -611,7 +611,7 @@ def test_many_alarm_clocks_wake_each_one_once(
     """Several jobs at the same time share the work, and no conversation is woken twice."""
     paths = [start("snoozed") for _ in range(30)]
     _make_due(sql)
-    lifecycle, ready = ConversationLifecycle(database=database), threading.Barrier(4)
+    lifecycle, ready = ConversationLifecycle.as_system(database), threading.Barrier(4)
 
     def wake(_: int) -> int:
         ready.wait()
@@ -630,7 +630,7 @@ def test_what_somebody_else_holds_wakes_the_next_time(
     """The job waits for nobody: it goes on with the others."""
     held, free = start("snoozed"), start("snoozed")
     _make_due(sql)
-    lifecycle = ConversationLifecycle(database=database)
+    lifecycle = ConversationLifecycle.as_system(database)
     with closing(psycopg2.connect(database_url)) as holder, holder.cursor() as cursor:
         key = held.rpartition("/")[2]
         cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", (key,))

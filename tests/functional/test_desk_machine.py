@@ -573,7 +573,7 @@ class Desk(RuleBasedStateMachine):
     @rule()
     def rescue(self) -> None:
         expired = [task for task in self.work.values() if task.expired]
-        assert TaskQueueService(database=type(self).database).rescue() == len(expired)
+        assert TaskQueueService.as_system(type(self).database).rescue() == len(expired)
         for task in expired:
             task.lose()
             told = self.staff.get(f"/v1/tasks/{task.id}").json
@@ -680,7 +680,7 @@ class Desk(RuleBasedStateMachine):
             talk.status = "open"
             talk.unrecorded += 1
             self.touched.add(talk.id)
-        assert ConversationLifecycle(database=type(self).database).wake_due() == len(due)
+        assert ConversationLifecycle.as_system(type(self).database).wake_due() == len(due)
 
     @somebody_talks
     @rule(

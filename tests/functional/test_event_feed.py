@@ -36,7 +36,7 @@ def read_all(
 
 def test_an_event_that_commits_late_is_not_skipped(staff: Client, database: Database) -> None:
     """A unit that began first and commits last: a reader who came in between still gets it."""
-    customers = CustomerService(database=database)
+    customers = CustomerService.as_system(database)
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -65,7 +65,7 @@ def test_an_empty_feed_says_where_to_read_on(staff: Client, database: Database) 
     """The cursor stays good: what comes later is found from it, once."""
     nothing, cursor = read_all(staff)
     assert nothing == []
-    CustomerService(database=database).create({"reference": "A", "name": "x"})
+    CustomerService.as_system(database).create({"reference": "A", "name": "x"})
     [event], cursor = read_all(staff, cursor, at_least=1)
     assert event["action"] == "created"
     assert event["changes"]["name"] == {"before": None, "after": "x"}

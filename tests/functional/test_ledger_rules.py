@@ -223,7 +223,7 @@ def test_ending_a_hold_in_raw_sql_frees_it(bank: Bank, sql: Sql, database: Datab
     assert bank.balance(one) == ("10.00", "6.00")
     sql("UPDATE transactions SET status = 'voided' WHERE id = %s", held["id"])
     assert bank.balance(one) == ("10.00", "10.00")
-    assert LedgerCheckService(database=database).verify() == []
+    assert LedgerCheckService.as_system(database).verify() == []
 
 
 @pytest.mark.parametrize("status", ["frozen", "closed"])
@@ -313,7 +313,7 @@ def test_an_entry_sees_that_its_account_was_unfrozen_meanwhile(
             other.commit()
             entry.result()
     assert (bank.balance(one)[0], bank.balance(two)[0]) == ("5.00", "5.00")
-    assert LedgerCheckService(database=database).verify() == []
+    assert LedgerCheckService.as_system(database).verify() == []
 
 
 def test_a_hold_is_posted_for_what_it_holds(bank: Bank, refused: Callable[..., str]) -> None:

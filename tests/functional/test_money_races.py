@@ -80,7 +80,7 @@ def at_once() -> AtOnce:
 def sound(database: Database) -> Iterator[None]:
     """After each of these tests the ledger is in order."""
     yield
-    assert LedgerCheckService(database=database).verify() == []
+    assert LedgerCheckService.as_system(database).verify() == []
 
 
 def test_transfers_both_ways_at_once(bank: Bank, crowd: Client, at_once: AtOnce, sql: Sql) -> None:
@@ -156,10 +156,10 @@ def test_one_of_posting_voiding_and_expiring_wins(
         )
 
     def expire() -> int:
-        return sum(TransactionLifecycle(database=database).expire_due() for _ in range(20))
+        return sum(TransactionLifecycle.as_system(database).expire_due() for _ in range(20))
 
     ended = at_once([act("post"), act("void"), expire, expire])
-    ended.append(TransactionLifecycle(database=database).expire_due())
+    ended.append(TransactionLifecycle.as_system(database).expire_due())
     assert sum(ended) == len(held)
     assert bank.balance(two)[0] == f"{ended[0]}.00"
 
@@ -205,7 +205,7 @@ def test_nobody_waits_for_an_account_without_a_stored_balance(
     """While one unit of work is paid from it, others are too."""
     hot = bank.open(customer_id=None, stores_balance=False)
     keys = [bank.open(), bank.open()]
-    service = TransactionService(database=database)
+    service = TransactionService.as_system(database)
 
     def pay(key: str) -> None:
         legs = [Leg(UUID(hot), Money(-1, "GBP")), Leg(UUID(key), Money(1, "GBP"))]
@@ -247,7 +247,7 @@ def test_an_action_that_waited_sees_what_it_waited_for(
     made = bank.transfer(one, two, "5", pending=True)
     with ThreadPoolExecutor(1) as pool:
         with database.connect():
-            TransactionLifecycle(database=database).post(UUID(made["id"]))
+            TransactionLifecycle.as_system(database).post(UUID(made["id"]))
             answer = pool.submit(code, crowd, f"/v1/transactions/{made['id']}/{verb}")
             time.sleep(0.3)
             assert not answer.done()

@@ -262,7 +262,7 @@ def test_what_waits_too_long_expires(bank: Bank, database: Database, sql: Sql) -
     for verb in ("post", "void"):
         answer = bank.do(verb, late[0])
         assert (problem(answer), answer.json["from"]) == ((409, "invalid-transition"), "expired")
-    lifecycle = TransactionLifecycle(database=database)
+    lifecycle = TransactionLifecycle.as_system(database)
     assert (lifecycle.expire_due(), lifecycle.expire_due()) == (2, 0)
     found = bank.client.get("/v1/transactions?status=expired").json["items"]
     assert {item["id"] for item in found} == {item["id"] for item in late}
@@ -556,7 +556,7 @@ def test_reading_is_one_message(bank: Bank, round_trips: RoundTrips) -> None:
 
 def test_the_service_reads_what_it_made(bank: Bank, database: Database) -> None:
     """The answer to a call is the same as a later read, whatever the call."""
-    service = TransactionService(database=database)
+    service = TransactionService.as_system(database)
     one, two = bank.open("50"), bank.open()
     made = bank.transfer(one, two, "1", pending=True)
     for verb, other in (("post", None), ("reverse", None)):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def customers(database: Database) -> CustomerService:
-    return CustomerService(database=database)
+    return CustomerService.as_system(database)
 
 
 @pytest.fixture

@@ -99,8 +99,8 @@ def user(email: str, role: Role = Role.STAFF) -> dict[str, Any]:
 
 def prepare(database: Database) -> dict[str, Call]:
     """One call of each method, by name, on rows made for it."""
-    users, customers = UserService(database=database), CustomerService(database=database)
-    tokens, events = TokenService(database=database), EventService(database=database)
+    users, customers = UserService.as_system(database), CustomerService.as_system(database)
+    tokens, events = TokenService.as_system(database), EventService.as_system(database)
     users.create(user("boss@x.example", Role.ADMIN))
     ada = users.create(user("ada@x.example")).id
     token, secret = tokens.issue({"user_id": ada, "name": "t"})
@@ -108,7 +108,7 @@ def prepare(database: Database) -> dict[str, Call]:
     gone = customers.create({"reference": "gone", "name": "Ann"}).id
     unused = customers.create({"reference": "unused", "name": "Ann"}).id
     customers.remove(gone)
-    erasure, done_with = ErasureService(database=database), served(database)
+    erasure, done_with = ErasureService.as_system(database), served(database)
     actor = Actor(ActorKind.USER, ada, "Ada", Role.STAFF)
     keys = IdempotencyService(database=database, actor=actor, seal=Seal("k" * 32))
     event = events.page(Query())[0].items[0]["id"]
@@ -140,7 +140,7 @@ def prepare(database: Database) -> dict[str, Call]:
         "events.get": lambda: events.get(event),
         "events.page": lambda: events.page(Query()),
         "events.feed": lambda: events.feed(START, limit=5),
-        "demo.load": DemoService(database=database).load,
+        "demo.load": DemoService.as_system(database).load,
         "authenticator.authenticate": lambda: Authenticator(database, remember=0).authenticate(
             secret
         ),
@@ -152,26 +152,26 @@ def prepare(database: Database) -> dict[str, Call]:
 
 def served(database: Database) -> Any:
     """A customer with a conversation and a task that have ended."""
-    customer = CustomerService(database=database).create({"reference": "served", "name": "Di"}).id
-    lifecycle = ConversationLifecycle(database=database)
+    customer = CustomerService.as_system(database).create({"reference": "served", "name": "Di"}).id
+    lifecycle = ConversationLifecycle.as_system(database)
     talk, _ = lifecycle.open(
         {"customer_id": customer, "subject": "served", "channel": "web"},
         message={"body": "Hello"},
         task={"kind": "served", "queue": "none", "input": {"a": 1}},
     )
-    (task,) = TaskService(database=database).page(Query(filters={"kind": "served"}))[0].items
-    TaskService(database=database).cancel(task["id"])
+    (task,) = TaskService.as_system(database).page(Query(filters={"kind": "served"}))[0].items
+    TaskService.as_system(database).cancel(task["id"])
     lifecycle.resolve(talk.id)
     return customer
 
 
 def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     """Agents, tasks and to-dos."""
-    agents, tasks = AgentService(database=database), TaskService(database=database)
-    batches = TaskBatchService(database=database)
-    todos, tokens = TodoService(database=database), TokenService(database=database)
-    owner = UserService(database=database).create(user("eve@x.example")).id
-    talk = ConversationService(database=database).create(
+    agents, tasks = AgentService.as_system(database), TaskService.as_system(database)
+    batches = TaskBatchService.as_system(database)
+    todos, tokens = TodoService.as_system(database), TokenService.as_system(database)
+    owner = UserService.as_system(database).create(user("eve@x.example")).id
+    talk = ConversationService.as_system(database).create(
         {"customer_id": customer, "subject": "work", "channel": "web"}
     )
     bot = agents.create({"name": "bot", "kind": "ai", "queues": ["work"]}).id
@@ -179,7 +179,7 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     idle, gone = (agents.create({"name": name, "kind": "ai"}).id for name in ("idle", "gone"))
     tokens.issue({"agent_id": idle, "name": "t"})
     agents.remove(gone)
-    ConversationLifecycle(database=database).assign(talk.id, bot)
+    ConversationLifecycle.as_system(database).assign(talk.id, bot)
     queue = TaskQueueService(
         database=database, actor=Actor(ActorKind.AGENT, bot, "bot", Role.AGENT)
     )
@@ -254,11 +254,11 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
 
 def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
     """Conversations and their messages."""
-    talks = ConversationService(database=database)
-    lifecycle = ConversationLifecycle(database=database)
-    crowds = ConversationBatchService(database=database)
-    messages = MessageService(database=database)
-    agent = AgentService(database=database).create({"name": "desk", "kind": "human"}).id
+    talks = ConversationService.as_system(database)
+    lifecycle = ConversationLifecycle.as_system(database)
+    crowds = ConversationBatchService.as_system(database)
+    messages = MessageService.as_system(database)
+    agent = AgentService.as_system(database).create({"name": "desk", "kind": "human"}).id
 
     def new(subject: str, **values: Any) -> Any:
         body = {"customer_id": customer, "subject": subject, "channel": "web", **values}
@@ -269,10 +269,10 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
     resolved, gone, going = new("resolved"), new("gone"), new("going")
     lifecycle.resolve(resolved)
     talks.remove(gone)
-    held = TaskService(database=database).create(
+    held = TaskService.as_system(database).create(
         {"kind": "talk", "queue": "desk", "conversation_id": talk}
     )
-    AgentService(database=database).update(agent, {"queues": ["desk"]})
+    AgentService.as_system(database).update(agent, {"queues": ["desk"]})
     actor = Actor(ActorKind.AGENT, agent, "desk", Role.AGENT)
     (claimed,) = TaskQueueService(database=database, actor=actor).claim()
     complete = {"id": held.id, "lease_token": str(claimed["lease_token"]), "output": None}
@@ -302,7 +302,7 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
         ),
         "lifecycle.reopen": lambda: lifecycle.reopen(resolved),
         "lifecycle.close": lambda: lifecycle.close(talk),
-        "merger.merge": lambda: ConversationMerger(database=database).merge(talk, other),
+        "merger.merge": lambda: ConversationMerger.as_system(database).merge(talk, other),
         "lifecycle.wake_due": lifecycle.wake_due,
         "messages.get": lambda: messages.get(message),
         "messages.page": lambda: messages.page(talk, Query()),
@@ -315,10 +315,10 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
 def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
     """Accounts and transactions."""
     accounts, transactions = (
-        AccountService(database=database),
-        TransactionService(database=database),
+        AccountService.as_system(database),
+        TransactionService.as_system(database),
     )
-    transfers = TransactionLifecycle(database=database)
+    transfers = TransactionLifecycle.as_system(database)
     cash = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
     new = {"customer_id": customer, "name": "Current", "currency": "GBP"}
     key, empty, frozen = (accounts.open(new)["id"] for _ in range(3))
@@ -330,7 +330,7 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
 
     posted = transactions.create({}, legs)[0]["id"]
     held, given_up, _ = hold(), hold(), hold(description="late", expires_at=LATER)
-    approver = UserService(database=database).create(user("ann@x.example"))
+    approver = UserService.as_system(database).create(user("ann@x.example"))
     second = Actor(ActorKind.USER, approver.id, "ann", Role.STAFF)
     strict = Rules(approval_threshold=Decimal(0))
     first = Actor(ActorKind.USER, uuid4(), "bob", Role.ADMIN)

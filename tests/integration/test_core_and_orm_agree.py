@@ -92,7 +92,7 @@ def test_the_same_rows_versions_and_events(
     left = []
     for repository in (CustomerRepository(), ByCore(), ByOrm(database)):
         empty()
-        program(CustomerService(database=database, repository=repository))
+        program(CustomerService.as_system(database, repository=repository))
         left.append(
             sql(
                 "SELECT reference, name, email, attributes, version, deleted_at IS NOT NULL,"

@@ -39,12 +39,12 @@ class NoEvents(EventRepository):
 
 @pytest.fixture
 def shelves(library: Database) -> ShelfService:
-    return ShelfService(database=library, events=NoEvents())
+    return ShelfService.as_system(library, events=NoEvents())
 
 
 @pytest.fixture
 def books(library: Database) -> BookService:
-    return BookService(database=library, events=NoEvents())
+    return BookService.as_system(library, events=NoEvents())
 
 
 def race(*calls: Callable[[], object]) -> list[type[BaseException] | None]:

@@ -34,12 +34,12 @@ TASK = {"kind": "reply", "queue": "work"}
 
 @pytest.fixture
 def conversations(database: Database) -> ConversationService:
-    return ConversationService(database=database)
+    return ConversationService.as_system(database)
 
 
 @pytest.fixture
 def tasks(database: Database) -> TaskService:
-    return TaskService(database=database)
+    return TaskService.as_system(database)
 
 
 @pytest.fixture
@@ -48,21 +48,21 @@ def new_conversation(database: Database) -> NewConversation:
 
     def make(messages: int = 0, tasks: int = 0) -> Conversation:
         name = uuid4().hex
-        customer = CustomerService(database=database).create({"reference": name, "name": name})
-        agent = AgentService(database=database).create({"name": name, "kind": "ai"})
+        customer = CustomerService.as_system(database).create({"reference": name, "name": name})
+        agent = AgentService.as_system(database).create({"name": name, "kind": "ai"})
         values = {
             "customer_id": customer.id,
             "assignee_id": agent.id,
             "subject": name,
             "channel": "email",
         }
-        conversation = ConversationLifecycle(database=database).open(values)[0]
+        conversation = ConversationLifecycle.as_system(database).open(values)[0]
         for number in range(messages):
             message = {"direction": "inbound", "body": f"{number}"}
-            MessageService(database=database).post(conversation.id, message)
+            MessageService.as_system(database).post(conversation.id, message)
         for number in range(tasks):
             task = {**TASK, "conversation_id": conversation.id, "input": {"number": number}}
-            TaskService(database=database).create(task)
+            TaskService.as_system(database).create(task)
         return conversation
 
     return make
@@ -126,7 +126,7 @@ def test_a_deleted_assignee_is_still_told_of(
     """Who it was must not look like nobody, where the row still refers to one."""
     key = new_conversation().id
     with database.connect() as connection:
-        agents = AgentService(database=database).repository
+        agents = AgentService.as_system(database).repository
         found = conversations.repository.record(connection, key)
         assert found is not None
         agents.soft_delete(connection, found["assignee_id"])

@@ -107,8 +107,8 @@ def prepare_others(database: Database) -> dict[str, Callable[[], object]]:
     limiter = RateLimiter(database, rate=10)
     limiter.spend(uuid4())
     return {
-        "jobs.run_due": JobService(database=database).run_due,
-        "ledger.verify": LedgerCheckService(database=database).verify,
+        "jobs.run_due": JobService.as_system(database).run_due,
+        "ledger.verify": LedgerCheckService.as_system(database).verify,
         "limiter.reconcile": limiter.reconcile,
     }
 
@@ -138,7 +138,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     owner = open_database(as_role(owned_url, OWNER))
     served = "SELECT customer_id FROM conversations WHERE subject = 'served'"
     ((customer,),) = run(owned_url, served)
-    erased = ErasureService(database=owner).erase(UUID(customer), messages=True)
+    erased = ErasureService.as_system(owner).erase(UUID(customer), messages=True)
     assert erased["customers"] == 1
     assert erased["messages"] > 0
     owner.dispose()

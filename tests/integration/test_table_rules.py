@@ -127,7 +127,7 @@ def test_a_live_admin_cannot_be_removed_by_raw_sql(sql: Sql, admin: Any) -> None
 
 def test_two_units_cannot_remove_the_last_two_admins(database: Database, sql: Sql) -> None:
     """Raced: each deactivates the other's admin, and one of them is refused."""
-    users = UserService(database=database)
+    users = UserService.as_system(database)
     keys = [
         users.create({"email": f"{n}@x.example", "name": n, "role": Role.ADMIN}).id for n in "ab"
     ]

@@ -41,7 +41,7 @@ FINISHED = {"status": "completed", "completed_at": "now()", "late": "false", "co
 def agent(database: Database, sql: Sql) -> UUID:
     """Of three queues, in which 20,000 tasks have ended, 3,000 are put off, and 2,000 are due."""
     values = {"name": "bot", "kind": "ai", "queues": QUEUES}
-    key = AgentService(database=database).create(values).id
+    key = AgentService.as_system(database).create(values).id
     for group in (FINISHED, PENDING):
         sql(FILL.format(**group), str(key))
     sql("VACUUM ANALYZE tasks")

@@ -136,7 +136,7 @@ def test_a_service_runs_on_a_repository_of_its_own_without_a_database() -> None:
     repository: ResourceRepository[Customer] = InMemory()
     events = Remembered()
     database = cast("Database", Nowhere())
-    customers = ResourceService(database=database, repository=repository, events=events)
+    customers = ResourceService[Customer].as_system(database, repository=repository, events=events)
     created = customers.create({"reference": "A", "name": "Ann", "attributes": {"a": 1}})
     assert customers.find(reference="A") is created
     updated = customers.update(created.id, {"attributes": {"b": 2}}, expected=[1])
