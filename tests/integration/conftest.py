@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -32,6 +33,25 @@ def new_customer(customers: CustomerService) -> Callable[..., Customer]:
         return customers.create({"reference": reference, "name": "Ann", **values})
 
     return make
+
+
+@pytest.fixture
+def vacuum(sql: Callable[..., list[tuple[Any, ...]]]) -> Callable[[str], None]:
+    """Make a table's statistics, with all of its pages marked as visible to everybody.
+
+    VACUUM marks none while an older snapshot is in use, and the planner then avoids index-only scans.
+    """
+    unmarked = "SELECT relpages > relallvisible FROM pg_class WHERE oid = %s::regclass"
+
+    def vacuum(table: str) -> None:
+        for _ in range(300):
+            sql(f"VACUUM (ANALYZE) {table}")
+            if sql(unmarked, table) == [(False,)]:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"A snapshot older than the rows of {table} stays in use.")
+
+    return vacuum
 
 
 @pytest.fixture(scope="module")

@@ -35,10 +35,12 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def plan(database: Database, sql: Callable[..., object]) -> list[dict[str, Any]]:
+def plan(
+    database: Database, sql: Callable[..., object], vacuum: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """Of a page of 34 that are found among 3,000, from the top down."""
     sql(MANY)
-    sql("VACUUM ANALYZE faqs")
+    vacuum("faqs")
     query = Query(search="word77", sort=BY_RANK)
     statement = statements.page(FAQS, statements.shape(query))
     with database.connect() as connection:
@@ -60,12 +62,12 @@ def test_snippets_are_made_of_the_page_alone(plan: list[dict[str, Any]]) -> None
 
 
 def test_a_misspelt_word_is_looked_up_by_its_trigrams(
-    database: Database, sql: Callable[..., list[tuple[Any, ...]]]
+    database: Database, sql: Callable[..., list[tuple[Any, ...]]], vacuum: Callable[[str], None]
 ) -> None:
     """Among many words, by an index too."""
     sql("INSERT INTO search_words (resource, word) SELECT 'x', md5(n::text)"
         " FROM generate_series(1, 20000) AS n")  # fmt: skip
-    sql("VACUUM ANALYZE search_words")
+    vacuum("search_words")
     lines = sql(
         "EXPLAIN SELECT word FROM search_words WHERE resource = 'x' AND word %% %s", "misspelt"
     )

