@@ -28,6 +28,7 @@ from app.api import (
     products,
     rate_limits,
     security,
+    start,
     tasks,
     todos,
     tokens,
@@ -81,6 +82,7 @@ def register(app: Flask) -> None:
     app.after_request(_name_request)
     app.after_request(security.protect)
     problems.register(app)
+    app.register_blueprint(start.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(documentation.blueprint)
     for module in _RESOURCES:

@@ -50,7 +50,8 @@ IDEMPOTENCY = (AnswerGone, IdempotencyInProgress, KeyReused)
 class Contract:
     """`answer` is one of these schemas, or nothing; `reader` makes it a list of it.
 
-    With `many`, body and answer are `items` of their schemas.
+    With `many`, body and answer are `items` of their schemas. With `page`, a client that prefers
+    HTML gets a page instead (`app/api/pages.py`).
     """
 
     answer: tuple[type[Schema], ...] = ()
@@ -61,6 +62,7 @@ class Contract:
     within: str | None = None
     media: str = JSON
     many: bool = False
+    page: bool = False
 
 
 def answers(
@@ -70,10 +72,11 @@ def answers(
     problems: Problems = (),
     media: str = JSON,
     many: bool = False,
+    page: bool = False,
 ) -> Callable[[View], View]:
     """Put beside `allow`. Name the problems that its path, roles and body don't tell already."""
     statuses = (status,) if isinstance(status, int) else status
-    return _declare(Contract(schemas, statuses, body, problems, media=media, many=many))
+    return _declare(Contract(schemas, statuses, body, problems, media=media, many=many, page=page))
 
 
 def lists(

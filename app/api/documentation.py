@@ -6,14 +6,17 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, current_app
 
 from app.api.access import allow
 from app.api.contract import JSON, answers
 from app.api.openapi.document import build
+from app.api.pages import cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask import Response
 
 blueprint = Blueprint("documentation", __name__)
 
@@ -48,7 +51,7 @@ _POLICY = (
 @answers(status=(200, 304))
 def openapi() -> Response:
     """This document."""
-    return _cached(_document(), JSON)
+    return cached(_document(), JSON)
 
 
 def _document() -> bytes:
@@ -63,19 +66,10 @@ def _add_page(path: str, media: str, read: Callable[[], bytes]) -> None:
     @allow(None)
     @answers(status=(200, 304), media=media)
     def page() -> Response:
-        return _cached(read(), media)
+        return cached(read(), media, policy=_POLICY)
 
     name = path.strip("/").replace("/", "_").replace(".", "_").replace("-", "_")
     blueprint.add_url_rule(path, name, page)
-
-
-def _cached(content: bytes, media: str) -> Response:
-    response = Response(content, mimetype=media)
-    response.add_etag()
-    response.headers["Cache-Control"] = "no-cache"  # but ask whether it is the same still
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.make_conditional(request)
-    return response
 
 
 def _asset(name: str) -> Callable[[], bytes]:

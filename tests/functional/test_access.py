@@ -24,6 +24,8 @@ ADMINS = {"admin"}
 AGENTS = {"agent"}  # as far as their tasks let them; all products and FAQs
 
 MAY = {
+    "GET /": EVERYBODY,
+    "GET /favicon.ico": EVERYBODY,
     "GET /livez": EVERYBODY,
     "GET /readyz": EVERYBODY,
     "GET /openapi.json": EVERYBODY,

@@ -11,6 +11,7 @@ from app.api.idempotency import HEADER, REPLAYED
 from app.api.openapi import parameters
 from app.api.openapi.problems import responses_of
 from app.api.openapi.routes import NOT_MODIFIED
+from app.api.pages import HTML
 from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import SELECTION
 
@@ -84,6 +85,8 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _TOLD[status]}
     if status not in (NO_CONTENT, NOT_MODIFIED):
         answer["content"] = {contract.media: {"schema": _shape(route, schemas)}}
+        if contract.page:
+            answer["content"][HTML] = {"schema": {"type": "string"}}
     names = ["ETag"] if route.has_tag else []
     if CREATED in contract.statuses and not contract.many:
         names.append("Location")

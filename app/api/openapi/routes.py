@@ -40,7 +40,8 @@ class Route:
         verb = "list" if self.contract.reader else _VERBS.get(self.method, "")
         if self.method == "GET" and not verb and self.path.endswith("{id}"):
             verb = "read"
-        return "_".join(word for word in [*words, "" if self.acts else verb] if word)
+        words.append("" if self.acts else verb)
+        return "_".join(filter(None, words)) or self.tag
 
     @property
     def is_versioned(self) -> bool:
