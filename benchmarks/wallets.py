@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.db import Database, migrations
 from app.db.embedded import EmbeddedServer
-from app.models.base import NAMES, Base, Resource, SoftDeleted
+from app.models.base import NAMES, Base, DeletableResource, Resource
 from app.repositories import Repository
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
@@ -31,7 +31,7 @@ class BenchmarkResource(Resource):
     registry = registry(type_annotation_map=Base.type_annotation_map)
 
 
-class Wallet(SoftDeleted, BenchmarkResource):
+class Wallet(DeletableResource, BenchmarkResource):
     __tablename__ = "wallets"
 
     owner: Mapped[str]

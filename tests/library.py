@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, M
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship
 
 from app.db import Database
-from app.models.base import LIVE, NAMES, Base, Resource, SoftDeleted
+from app.models.base import LIVE, NAMES, Base, DeletableResource, Resource
 from app.models.violations import violations
 from app.repositories import Repository
 from app.repositories.criteria import filters_on
@@ -27,14 +27,14 @@ class LibraryResource(Resource):
     registry = registry(type_annotation_map=Base.type_annotation_map)
 
 
-class Shelf(SoftDeleted, LibraryResource):
+class Shelf(DeletableResource, LibraryResource):
     __tablename__ = "library_shelves"
 
     name: Mapped[str]
     books: Mapped[list[Book]] = relationship(lazy="raise", back_populates="shelf")
 
 
-class Book(SoftDeleted, LibraryResource):
+class Book(DeletableResource, LibraryResource):
     __tablename__ = "library_books"
 
     title: Mapped[str]

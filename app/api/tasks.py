@@ -59,7 +59,7 @@ add_routes(
     problems={
         "update": (InvalidTransition, TaskCycle, *_PLACE),
         "delete": (InvalidTransition,),
-        "restore": (ParentFinished,),
+        "restore": _PLACE,
     },
 )
 add_bulk_route(blueprint, TaskBatchService, TaskSchema, write=WRITERS, problems=_PLACE)

@@ -18,5 +18,5 @@ add_routes(
     TodoSchema,
     read=READERS,
     write=WRITERS,
-    problems={"create": _MERGED, "update": _MERGED},
+    problems={"create": _MERGED, "update": _MERGED, "restore": _MERGED},
 )

@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.agents import AgentKind
-from app.models.base import BOOKKEEPING, LIVE, PERSONAL, Resource, SoftDeleted, one_of
+from app.models.base import BOOKKEEPING, LIVE, PERSONAL, DeletableResource, one_of
 
 
-class Agent(SoftDeleted, Resource):
+class Agent(DeletableResource):
     """A worker that claims tasks: a person or a program."""
 
     __tablename__ = "agents"

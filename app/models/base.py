@@ -122,6 +122,12 @@ class SoftDeleted:
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=92)
 
 
+class DeletableResource(SoftDeleted, Resource):
+    """A resource whose rows are soft-deleted. Only such have verbs that delete and restore."""
+
+    __abstract__ = True
+
+
 _LIVE_ONLY = with_loader_criteria(
     SoftDeleted,
     lambda cls: cls.deleted_at.is_(None),

@@ -15,8 +15,7 @@ from app.models.base import (
     INTERNAL,
     LIVE,
     PERSONAL,
-    Resource,
-    SoftDeleted,
+    DeletableResource,
     one_of,
 )
 from app.models.customers import Customer
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from app.models.tasks import Task
 
 
-class Conversation(SoftDeleted, Resource):
+class Conversation(DeletableResource):
     """What a customer and the desk talk about.
 
     `last_seq` is the number of its newest message. `resolution_left` is set while the resolution

@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import LIVE, PERSONAL, Resource, SoftDeleted
+from app.models.base import LIVE, PERSONAL, DeletableResource
 
 # What `q=` looks in, spelt as PostgreSQL spells it back, so that index and query are the same.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)
 
 
-class Customer(SoftDeleted, Resource):
+class Customer(DeletableResource):
     __tablename__ = "customers"
 
     reference: Mapped[str] = mapped_column(info={PERSONAL: True})

@@ -6,11 +6,11 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, false, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Resource, SoftDeleted
+from app.models.base import DeletableResource
 from app.models.search import make_searchable
 
 
-class Faq(SoftDeleted, Resource):
+class Faq(DeletableResource):
     """A question that is asked often, about a product or in general, and its answer."""
 
     __tablename__ = "faqs"

@@ -4,11 +4,11 @@ from sqlalchemy import CheckConstraint, Index, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import MinorUnits
-from app.models.base import LIVE, Resource, SoftDeleted
+from app.models.base import LIVE, DeletableResource
 from app.models.search import make_searchable
 
 
-class Product(SoftDeleted, Resource):
+class Product(DeletableResource):
     __tablename__ = "products"
 
     sku: Mapped[str]

@@ -15,8 +15,7 @@ from app.models.base import (
     INTERNAL,
     PERSONAL,
     SECRET,
-    Resource,
-    SoftDeleted,
+    DeletableResource,
     one_of,
 )
 
@@ -33,7 +32,7 @@ _BOOKKEEPING = {BOOKKEEPING: True}
 _INTERNAL = {BOOKKEEPING: True, INTERNAL: True}
 
 
-class Task(SoftDeleted, Resource):
+class Task(DeletableResource):
     """Work that agents claim.
 
     `attempt` numbers the attempts; those that do not count against `max_attempts` (released ones,

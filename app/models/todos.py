@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import PERSONAL, Resource, SoftDeleted
+from app.models.base import PERSONAL, DeletableResource
 
 
-class Todo(SoftDeleted, Resource):
+class Todo(DeletableResource):
     """A reminder that a member of staff sets themselves."""
 
     __tablename__ = "todos"

@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import BOOKKEEPING, CHANGED, OWNED, SECRET, Resource, SoftDeleted
+from app.models.base import BOOKKEEPING, CHANGED, OWNED, SECRET, DeletableResource
 
 
-class Token(SoftDeleted, Resource):
+class Token(DeletableResource):
     """What a user or agent shows to be let in. Only its SHA-256 is kept; deleting it revokes it."""
 
     __tablename__ = "tokens"

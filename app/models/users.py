@@ -5,10 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.actors import USER_ROLES
 from app.errors import LastAdmin
-from app.models.base import LIVE, PERSONAL, Resource, SoftDeleted, one_of
+from app.models.base import LIVE, PERSONAL, DeletableResource, one_of
 
 
-class User(SoftDeleted, Resource):
+class User(DeletableResource):
     """A member of staff who can log in. A trigger keeps at least one active admin."""
 
     __tablename__ = "users"

@@ -6,7 +6,7 @@ from sqlalchemy import Sequence, bindparam, case, exists, func, or_, select, typ
 
 from app.db.types import MinorUnits
 from app.models import Account, Entry, Hold, Transaction
-from app.repositories.base import Repository
+from app.repositories.base import Inserter, Updater
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
@@ -45,7 +45,7 @@ _BALANCE = _stored_or(_ACCOUNTS.c.balance, _SUM_OF_ENTRIES)
 _AVAILABLE = type_coerce(_BALANCE - _stored_or(_ACCOUNTS.c.held, _SUM_OF_HOLDS), MinorUnits)
 
 
-class AccountRepository(Repository[Account]):
+class AccountRepository(Inserter[Account], Updater[Account]):
     model = Account
     filters = filters_on(
         Account.customer_id,

@@ -1,4 +1,4 @@
-"""The generic repository: what every resource can do, over Core and over the ORM.
+"""What repositories are composed of, over Core and over the ORM: each offers what its table can do.
 
 A method's first argument says where it works: `connection` (Core) or `session` (ORM), opened by
 a service. Repositories keep no state and never end a transaction. A missing row is None.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import VersionMismatch
-from app.models.base import Resource
+from app.models.base import DeletableResource, Resource
 from app.repositories.batches import BatchWriter
 from app.repositories.bulk import BulkWriter
 from app.repositories.deletion import Deleter
+from app.repositories.references import ReferenceChecker
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,19 +21,24 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 R = TypeVar("R", bound=Resource)
+D = TypeVar("D", bound=DeletableResource)
 
 Changes = dict[str, tuple[Any, Any]]
 """The fields that changed, each with its value before and after."""
 
 
-class Repository(BatchWriter[R], BulkWriter[R], Deleter[R]):
-    """Reads (`Reader`), single writes by the ORM, bulk writes and deletion by Core."""
+class Inserter(ReferenceChecker[R]):
+    """Single new rows, by the ORM."""
 
     def add(self, session: Session, entity: R) -> R:
         """Insert; what the database fills in is loaded."""
         session.add(entity)
         session.flush()
         return entity
+
+
+class Updater(ReferenceChecker[R]):
+    """Changes of single rows, by the ORM."""
 
     def update(
         self,
@@ -65,3 +71,7 @@ class Repository(BatchWriter[R], BulkWriter[R], Deleter[R]):
             if not columns[name].type.compare_values(before, value):
                 changes[name] = (before, value)
         return changes
+
+
+class Repository(Inserter[D], Updater[D], BatchWriter[D], BulkWriter[D], Deleter[D]):
+    """For soft-deleted resources: reads, single writes, bulk writes and deletion."""

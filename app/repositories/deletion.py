@@ -17,22 +17,22 @@ from sqlalchemy import (
 )
 
 from app.errors import VersionMismatch
-from app.models.base import HISTORY, LIVE_WHILE, OWNED, Resource
+from app.models.base import HISTORY, LIVE_WHILE, OWNED, DeletableResource
 from app.repositories import statements
 from app.repositories.reading import Reader, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
     from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
-R = TypeVar("R", bound=Resource)
+D = TypeVar("D", bound=DeletableResource)
 
 
-class Deleter(Reader[R]):
+class Deleter(Reader[D]):
     @property
     def may_be_in_use(self) -> bool:
         """Whether there are tables with rows that can be in the way of a deletion."""
@@ -62,18 +62,6 @@ class Deleter(Reader[R]):
             return []
         connection.execute(_lock(self), {"key": key})
         return list(connection.execute(statement, {"key": key}).scalars())
-
-    def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
-        """The fields in `values` that refer to no live row; those they refer to stay live.
-
-        Each parent is locked FOR SHARE until the unit ends: it can't be deleted meanwhile.
-        """
-        return [
-            name
-            for name, statement in _references(self).items()
-            if values.get(name) is not None
-            and connection.execute(statement, {"key": values[name]}).one_or_none() is None
-        ]
 
     def purge(self, connection: Connection, *, before: datetime, at_most: int) -> list[UUID]:
         """Remove for good what was deleted before then and nothing refers to; returns the ids."""
@@ -129,20 +117,6 @@ def _live(table: Any) -> ColumnElement[bool] | None:
 @lru_cache(maxsize=512)
 def _lock(reader: Reader[Any]) -> Select[Any]:
     return statements.exists(reader, include_deleted=False).with_for_update()
-
-
-@lru_cache(maxsize=512)
-def _references(reader: Reader[Any]) -> dict[str, Select[Any]]:
-    found = {}
-    for column in reader.model.__table__.c:
-        for key in column.foreign_keys:
-            parent = key.column.table
-            statement = select(literal(1)).select_from(parent)
-            statement = statement.where(key.column == bindparam("key"))
-            if "deleted_at" in parent.c:
-                statement = statement.where(parent.c.deleted_at.is_(None))
-            found[column.name] = statement.with_for_update(read=True)
-    return found
 
 
 def _referred_to(column: Column[Any], key: ColumnElement[Any]) -> ColumnElement[bool]:

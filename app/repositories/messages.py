@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, select, update
 
 from app.models import Message
-from app.repositories.base import Repository
+from app.repositories.base import Inserter
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
@@ -46,7 +46,7 @@ _MOVE = (
 )
 
 
-class MessageRepository(Repository[Message]):
+class MessageRepository(Inserter[Message]):
     model = Message
     filters = filters_on(
         Message.conversation_id,

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app.models import Entry, Hold, Transaction
 from app.repositories.criteria import Related, filters_on
-from app.repositories.deletion import Deleter
 from app.repositories.pages import sorts_on
+from app.repositories.references import ReferenceChecker
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -61,7 +61,7 @@ def _concerns(account_id: ColumnElement[Any]) -> ColumnElement[bool]:
 _OF_ACCOUNT = Related(Entry.account_id.expression, UUID, condition=_concerns)
 
 
-class TransactionRepository(Deleter[Transaction]):
+class TransactionRepository(ReferenceChecker[Transaction]):
     """A transaction's record has its `entries`: those that are booked, or while and where none
     are, those that are or were held."""
 

@@ -3,7 +3,7 @@
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
-from app.services.base import ResourceService, Service
+from app.services.base import Service
 from app.services.bulk import BulkService
 from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
@@ -17,6 +17,7 @@ from app.services.idempotency import Answer, IdempotencyService
 from app.services.messages import MessageService
 from app.services.products import ProductService
 from app.services.rate_limits import RateLimiter
+from app.services.resources import ResourceService
 from app.services.sealing import Seal
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService

@@ -16,8 +16,10 @@ from app.repositories import (
     Query,
     TaskRepository,
 )
-from app.services.base import ResourceService
+from app.services.creates import Adds
 from app.services.reading import read_page
+from app.services.reads import Reads
+from app.services.updates import Applies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountService(ResourceService[Account]):
+class AccountService(Reads[Account], Adds[Account], Applies[Account]):
     """Accounts are opened, changed and closed here; money is moved by transactions alone.
 
     The firm's own accounts are the admins': to others they are there to be read, and to be the
@@ -54,7 +56,7 @@ class AccountService(ResourceService[Account]):
             _check_stores(stores_balance=values.get("stores_balance", True))
         with self.database.session() as session:
             serial = self.repository.next_serial(session.connection())
-            account = super().create({**values, "number": account_number(serial)})
+            account = self.add(session, {**values, "number": account_number(serial)})
             return self._read(session.connection(), account.id)
 
     @retry
@@ -104,7 +106,7 @@ class AccountService(ResourceService[Account]):
             of = replace(query, filters={**query.filters, "account_id": key})
             return read_page(self.database, self.entries, of, total=total)
 
-    def told(self, entity: Account, changes: Changes) -> Changes:
+    def event_changes(self, entity: Account, changes: Changes) -> Changes:
         """With the limit as money."""
         if "overdraft_limit" not in changes:
             return changes

@@ -17,8 +17,8 @@ from app.repositories import (
     TokenRepository,
 )
 from app.repositories.locks import lock_name
-from app.services.base import ResourceService
 from app.services.changes import differences
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

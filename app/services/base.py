@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from app.db import retry
 from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.rules import Rules
-from app.errors import (
-    Conflict,
-    Forbidden,
-    InUse,
-    Invalid,
-    NotDeleted,
-    NotFound,
-    ParentDeleted,
-    UnknownReference,
-)
-from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED, Resource
-from app.repositories import EventRepository, NewEvent, Query
-from app.services.changes import initial_values, merged
-from app.services.reading import read_many, read_one, read_page
+from app.errors import Forbidden
+from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED
+from app.repositories import EventRepository, NewEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
-    from sqlalchemy.orm import Session
 
     from app.db import Database
-    from app.repositories import Page, Record, Total
+    from app.models.base import Resource
     from app.repositories.base import Changes
-    from app.services.ports import ResourceRepository
-
-R = TypeVar("R", bound=Resource)
 
 S = TypeVar("S", bound="Service")
 
@@ -113,144 +97,3 @@ def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dic
             label = name if column is None else str(column.name)
             (personal if PERSONAL in marks else shown)[label] = {"before": before, "after": after}
     return shown, personal
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResourceService(Service, Generic[R]):
-    """Create, read, update, delete and restore: each call one unit of work, with its event."""
-
-    repository: ResourceRepository[R]
-    open_to_agents: ClassVar[bool] = False  # whatever their tasks are about
-
-    @property
-    def model(self) -> type[R]:
-        return self.repository.model
-
-    @retry
-    def create(self, values: Mapping[str, Any]) -> R:
-        with self.database.session() as session:
-            self._check_references(session.connection(), values)
-            entity = self.repository.add(session, self.model(**values))
-            self.record(
-                session.connection(),
-                "created",
-                self.model,
-                {entity.id: self.told(entity, initial_values(entity))},
-            )
-            return entity
-
-    @retry
-    def get(self, key: UUID, *, include_deleted: bool = False) -> Record:
-        self.require_admin_for_deleted(include_deleted=include_deleted)
-        with self.database.connect(read_only=True) as connection:
-            self.require_visible(connection, key)
-            return read_one(self.database, self.repository, key, include_deleted=include_deleted)
-
-    @retry
-    def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """Those of these things that are there and that the actor may see, by id."""
-        with self.database.connect(read_only=True) as connection:
-            return read_many(self.database, self.repository, self._visible(connection, keys))
-
-    def require_visible(self, connection: Connection, key: UUID) -> None:
-        """An agent sees what its tasks refer to, and learns nothing about anything else."""
-        if key not in self._visible(connection, [key]):
-            raise Forbidden("None of the agent's tasks refers to this.")
-
-    def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:  # noqa: ARG002 - for those that look at it
-        """Those of these things that the agent who is acting may see, in one statement."""
-        return keys if self.open_to_agents else ()
-
-    def _visible(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
-        is_agent = self.actor.kind is ActorKind.AGENT
-        return self.visible_to_agent(connection, keys) if is_agent and keys else keys
-
-    @retry
-    def find(self, /, **filters: Any) -> R | None:
-        """The one live row that fits the filters."""
-        with self.database.session(read_only=True) as session:
-            return self.repository.find(session, **filters)
-
-    @retry
-    def page(self, query: Query, *, total: bool = False) -> tuple[Page[Record], Total | None]:
-        self.require_admin_for_deleted(include_deleted=query.include_deleted)
-        return read_page(self.database, self.repository, query, total=total)
-
-    @retry
-    def update(
-        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
-    ) -> R:
-        """Set the named fields; of JSON objects, the named members (RFC 7396).
-
-        What changes nothing moves no version and writes no event.
-        """
-        with self.database.session() as session:
-            try:  # what it refers to is locked first, by everybody
-                self._check_references(session.connection(), values)
-            except (Conflict, Invalid):
-                self.locked(session, key)  # that it is not there is told first
-                raise
-            entity = self.locked(session, key)
-            wanted = {name: merged(entity, name, value) for name, value in values.items()}
-            self.apply(session, entity, wanted, expected=expected)
-            return entity
-
-    def apply(
-        self,
-        session: Session,
-        entity: R,
-        values: Mapping[str, Any],
-        *,
-        expected: Collection[int] | None = None,
-        action: str = "updated",
-    ) -> Changes:
-        """Change a locked entity and record it; what all changes of this kind need goes here."""
-        changes = self.repository.update(session, entity, values, expected=expected)
-        if changes:
-            told = self.told(entity, changes)
-            self.record(session.connection(), action, self.model, {entity.id: told})
-        return changes
-
-    def told(self, entity: R, changes: Changes) -> Changes:  # noqa: ARG002 - for those who need it
-        """The changes of an entity as its event tells them."""
-        return changes
-
-    def locked(self, session: Session, key: UUID) -> R:
-        """The live row, locked until the unit ends; raises NotFound."""
-        entity = self.repository.get(session, key, lock=True)
-        if entity is None:
-            raise NotFound(self.model.__tablename__, key)
-        return entity
-
-    @retry
-    def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
-        with self.database.connect() as connection:
-            if dependants := self.repository.dependants(connection, key):
-                raise InUse(self.model.__tablename__, dependants)
-            removed = self.repository.soft_delete(connection, key, expected=expected)
-            if removed is None:
-                raise NotFound(self.model.__tablename__, key)
-            deleted_at = {"deleted_at": (None, removed["deleted_at"])}
-            self.record(connection, "deleted", self.model, {key: deleted_at})
-
-    @retry
-    def restore(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        with self.database.connect() as connection:
-            deleted = self.repository.record(connection, key, include_deleted=True)
-            restored = self.repository.restore(connection, key, expected=expected)
-            if restored is None or deleted is None:
-                raise self._why_not_restored(connection, key)
-            if missing := self.repository.missing_references(connection, restored):
-                raise ParentDeleted(missing)
-            deleted_at = {"deleted_at": (deleted["deleted_at"], None)}
-            self.record(connection, "restored", self.model, {key: deleted_at})
-            return restored
-
-    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        if missing := self.repository.missing_references(connection, values):
-            raise UnknownReference(missing[0])
-
-    def _why_not_restored(self, connection: Connection, key: UUID) -> NotFound | NotDeleted:
-        if self.repository.exists(connection, key):
-            return NotDeleted("It is not deleted.")
-        return NotFound(self.model.__tablename__, key)

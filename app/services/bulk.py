@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.repositories import Record
-    from app.services.ports import BulkRepository
+    from app.repositories.batches import BatchWriter
 
     Items = Sequence[Mapping[str, Any]]
 
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 class BulkService(Service):
     """For resources whose `create` has no rules of its own; others say theirs."""
 
-    repository: BulkRepository
+    repository: BatchWriter[Any]
 
     @retry
     def create_many(self, items: Items) -> list[Record]:
         """All or none of them, in as many statements as one takes; mistakes are told by index."""
         model = self.repository.model
         with self.database.connect() as connection:
-            self._check_all_references(connection, items)
+            self.check_all_live(connection, items)
             self._check_all_unique(connection, items)
             records = self.repository.create_many(connection, items)
             changes = {record["id"]: first_values(model, record) for record in records}
             self.record(connection, "created", model, changes)
             return records
 
-    def _check_all_references(self, connection: Connection, items: Items) -> None:
+    def check_all_live(self, connection: Connection, items: Items) -> None:
+        """`Writes.check_live` for many new rows: the same rules, checked by a few statements."""
         check_known(self.repository.missing_among(connection, items))
 
     def _check_all_unique(self, connection: Connection, items: Items) -> None:

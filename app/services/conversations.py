@@ -17,8 +17,8 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
-from app.services.base import ResourceService
 from app.services.reading import read_page
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,10 +43,10 @@ class ConversationService(ResourceService[Conversation]):
     agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
 
-    def create(self, values: Mapping[str, Any]) -> Conversation:
+    def add(self, session: Session, values: Mapping[str, Any]) -> Conversation:
         now = datetime.now(UTC)
         clocks = self.rules.service_levels.start(now, values.get("priority", Priority.NORMAL))
-        return super().create({**values, **_stored(clocks), "status_changed_at": now})
+        return super().add(session, {**values, **_stored(clocks), "status_changed_at": now})
 
     @retry
     def of_customer(
@@ -147,11 +147,17 @@ class ConversationService(ResourceService[Conversation]):
             clocks = turn(clocks, values["status_changed_at"])
         return _stored(clocks)
 
-    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        if values.get("assignee_id") is not None:
+    def check_live(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        restoring: bool = False,
+    ) -> None:
+        if not restoring and values.get("assignee_id") is not None:
             agents = self.beside(AgentService)
             agents.check_active(connection, values["assignee_id"], "assignee_id")
-        super()._check_references(connection, values)
+        super().check_live(connection, values, restoring=restoring)
 
 
 def _clocks_of(entity: Conversation | Row[Any]) -> Clocks | None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 from app.db import retry
 from app.models import Customer
 from app.repositories import CustomerRepository, Query, Sort, TaskRepository
-from app.services.base import ResourceService
 from app.services.bulk import BulkService
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from app.models import Product
 from app.repositories import ProductRepository
-from app.services.base import ResourceService
 from app.services.bulk import BulkService
+from app.services.resources import ResourceService
 
 
 @dataclass(frozen=True, kw_only=True)

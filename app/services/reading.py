@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.errors import NotFound
 
@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.db import Database
-    from app.repositories import Page, Query, Record, Total
-    from app.services.ports import ReadingRepository
+    from app.repositories import Page, Query, Reader, Record, Total
 
 
 def read_one(
-    database: Database, repository: ReadingRepository, key: UUID, *, include_deleted: bool = False
+    database: Database, repository: Reader[Any], key: UUID, *, include_deleted: bool = False
 ) -> Record:
     with database.connect(read_only=True) as connection:
         record = repository.record(connection, key, include_deleted=include_deleted)
@@ -26,14 +25,14 @@ def read_one(
 
 
 def read_many(
-    database: Database, repository: ReadingRepository, keys: Collection[UUID]
+    database: Database, repository: Reader[Any], keys: Collection[UUID]
 ) -> dict[UUID, Record]:
     with database.connect(read_only=True) as connection:
         return repository.by_id(connection, keys) if keys else {}
 
 
 def read_page(
-    database: Database, repository: ReadingRepository, query: Query, *, total: bool = False
+    database: Database, repository: Reader[Any], query: Query, *, total: bool = False
 ) -> tuple[Page[Record], Total | None]:
     with database.connect(read_only=True) as connection:
         page = repository.records(connection, query)

@@ -39,7 +39,7 @@ class TaskBatchService(BulkService):
             [{"max_attempts": self.rules.max_attempts, **item} for item in items]
         )
 
-    def _check_all_references(self, connection: Connection, items: Items) -> None:
+    def check_all_live(self, connection: Connection, items: Items) -> None:
         """Locked in the order in which everybody does it: agents, conversations, parents."""
         agents, parents = _given(items, "agent_id"), _given(items, "parent_id")
         at_work = self.agents.at_work_among(connection, set(agents.values())) if agents else {}

@@ -11,10 +11,10 @@ from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, Ver
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
 from app.services.agents import AgentService
-from app.services.base import ResourceService
 from app.services.changes import differences
 from app.services.conversations import ConversationService
 from app.services.reading import read_page
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,15 +52,15 @@ class TaskService(ResourceService[Task]):
         with self.database.session() as session:
             self._check_agent(session.connection(), values)
             outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
-            self._check_references(session.connection(), outer)
+            self.check_live(session.connection(), outer)
             self._check_parent(session, values.get("parent_id"))
             if key is None:
-                return super().create(values), True
+                return self.add(session, values), True
             if (twin := self._find_twin(session, key)) is not None:
                 return twin, False
             try:
                 with self.database.savepoint():
-                    return super().create(values), True
+                    return self.add(session, values), True
             except AlreadyExists:  # somebody was faster
                 if (twin := self._find_twin(session, key)) is None:
                     raise  # and has ended it meanwhile
@@ -106,7 +106,7 @@ class TaskService(ResourceService[Task]):
         with self.database.session() as session:
             if "parent_id" in values:
                 outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
-                self._check_references(session.connection(), outer)
+                self.check_live(session.connection(), outer)
                 self._lock_parents(session, key, values["parent_id"])
             return super().update(key, values, expected=expected)
 
@@ -181,10 +181,16 @@ class TaskService(ResourceService[Task]):
             raise VersionMismatch(f"The version is {task.version} by now.")
         return task
 
-    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        if values.get("agent_id") is not None:
+    def check_live(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        restoring: bool = False,
+    ) -> None:
+        if not restoring and values.get("agent_id") is not None:
             self.beside(AgentService).check_active(connection, values["agent_id"], "agent_id")
-        super()._check_references(connection, values)
+        super().check_live(connection, values, restoring=restoring)
         self.beside(ConversationService).check_not_merged(connection, values)
 
     def _check_parent(self, session: Session, parent_id: UUID | None) -> None:

@@ -7,8 +7,8 @@ from app.domain.actors import ActorKind
 from app.errors import Invalid, Mistake
 from app.models import Todo
 from app.repositories import TodoRepository
-from app.services.base import ResourceService
 from app.services.conversations import ConversationService
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,12 @@ class TodoService(ResourceService[Todo]):
             raise Invalid([Mistake(("user_id",), "required", "It is required.")])
         return super().create({**values, "user_id": self.actor.id})
 
-    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        super()._check_references(connection, values)
+    def check_live(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        restoring: bool = False,
+    ) -> None:
+        super().check_live(connection, values, restoring=restoring)
         self.beside(ConversationService).check_not_merged(connection, values)

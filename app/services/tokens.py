@@ -10,7 +10,9 @@ from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
 from app.models import Token
 from app.repositories import AgentRepository, TokenRepository, UserRepository
-from app.services.base import ResourceService
+from app.services.creates import Adds
+from app.services.deletes import Deletes
+from app.services.reads import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,7 @@ _PREFIX = "cl_"  # lets secret scanners recognise a token
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenService(ResourceService[Token]):
+class TokenService(Reads[Token], Adds[Token], Deletes[Token]):
     repository: TokenRepository = TokenRepository()
     users: UserRepository = UserRepository()
     agents: AgentRepository = AgentRepository()
@@ -38,7 +40,8 @@ class TokenService(ResourceService[Token]):
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
         secret = _PREFIX + secrets.token_urlsafe(32)
-        return self.create({**values, "token_hash": digest(secret)}), secret
+        with self.database.session() as session:
+            return self.add(session, {**values, "token_hash": digest(secret)}), secret
 
     @retry
     def issue_for(self, email: str, name: str, expires_at: datetime | None) -> tuple[Token, str]:

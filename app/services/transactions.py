@@ -25,38 +25,25 @@ from app.errors import (
 )
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
-from app.services.base import Service
 from app.services.changes import first_values
-from app.services.reading import read_many, read_one, read_page
+from app.services.reads import Reads
+from app.services.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection
 
-    from app.repositories import Page, Query, Record, Total
+    from app.repositories import Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransactionService(Service):
+class TransactionService(Reads[Transaction], Writes[Transaction]):
     """Transactions are made and read here; `TransactionLifecycle` goes on with them."""
 
     repository: TransactionRepository = TransactionRepository()
     ledger: Ledger = Ledger()
-
-    @retry
-    def get(self, key: UUID) -> Record:
-        return read_one(self.database, self.repository, key)
-
-    @retry
-    def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """Those that are there, by id."""
-        return read_many(self.database, self.repository, keys)
-
-    @retry
-    def page(self, query: Query, *, total: bool = False) -> tuple[Page[Record], Total | None]:
-        return read_page(self.database, self.repository, query, total=total)
 
     @retry
     def create(
@@ -78,7 +65,7 @@ class TransactionService(Service):
             if known is not None:
                 return known, False
             _check_lies_ahead(values.get("expires_at"))
-            self._check_references(connection, values)
+            self.check_live(connection, values)
             made = self.make(connection, {**values, "content_hash": content}, legs, pending=pending)
             if made is not None:
                 return made, True
@@ -166,10 +153,6 @@ class TransactionService(Service):
         if was is None or bytes(was) != content:
             raise ReferenceReused
         return known
-
-    def _check_references(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        if missing := self.repository.missing_references(connection, values):
-            raise UnknownReference(missing[0])
 
 
 def _check_lies_ahead(expires_at: datetime | None) -> None:

@@ -7,7 +7,7 @@ from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
 from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
-from app.services.base import ResourceService
+from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

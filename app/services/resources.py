@@ -1,0 +1,25 @@
+"""The service of a plain resource: all verbs.
+
+A resource with fewer verbs is composed of those that it has: `TokenService(Reads, Adds, Deletes)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from app.models.base import DeletableResource
+from app.services.creates import Creates
+from app.services.deletes import Deletes, Restores
+from app.services.reads import Reads
+from app.services.updates import Updates
+
+if TYPE_CHECKING:
+    from app.repositories import Repository
+
+D = TypeVar("D", bound=DeletableResource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceService(Reads[D], Creates[D], Updates[D], Deletes[D], Restores[D]):
+    repository: Repository[D]

@@ -1,0 +1,78 @@
+"""Changes of a resource's rows, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.db import retry
+from app.errors import Conflict, Invalid, NotFound
+from app.models.base import Resource
+from app.services.changes import merged
+from app.services.writes import Writes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from app.repositories.base import Changes, Updater
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applies(Writes[R]):
+    """For a service whose own verbs change rows: `change`, `freeze`. It has no `update`."""
+
+    repository: Updater[R]
+
+    def locked(self, session: Session, key: UUID) -> R:
+        """The live row, locked until the unit ends; raises NotFound."""
+        entity = self.repository.get(session, key, lock=True)
+        if entity is None:
+            raise NotFound(self.model.__tablename__, key)
+        return entity
+
+    def apply(
+        self,
+        session: Session,
+        entity: R,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        """Change a locked entity and record it. What every change of a resource needs goes here.
+
+        Returns the changed fields; where nothing changes, there is no event.
+        """
+        changes = self.repository.update(session, entity, values, expected=expected)
+        if changes:
+            recorded = self.event_changes(entity, changes)
+            self.record(session.connection(), action, self.model, {entity.id: recorded})
+        return changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Updates(Applies[R]):
+    @retry
+    def update(
+        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+    ) -> R:
+        """Set the named fields; of JSON objects, the named members (RFC 7396).
+
+        An update that changes nothing moves no version and writes no event. `expected` are the
+        versions that the caller knows: raises VersionMismatch for any other.
+        """
+        with self.database.session() as session:
+            try:  # every service locks the referenced rows before the row itself
+                self.check_live(session.connection(), values)
+            except (Conflict, Invalid):
+                self.locked(session, key)  # NotFound is reported first
+                raise
+            entity = self.locked(session, key)
+            wanted = {name: merged(entity, name, value) for name, value in values.items()}
+            self.apply(session, entity, wanted, expected=expected)
+            return entity
