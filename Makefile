@@ -3,13 +3,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# pip resolves and builds nothing: it installs the versions that a lock names, from wheels whose hashes it knows. What is
+# released later changes nothing.
+LOCKED := install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r
+
 .PHONY: run test check format bench fuzz browser lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
 
+# All of the suite, or what TESTS names.
 test: .venv/dev.stamp
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 $(TESTS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -42,28 +47,42 @@ browser: .venv/dev.stamp
 	@mkdir -p build
 	$(BIN)/pytest tests/browser --basetemp=build/browser
 
-# Needs uv. The lock files hold versions and hashes, and name no registry.
-lock:
-	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
+# The lock files hold versions and hashes, and name no registry. Those of what runs and tests include the build backend, which
+# installs the project itself.
+COMPILE := .venv/uv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url $(UPGRADE)
+BACKEND := $(PYTHON) -c 'import tomllib; \
+	print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+
+# `make lock` keeps what is pinned and still fits; `make lock UPGRADE=--upgrade` takes the newest.
+lock: .venv/uv/bin/uv
+	$(BACKEND) | $(COMPILE) pyproject.toml - -o requirements.lock
+	$(BACKEND) | $(COMPILE) pyproject.toml - --extra dev -o requirements-dev.lock
+	$(COMPILE) fuzz/requirements.txt -o fuzz/requirements.lock
+
+.venv/uv/bin/uv:
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/pip install -q --disable-pip-version-check 'uv>=0.13,<1'
 
 clean:
 	rm -rf .venv build *.egg-info
 
 # What runs needs less than what tests: each has its own lock, and its own stamp.
 .venv/run.stamp: requirements.lock pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip $(LOCKED) requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip check
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock .venv/run.stamp
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/pip $(LOCKED) requirements-dev.lock
+	$(BIN)/pip check
 	@touch $@
 
 # Of its own: its plugins would cost every run of pytest seconds.
-.venv/fuzz.stamp: fuzz/requirements.txt | $(BIN)/pip
+.venv/fuzz.stamp: fuzz/requirements.lock | $(BIN)/pip
 	$(PYTHON) -m venv .venv/fuzz
-	.venv/fuzz/bin/pip install -q --disable-pip-version-check -r fuzz/requirements.txt
+	.venv/fuzz/bin/pip $(LOCKED) fuzz/requirements.lock
+	.venv/fuzz/bin/pip check
 	@touch $@
 
 # Comes last in a virtual environment: where it is missing, making one was interrupted.

@@ -18,7 +18,7 @@ from app.db import migrations
 from app.db.embedded import EmbeddedServer
 
 # Nothing here has to survive a crash. A test that needs statistics makes them itself: autovacuum
-# would make others at times of its own, and its snapshots keep VACUUM from marking pages as visible.
+# would make others at any time, and its snapshots keep VACUUM from marking pages as visible.
 _SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",

@@ -39,7 +39,7 @@ def new_customer(customers: CustomerService) -> Callable[..., Customer]:
 def vacuum(sql: Callable[..., list[tuple[Any, ...]]]) -> Callable[[str], None]:
     """Make a table's statistics, with all of its pages marked as visible to everybody.
 
-    VACUUM marks none while an older snapshot is in use, and the planner then avoids index-only scans.
+    VACUUM marks none while an older snapshot is in use; the planner then avoids index-only scans.
     """
     unmarked = "SELECT relpages > relallvisible FROM pg_class WHERE oid = %s::regclass"
 
