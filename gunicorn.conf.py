@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_database
+from app.cli import listener
 from app.environment import SettingsError
 from app.errors import CaseloadError
 from app.scheduler import run_regularly
@@ -19,7 +20,7 @@ except SettingsError as error:
     raise SystemExit(2) from None
 
 # Loopback only: what faces the world is a proxy that speaks TLS.
-bind = f"127.0.0.1:{settings.port}"
+bind = listener.address(settings.port)
 workers = settings.workers
 # Threads: a worker waits for the database most of the time.
 worker_class = "gthread"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from environs import Env, EnvValidationError, ValidationError, validate
@@ -14,10 +15,11 @@ from app.domain.conversations import Priority
 from app.errors import CaseloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from decimal import Decimal
     from pathlib import Path
 
+_PREFIX = "CASELOAD_"
 _LEAST_SECRET = 16  # characters
 _LARGEST_THRESHOLD = 10**15
 _LONGEST_TARGET = 60 * 1000  # minutes
@@ -33,19 +35,35 @@ def read() -> dict[str, Any]:
     """What the environment sets, by the name of the setting; raises SettingsError."""
     env = Env(eager=False)
     values = {name: reader(env) for name, reader in _READERS.items()}
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        raise SettingsError(_all(error.error_messages)) from error
+    wrong = _wrong_values(env)
+    wrong |= _unknown_names({*env.dump(), *wrong})
+    if wrong:
+        raise SettingsError("; ".join(f"{name}: {detail}" for name, detail in wrong.items()))
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _all(messages: Any) -> str:
-    return "; ".join(f"{name}: {_first(found)}" for name, found in messages.items())
+def _wrong_values(env: Env) -> dict[str, str]:
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        found: Any = error.error_messages
+        return {name: " ".join(map(str, messages)) for name, messages in found.items()}
+    return {}
 
 
-def _first(found: Any) -> str:
-    return " ".join(map(str, found)) if isinstance(found, list) else str(found)
+def _unknown_names(known: Collection[str]) -> dict[str, str]:
+    """Variables with the prefix that no reader has asked for: most likely misspelt."""
+    ours = sorted(name for name in known if name.startswith(_PREFIX))
+    return {
+        name: f"Unknown setting{_nearest(name, ours)}"
+        for name in sorted(os.environ)
+        if name.startswith(_PREFIX) and name not in known
+    }
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    found = get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"; did you mean {found[0]}?" if found else "."
 
 
 def _postgres_url(value: str) -> None:

@@ -9,6 +9,7 @@ from runpy import run_path
 
 import click
 
+from app.cli import listener
 from app.cli.commands import Command, database, service, settings
 from app.db import migrations
 from app.services.demo import ADMIN, DemoService
@@ -18,13 +19,17 @@ from app.settings import ROOT
 @click.command("serve", cls=Command)
 def serve() -> None:
     """Migrate and serve: what `make run` does. The embedded server gets the demo once."""
+    own_address = not listener.operator_binds()
+    if own_address:
+        listener.listen(settings().port)
     migrations.upgrade(database().url)
     embedded = settings().database_url is None
     if embedded:
         _load_demo_once()
-    user = ADMIN if embedded else "EMAIL"
-    click.echo(_WELCOME.format(port=settings().port, user=user))
-    sys.stdout.flush()
+    if own_address:  # gunicorn logs what else it listens at
+        user = ADMIN if embedded else "EMAIL"
+        click.echo(_WELCOME.format(port=settings().port, user=user))
+        sys.stdout.flush()
     _run_gunicorn()
 
 

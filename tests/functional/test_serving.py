@@ -192,6 +192,32 @@ def test_two_that_serve_share_the_server(serve: Serve, base: Path) -> None:
     assert server_of(base) is None
 
 
+def test_a_taken_port_is_refused_before_anything_is_loaded(serve: Serve, base: Path) -> None:
+    """Of two that start at once on one port, one serves; the other makes no data directory."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
+    both = {serve(PORT=port, CASELOAD_DATA_DIR=f"{base}/{name}"): name for name in ("a", "b")}
+    while all(one.poll() is None for one in both):
+        time.sleep(0.02)
+    (refused,) = (one for one in both if one.poll() is not None)
+    (serving,) = both.keys() - {refused}
+    assert refused.returncode == 2
+    assert refused.output.read_text() == f"Error: PORT: {port} is taken.\n"
+    assert not (base / both[refused]).exists()
+    serving.url = f"http://127.0.0.1:{port}"
+    serving.until_ready()
+    assert serving.output.read_text().count(f"http://127.0.0.1:{port}\n") == 1
+
+
+def test_addresses_of_gunicorns_own_are_kept(serve: Serve) -> None:
+    """GUNICORN_CMD_ARGS wins over PORT, which is neither used nor announced then."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    serving = serve(GUNICORN_CMD_ARGS=f"--bind {address}")
+    announced, serving.url = serving.url, f"http://{address}"
+    assert announced not in serving.until_ready().output.read_text()
+
+
 def test_a_given_database_gets_no_demo(serve: Serve, base: Path, template_url: str) -> None:
     """DATABASE_URL names a server of the firm's own: it is migrated, and that is all."""
     url = copy_template(template_url, f"serving_{os.getpid()}")

@@ -51,6 +51,28 @@ def test_all_mistakes_are_reported_at_once_by_name(monkeypatch: pytest.MonkeyPat
         assert name in str(caught.value)
 
 
+def test_a_misspelt_setting_is_reported_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, with the nearest setting where one is near."""
+    for name in ("CASELOAD_WORKER", "CASELOAD_COLOUR", "CASELOAD_", "PORT"):
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    message = str(caught.value)
+    assert "CASELOAD_WORKER: Unknown setting; did you mean CASELOAD_WORKERS?" in message
+    assert "CASELOAD_COLOUR: Unknown setting." in message
+    assert "CASELOAD_: Unknown setting." in message
+    assert "PORT: " in message
+
+
+def test_every_setting_is_known_whether_it_is_set_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names outside the prefix are not Caseload's business."""
+    monkeypatch.setenv("TEST_DATABASE_URL", "x")
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "x")
+    monkeypatch.setenv("CASELOAD_SECRET_KEY", KEY)
+    monkeypatch.setenv("CASELOAD_WORKERS", "3")
+    assert Settings.from_environment().workers == 3
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
 def test_both_spellings_of_a_postgresql_url_are_accepted(
     monkeypatch: pytest.MonkeyPatch, scheme: str
