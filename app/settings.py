@@ -103,7 +103,7 @@ class Settings:
 
     @cached_property
     def secret_key(self) -> str:
-        """What signs cursors: the given one, or one that is made once and kept with the data."""
+        """Seals cursors and answers: the given one, or one made once and kept with the data."""
         return self.given_secret_key or _kept_secret(self.data_dir / "secret_key")
 
 

@@ -129,7 +129,7 @@ def things(database: Database, ids: Ids) -> None:
         ("faqs", FaqService, "question", {"answer": "Yes."}),
     )
     for name, kind, distinct, values in new:
-        service = kind(database=database)
+        service = kind.as_system(database)
         for which in ("own", "other", "deleted"):
             ids[f"{name}_{which}"] = service.create({**values, distinct: which}).id
         service.remove(ids[f"{name}_deleted"])

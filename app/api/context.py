@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app, g, request
@@ -43,7 +44,7 @@ def service(kind: type[S], **own: Any) -> S:
 
 
 def idempotency() -> IdempotencyService:
-    return service(IdempotencyService, seal=Seal(settings().secret_key))
+    return service(IdempotencyService, seal=partial(Seal, settings().secret_key, "answer"))
 
 
 def take_request_id() -> None:

@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from flask import Blueprint
-from itsdangerous import BadData, URLSafeSerializer
+from flask import Blueprint, request
 
-from app.api import context, parameters
+from app.api import context, cursors, parameters
 from app.api.access import READERS, allow
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
@@ -50,17 +49,10 @@ def read_feed() -> Response:
     limit = parameters.limit(given.get("limit"))
     after = _position(given["cursor"]) if "cursor" in given else START
     events, end = context.service(EventService).feed(after, limit=limit)
-    cursor = _cursors().dumps([end.xid, str(end.id)])
+    cursor = cursors.encode([end.xid, end.id], request.path)
     return respond({"items": _dump.many(events), "next_cursor": cursor})
 
 
 def _position(cursor: str) -> Position:
-    try:
-        xid, key = _cursors().loads(cursor)
-    except BadData as error:
-        raise InvalidCursor("cursor", "It belongs to another list, or was changed.") from error
+    xid, key = cursors.decode(cursor, request.path)
     return Position(xid, UUID(key))
-
-
-def _cursors() -> URLSafeSerializer:
-    return URLSafeSerializer(context.settings().secret_key, salt=b"event feed")

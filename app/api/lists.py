@@ -1,23 +1,18 @@
-"""Lists: what a client may ask for, signed cursors, and the page as JSON."""
+"""Lists: what a client may ask for, and the page as JSON with the cursor of the next."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-import orjson
 from flask import request
-from itsdangerous import BadData, URLSafeSerializer
 
-from app.api import parameters
-from app.api.context import settings
-from app.api.responses import absolute, respond
+from app.api import cursors, parameters
+from app.api.responses import respond
 from app.api.selection import SELECTION, selection
-from app.errors import InvalidCursor
 from app.repositories import Query
 from app.repositories.criteria import split
 from app.repositories.full_text import BY_RANK, FullText
@@ -55,9 +50,9 @@ def list_of(
     body: dict[str, Any] = {"items": dump.selected(page.items, selected), "next_cursor": None}
     headers = {}
     if page.next is not None:
-        body["next_cursor"] = cursor = _serializer(query).dumps(_plain(page.next))
+        body["next_cursor"] = cursor = cursors.encode(page.next, _owner(query))
         following = urlencode({**given, "cursor": cursor})
-        headers["Link"] = f'<{absolute(request.path)}?{following}>; rel="next"'
+        headers["Link"] = f'<{request.path}?{following}>; rel="next"'
     if total is not None:
         body["total"] = total.count
         if total.is_estimate:
@@ -92,40 +87,19 @@ def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
     return query
 
 
-def _serializer(query: Query) -> URLSafeSerializer:
-    """Signs with what the cursor belongs to, so that it fits no other list, sort or filter."""
-    binding = orjson.dumps(
-        [
-            request.path,
-            {name: query.filters[name] for name in sorted(query.filters)},
-            query.search,
-            [[sort.name, sort.descending] for sort in query.sort],
-            query.include_deleted,
-        ]
-    )
-    return URLSafeSerializer(
-        settings().secret_key,
-        salt=b"cursor " + binding,
-        signer_kwargs={"digest_method": hashlib.sha256},
-    )
-
-
-def _plain(values: tuple[Any, ...]) -> list[Any]:
+def _owner(query: Query) -> list[Any]:
+    """What a cursor belongs to: it fits no other list, sort or filter."""
     return [
-        value.isoformat()
-        if isinstance(value, datetime)
-        else str(value)
-        if isinstance(value, UUID)
-        else value
-        for value in values
+        request.path,
+        {name: query.filters[name] for name in sorted(query.filters)},
+        query.search,
+        [[sort.name, sort.descending] for sort in query.sort],
+        query.include_deleted,
     ]
 
 
 def _after(cursor: str, query: Query, reader: Reader[Any]) -> tuple[Any, ...]:
-    try:
-        values = _serializer(query).loads(cursor)
-    except BadData as error:
-        raise InvalidCursor("cursor", "It belongs to another list, or was changed.") from error
+    values = cursors.decode(cursor, _owner(query))
     sorts = reader.sorts_of(search=query.search is not None)
     kinds = [sorts[sort.name].type.python_type for sort in query.sort]
     return tuple(_restored(kind, value) for kind, value in zip([*kinds, UUID], values, strict=True))

@@ -10,7 +10,7 @@ from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import errors
-from app.api.responses import absolute, respond
+from app.api.responses import respond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -142,10 +142,15 @@ def _of_bug(error: Exception) -> Problem:
     return Problem(500, "internal-error", "Something went wrong; the request_id is in the log.")
 
 
-def body_of(problem: Problem, address: str, instance: str, request_id: str) -> dict[str, Any]:
-    """What goes over the wire; `address` is that of its type."""
+def type_of(code: str) -> str:
+    """A relative reference, the same whatever host a client named: the page that explains it."""
+    return f"/problems/{code}"
+
+
+def body_of(problem: Problem, instance: str, request_id: str) -> dict[str, Any]:
+    """What goes over the wire."""
     body: dict[str, Any] = {
-        "type": address,
+        "type": type_of(problem.code),
         "title": problem.code.replace("-", " ").capitalize(),
         "status": problem.status,
         "detail": problem.detail,
@@ -159,8 +164,7 @@ def body_of(problem: Problem, address: str, instance: str, request_id: str) -> d
 
 
 def _answer(problem: Problem) -> Response:
-    address = absolute(f"/problems/{problem.code}")
-    body = body_of(problem, address, request.path, g.request_id)
+    body = body_of(problem, request.path, g.request_id)
     response = respond(body, problem.status, problem.headers)
     response.mimetype = MEDIA_TYPE
     return response

@@ -11,7 +11,7 @@ from app.api.contract import answers, conflicts_of, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.reads import read_of
-from app.api.responses import absolute, expected_versions, no_content, respond_with
+from app.api.responses import expected_versions, no_content, respond_with
 from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def add_routes(
 
 
 def location_of(name: str, key: UUID) -> str:
-    return absolute(f"/v1/{name}/{key}")
+    """A relative reference (RFC 9110, section 10.2.2): a client's Host header is never repeated."""
+    return f"/v1/{name}/{key}"
 
 
 def _include_deleted() -> bool:

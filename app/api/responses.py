@@ -62,11 +62,6 @@ def no_content() -> Response:
     return response
 
 
-def absolute(path: str) -> str:
-    """The URL of a path; only the path where the request's Host is no host."""
-    return f"{request.scheme}://{request.host}{path}" if request.host else path
-
-
 def expected_versions() -> frozenset[int] | None:
     """The versions that If-Match names; None where any will do."""
     if "If-Match" not in request.headers or request.if_match.star_tag:

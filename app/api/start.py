@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from app.api.access import allow
 from app.api.contract import answers
 from app.api.pages import json_or_page
-from app.api.responses import absolute, no_content
+from app.api.responses import no_content
 from app.api.schemas.start import StartSchema
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ database, and its schema is the right one.</dd>
 @answers(StartSchema, status=(200, 304), page=True)
 def start() -> Response:
     """What this service is, and where to go on: JSON, or a page where Accept prefers HTML."""
-    first = escape(absolute("/v1/me"))
+    first = escape(f"{request.host_url}v1/me" if request.host else "/v1/me")
     body = _BODY.format(description=_DESCRIPTION, token=_TOKEN, tour=_TOUR, first=first)
     return json_or_page(_DATA, _NAME, body)
 

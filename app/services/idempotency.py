@@ -43,7 +43,8 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class IdempotencyService(Service):
-    seal: Seal
+    seal: Callable[[str], Seal]
+    """Makes the seal that the client's key opens."""
     keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
 
     def once(self, key: str, request: bytes, work: Callable[[], Answer]) -> Answer:
@@ -72,7 +73,7 @@ class IdempotencyService(Service):
         self, connection: Connection, key: str, request_hash: bytes, work: Callable[[], Answer]
     ) -> Answer:
         answer = work()
-        sealed = self.seal.close(_packed(answer), key, self._context(request_hash))
+        sealed = self.seal(key).close(_packed(answer), self._context(request_hash))
         objects = {UUID(found.decode()) for found in _ID.findall(answer.body)}
         self.keys.keep(connection, self._actor_id, _hash(key), sealed, objects)
         return answer
@@ -84,7 +85,7 @@ class IdempotencyService(Service):
         if kept.request_hash != request_hash:
             raise KeyReused("The key was sent with another request.")
         context = self._context(request_hash)
-        packed = None if kept.answer is None else self.seal.open(bytes(kept.answer), key, context)
+        packed = None if kept.answer is None else self.seal(key).open(bytes(kept.answer), context)
         if packed is None:
             raise AnswerGone("The request was carried out, and its answer is not kept any more.")
         return _unpacked(packed)

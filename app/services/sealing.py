@@ -1,8 +1,7 @@
-"""Answers are kept unreadable: they may hold a new token, or what a customer wrote."""
+"""Authenticated encryption of what clients or the database keep and must not be able to read."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 
@@ -13,25 +12,23 @@ _NONCE = 12  # bytes, as NIST SP 800-38D recommends for GCM
 
 
 class Seal:
-    """AES-256-GCM, each time with a key made of the application's secret and what the client sent.
+    """AES-256-GCM with a key derived from the application's secret, the purpose and `key`.
 
-    Neither is in the database, so that nobody reads there what is sealed.
+    Data that is sealed for one purpose, or under one `key`, is not opened by the seal of another.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+    def __init__(self, secret: str, purpose: str, key: str = "") -> None:
+        label = f"{purpose}\0{key}".encode()
+        self._cipher = AESGCM(hmac.digest(secret.encode(), label, "sha256"))
 
-    def close(self, data: bytes, key: str, context: bytes) -> bytes:
-        """`context` is not kept: it must be the same to open it."""
+    def close(self, data: bytes, context: bytes) -> bytes:
+        """The sealed data. It does not hold `context`, which must be the same to open it."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._cipher(key).encrypt(nonce, data, context)
+        return nonce + self._cipher.encrypt(nonce, data, context)
 
-    def open(self, sealed: bytes, key: str, context: bytes) -> bytes | None:
-        """None where it was sealed under another secret."""
+    def open(self, sealed: bytes, context: bytes) -> bytes | None:
+        """None where it was changed, or sealed under another secret, purpose, key or context."""
         try:
-            return self._cipher(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], context)
-        except InvalidTag:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], context)
+        except (InvalidTag, ValueError):  # ValueError: it is shorter than a nonce and a tag
             return None
-
-    def _cipher(self, key: str) -> AESGCM:
-        return AESGCM(hmac.digest(self._secret, b"answer\0" + key.encode(), hashlib.sha256))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,7 +196,7 @@ def test_any_other_request_id_is_replaced(anonymous: Client, given: str) -> None
     ],
 )
 def test_a_weird_host_is_never_a_500(app: Flask, staff: Client, host: str) -> None:
-    """The URLs in an answer are made of a Host that is one, or go without."""
+    """No URL in an answer is made of it."""
     for reference in "ab":
         staff.create("/v1/customers", {"reference": reference, "name": "x"})
     sent = {"HTTP_HOST": host, "HTTP_AUTHORIZATION": f"Bearer {staff.token}"}
@@ -207,7 +206,7 @@ def test_a_weird_host_is_never_a_500(app: Flask, staff: Client, host: str) -> No
         assert status[:3] in ("200", "400", "404")
         assert all(f"{name}: {value}".isascii() for name, value in headers)
         if status[:3] == "200":
-            assert re.match(r"<(http://[a-z0-9.:\[\]-]+)?/v1/customers\?limit=1&", headers["Link"])
+            assert headers["Link"].startswith("</v1/customers?limit=1&")
 
 
 def test_a_repeated_conditional_delete_is_404(staff: Client) -> None:

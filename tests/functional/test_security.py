@@ -64,15 +64,9 @@ def test_a_page_has_its_own_policy(anonymous: Client) -> None:
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize(
-    ("proxies", "location"),
-    [
-        ({}, "http://127.0.0.1:{port}/"),
-        ({"CASELOAD_TRUSTED_PROXIES": "1"}, "https://desk.example/"),
-    ],
-)
+@pytest.mark.parametrize("proxies", [{}, {"CASELOAD_TRUSTED_PROXIES": "1"}])
 def test_proxies_are_believed_by_setting_alone(
-    template_url: str, tmp_path: Path, proxies: dict[str, str], location: str
+    template_url: str, tmp_path: Path, proxies: dict[str, str]
 ) -> None:
     """Through gunicorn, which believes those on the same machine by itself."""
     url = copy_template(template_url, f"proxy_{os.getpid()}")
@@ -90,7 +84,7 @@ def test_proxies_are_believed_by_setting_alone(
         with closing(urlopen(asked)) as answer:  # noqa: S310 - same
             told = dict(answer.headers)
     drop(url)
-    assert told["Location"].startswith(location.format(port=desk.port))
+    assert told["Location"].startswith("/v1/customers/")
     assert ("Strict-Transport-Security" in told) == bool(proxies)
 
 

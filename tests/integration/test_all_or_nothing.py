@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -110,7 +111,9 @@ def prepare(database: Database) -> dict[str, Call]:
     customers.remove(gone)
     erasure, done_with = ErasureService.as_system(database), served(database)
     actor = Actor(ActorKind.USER, ada, "Ada", Role.STAFF)
-    keys = IdempotencyService(database=database, actor=actor, seal=Seal("k" * 32))
+    keys = IdempotencyService(
+        database=database, actor=actor, seal=partial(Seal, "k" * 32, "answer")
+    )
     event = events.page(Query())[0].items[0]["id"]
     return {
         "customers.create": lambda: customers.create({"reference": "new", "name": "x"}),

@@ -113,8 +113,7 @@ _HEADERS: dict[int, tuple[str, ...]] = {
 
 
 def example_of(problem: Problem) -> dict[str, Any]:
-    address = f"https://desk.example/problems/{problem.code}"
-    value = body_of(problem, address, "/v1/customers", "01a1fcc00f1974d8a582dd68f4ddab95")
+    value = body_of(problem, "/v1/customers", "01a1fcc00f1974d8a582dd68f4ddab95")
     return {"summary": problem.detail, "value": value}
 
 
