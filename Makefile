@@ -43,7 +43,7 @@ fuzz: .venv/dev.stamp .venv/fuzz.stamp
 	$(BIN)/python -m fuzz .venv/fuzz/bin
 
 # Needs Chromium. What it saw stays in build/browser.
-browser: .venv/dev.stamp
+browser: .venv/dev.stamp .venv/axe.stamp
 	@mkdir -p build
 	$(BIN)/pytest tests/browser --basetemp=build/browser
 
@@ -83,6 +83,11 @@ clean:
 	$(PYTHON) -m venv .venv/fuzz
 	.venv/fuzz/bin/pip $(LOCKED) fuzz/requirements.lock
 	.venv/fuzz/bin/pip check
+	@touch $@
+
+# In a folder of its own: nothing imports it, and `pip check` would ask for its dependencies.
+.venv/axe.stamp: tests/browser/requirements.lock | $(BIN)/pip
+	$(BIN)/pip $(LOCKED) tests/browser/requirements.lock --upgrade --target .venv/axe
 	@touch $@
 
 # Comes last in a virtual environment: where it is missing, making one was interrupted.

@@ -11,7 +11,7 @@ from flask import Blueprint, current_app
 from app.api.access import allow
 from app.api.contract import JSON, answers
 from app.api.openapi.document import build
-from app.api.pages import cached
+from app.api.pages import HTML, cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,25 +20,6 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("documentation", __name__)
 
-_PAGE = b"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Caseload: the HTTP API</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<body>
-<div id="page"></div>
-<noscript>This page needs JavaScript; <a href="openapi.json">openapi.json</a> does not.</noscript>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</html>
-"""
-# By itself Swagger UI asks a validator on the web what it thinks of the document.
-_START = b"""SwaggerUIBundle({
-  url: "openapi.json", dom_id: "#page", validatorUrl: null,
-  deepLinking: true, docExpansion: "none", filter: true,
-})
-"""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; "
@@ -72,11 +53,20 @@ def _add_page(path: str, media: str, read: Callable[[], bytes]) -> None:
     blueprint.add_url_rule(path, name, page)
 
 
-def _asset(name: str) -> Callable[[], bytes]:
-    return (files("flask_swagger_ui") / "dist" / name).read_bytes
+def _asset(package: str, name: str) -> Callable[[], bytes]:
+    return (files(package) / name).read_bytes
 
 
-_add_page("/docs", "text/html", lambda: _PAGE)
-_add_page("/docs/start.js", "text/javascript", lambda: _START)
-_add_page("/docs/swagger-ui.css", "text/css", _asset("swagger-ui.css"))
-_add_page("/docs/swagger-ui-bundle.js", "text/javascript", _asset("swagger-ui-bundle.js"))
+for _path, _media, _package, _file in (
+    ("/docs", HTML, "app.api.docs_page", "index.html"),
+    ("/docs/start.js", "text/javascript", "app.api.docs_page", "start.js"),
+    ("/docs/page.css", "text/css", "app.api.docs_page", "page.css"),
+    ("/docs/swagger-ui.css", "text/css", "flask_swagger_ui.dist", "swagger-ui.css"),
+    (
+        "/docs/swagger-ui-bundle.js",
+        "text/javascript",
+        "flask_swagger_ui.dist",
+        "swagger-ui-bundle.js",
+    ),
+):
+    _add_page(_path, _media, _asset(_package, _file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HTML = "text/html"
+_WORTH_ZIPPING = 10_000  # bytes
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -65,19 +68,30 @@ def json_or_page(data: Mapping[str, object], title: str, body: str) -> Response:
         response = cached(page(title, body).encode(), HTML, policy=_POLICY)
     else:
         response = cached(orjson.dumps(data), JSON)
-    response.headers["Vary"] = "Accept"
+    response.vary.add("Accept")
     return response
 
 
 def cached(content: bytes, media: str, *, policy: str | None = None) -> Response:
     """An answer about nobody: a cache may keep it, and asks each time whether it is the same.
 
-    `policy` is its Content-Security-Policy, where the one of all answers is too strict.
+    It is compressed if the client takes gzip. `policy` is its Content-Security-Policy, where the
+    one of all answers is too strict.
     """
-    response = Response(content, mimetype=media)
+    zipped = len(content) > _WORTH_ZIPPING and request.accept_encodings.quality("gzip") > 0
+    response = Response(_zip(content) if zipped else content, mimetype=media)
+    response.vary.add("Accept-Encoding")
+    if zipped:
+        response.headers["Content-Encoding"] = "gzip"
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
     if policy is not None:
         response.headers["Content-Security-Policy"] = policy
     response.make_conditional(request)
     return response
+
+
+@lru_cache(maxsize=8)
+def _zip(content: bytes) -> bytes:
+    """The same bytes for the same content, as its ETag is made of them."""
+    return gzip.compress(content, mtime=0)

@@ -15,7 +15,7 @@ import orjson
 from tests.browser.devtools import DevTools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WIDTH, HEIGHT = 1280, 2000
@@ -58,8 +58,13 @@ class Look:
     picture: bytes
 
 
-def look_at(url: str, folder: Path, *, until: str) -> Look:
-    """Once the script `until` is true, and a second later; the folder keeps `page.png`."""
+def look_at(
+    url: str, folder: Path, *, until: str, act: Callable[[DevTools], object] | None = None
+) -> Look:
+    """Once the script `until` is true and `act` has used the page, and a second later.
+
+    The folder keeps `page.png`.
+    """
     log = folder / "net.json"
     files = (f"--user-data-dir={folder / 'home'}", f"--log-net-log={log}")
     environment = {**os.environ, "HOME": str(folder)}
@@ -70,6 +75,8 @@ def look_at(url: str, folder: Path, *, until: str) -> Look:
         page.call("Emulation.setDeviceMetricsOverride", **size)
         page.call("Page.navigate", url=url)
         page.wait_until(until)
+        if act is not None:
+            act(page)
         page.evaluate(_LATE)
         dom = page.evaluate("document.documentElement.outerHTML")
         picture = b64decode(page.call("Page.captureScreenshot")["data"])

@@ -31,6 +31,7 @@ MAY = {
     "GET /openapi.json": EVERYBODY,
     "GET /docs": EVERYBODY,
     "GET /docs/start.js": EVERYBODY,
+    "GET /docs/page.css": EVERYBODY,
     "GET /docs/swagger-ui.css": EVERYBODY,
     "GET /docs/swagger-ui-bundle.js": EVERYBODY,
     "GET /v1/me": READERS | AGENTS,

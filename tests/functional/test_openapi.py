@@ -5,6 +5,7 @@ That answers are as it tells is checked wherever a test gets one: see tests/cont
 
 from __future__ import annotations
 
+import gzip
 import re
 from contextlib import closing
 from http.client import HTTPConnection
@@ -215,6 +216,22 @@ def test_an_unchanged_document_is_not_sent_again(anonymous: Client) -> None:
         assert (again.status_code, again.data) == (304, b"")
 
 
+def test_what_is_large_is_compressed(anonymous: Client) -> None:
+    """For a client that takes gzip, under an ETag of its own; caches keep the two apart."""
+    for path in ("/openapi.json", "/docs/swagger-ui-bundle.js"):
+        plain = anonymous.get(path)
+        assert "Content-Encoding" not in plain.headers
+        assert "Content-Encoding" not in anonymous.get(path, accept_encoding="gzip;q=0").headers
+        zipped = anonymous._client.get(path, headers={"Accept-Encoding": "gzip, br"})
+        assert zipped.headers["Content-Encoding"] == "gzip"
+        assert len(zipped.data) * 3 < len(plain.data)
+        assert gzip.decompress(zipped.data) == plain.data
+        assert zipped.headers["ETag"] != plain.headers["ETag"]
+        assert plain.headers["Vary"] == zipped.headers["Vary"] == "Accept-Encoding"
+        again = {"Accept-Encoding": "gzip", "If-None-Match": zipped.headers["ETag"]}
+        assert anonymous._client.get(path, headers=again).status_code == 304
+
+
 def test_the_page_asks_no_other_host(anonymous: Client, app: Flask) -> None:
     """All it loads is served here, and it is told to let the browser ask nobody else."""
     page = anonymous.get("/docs")
@@ -224,4 +241,4 @@ def test_the_page_asks_no_other_host(anonymous: Client, app: Flask) -> None:
     for target in loaded:
         if target != "data:,":
             assert anonymous.get(f"/{target}").status_code == 200
-    assert len(loaded) == 5
+    assert len(loaded) == 7

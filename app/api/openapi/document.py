@@ -12,6 +12,11 @@ from app.api.openapi.routes import routes
 from app.api.openapi.schemas import Schemas
 
 _VERSION = "1"
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token. On the server, `flask tokens create --user EMAIL` prints one.",
+}
 _DESCRIPTION = """\
 The system of record behind a support desk. JSON in UTF-8; ids are canonical lower-case UUIDs, times
 RFC 3339 in UTC. Errors are `application/problem+json`. HEAD is answered wherever GET is.
@@ -27,7 +32,7 @@ def build() -> dict[str, Any]:
     for name, shape in problems.COMPONENTS.items():
         schemas.add(name, shape)
     components = schemas.spec.components
-    components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    components.security_scheme("token", _TOKEN)
     for name, parameter in parameters.common(settings()).items():
         components.parameter(name, parameter["in"], parameter)
     for name, header in parameters.HEADERS.items():
