@@ -10,6 +10,7 @@ import psycopg2.extensions
 import pytest
 
 from app import create_app
+from app.models import Base
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
 from benchmarks.load_desk import desk_on
@@ -35,23 +36,16 @@ for _number in (signal.SIGINT, signal.SIGQUIT):
 _server = pytest.StashKey[TestServer]()
 _template = pytest.StashKey[str]()
 
-_EMPTY = """
-ALTER TABLE events DISABLE TRIGGER events_append_only;
-ALTER TABLE messages DISABLE TRIGGER messages_never_removed;
-ALTER TABLE accounts DISABLE TRIGGER accounts_never_removed;
-ALTER TABLE transactions DISABLE TRIGGER transactions_never_removed;
-ALTER TABLE entries DISABLE TRIGGER entries_append_only;
-ALTER TABLE holds DISABLE TRIGGER holds_append_only;
-TRUNCATE users, tokens, agents, customers, conversations, messages, tasks, task_attempts, todos,
-    accounts, transactions, entries, holds, products, faqs, search_words, events,
-    event_personal_values, idempotency_keys, rate_limits;
-ALTER TABLE events ENABLE TRIGGER events_append_only;
-ALTER TABLE messages ENABLE TRIGGER messages_never_removed;
-ALTER TABLE accounts ENABLE TRIGGER accounts_never_removed;
-ALTER TABLE transactions ENABLE TRIGGER transactions_never_removed;
-ALTER TABLE entries ENABLE TRIGGER entries_append_only;
-ALTER TABLE holds ENABLE TRIGGER holds_append_only;
+_TABLES = [table.name for table in Base.metadata.sorted_tables]
+# Without triggers and foreign keys: events, messages and entries refuse to be removed.
+_WITHOUT_RULES = "SET LOCAL session_replication_role = replica"
+_IS_LARGE = """
+SELECT coalesce(bool_or(pg_relation_size(oid) > 1000000), false)
+FROM pg_class WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace
 """
+# TRUNCATE takes 25 ms whatever the tables hold, and DELETE takes 1 ms where they hold little.
+_DELETE = "; ".join([_WITHOUT_RULES, *(f"DELETE FROM {name}" for name in _TABLES)])
+_TRUNCATE = f"{_WITHOUT_RULES}; TRUNCATE {', '.join(_TABLES)}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,7 +92,9 @@ def empty(database_url: str) -> Callable[[], None]:
 
     def empty() -> None:
         with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-            cursor.execute(_EMPTY)
+            cursor.execute(_IS_LARGE, [_TABLES])
+            (is_large,) = cursor.fetchone() or (True,)
+            cursor.execute(_TRUNCATE if is_large else _DELETE)
             connection.commit()
 
     return empty
