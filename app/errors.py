@@ -199,6 +199,16 @@ class ConversationMerged(Conflict):
         super().__init__(f"It was merged into {into}.")
 
 
+class ExternalIdReused(Conflict):
+    """The external_id is that of another message, of which nothing is reported."""
+
+    code = "external-id-reused"
+
+    def __init__(self) -> None:
+        super().__init__("Another message of this channel has this external_id.")
+        self.paths = (("external_id",),)
+
+
 class MergeIntoItself(Conflict):
     code = "merge-into-itself"
 

@@ -25,6 +25,7 @@ from app.errors import (
     AlreadyExists,
     ConversationMerged,
     CustomerMismatch,
+    ExternalIdReused,
     InvalidTransition,
     LeaseLost,
     MergeIntoItself,
@@ -43,9 +44,9 @@ blueprint = Blueprint("conversations", __name__)
 _dump = Dumper(ConversationSchema)
 _new, _assignment, _snooze = NewConversationSchema(), AssignmentSchema(), SnoozeSchema()
 _resolution, _merge = ResolutionSchema(), MergeSchema()
-_OPEN = (AlreadyExists,)
+_OPEN = (AlreadyExists, ExternalIdReused)
 _ACTION = (InvalidTransition,)
-_RESOLVE = (InvalidTransition, LeaseLost, OpenSubtasks, *CREATE)
+_RESOLVE = (ExternalIdReused, InvalidTransition, LeaseLost, OpenSubtasks, *CREATE)
 _MERGE = (InvalidTransition, MergeIntoItself, CustomerMismatch, ConversationMerged)
 
 add_routes(

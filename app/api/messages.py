@@ -14,7 +14,7 @@ from app.api.resources import location_of
 from app.api.responses import respond_with
 from app.api.schemas.messages import MessageSchema
 from app.api.selection import SELECTION
-from app.errors import AlreadyExists, ConversationMerged, InvalidTransition
+from app.errors import ConversationMerged, ExternalIdReused, InvalidTransition
 from app.services import MessageService
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("messages", __name__)
 _schema, _dump = MessageSchema(), Dumper(MessageSchema)
-_POST = (AlreadyExists, ConversationMerged, InvalidTransition)
+_POST = (ConversationMerged, ExternalIdReused, InvalidTransition)
 
 
 @blueprint.get("/conversations/<id:key>/messages")
@@ -46,7 +46,8 @@ def list_messages(key: UUID) -> Response:
 @allow(WRITERS_AND_AGENTS)
 @answers(MessageSchema, status=(200, 201), body=MessageSchema, problems=_POST)
 def post_message(key: UUID) -> Response:
-    """201, or 200 with the message that was delivered under this `external_id` before."""
+    """201, or 200 with the message that this one repeats: one with the same `external_id`,
+    direction and body, to the same customer. If-Match is ignored: a message changes nothing."""
     message, created = context.service(MessageService).post(key, bodies.load(_schema))
     location = location_of("messages", message.id)
     return respond_with(_dump.one(message), 201 if created else 200, location)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
 
-from app.models import Message
+from app.models import Conversation, Message
 from app.repositories.base import Inserter
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
@@ -12,15 +12,22 @@ from app.repositories.pages import sorts_on
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
     from app.repositories.reading import Record
 
-_MESSAGES = Message.__table__
+_MESSAGES, _CONVERSATIONS = Message.__table__, Conversation.__table__
 
-_DELIVERED = select(Message).where(
-    Message.channel == bindparam("channel"), Message.external_id == bindparam("external_id")
+_DELIVERED: Select[Message, UUID, bool] = (
+    select(
+        Message,
+        _CONVERSATIONS.c.customer_id,
+        _CONVERSATIONS.c.deleted_at.is_not(None).label("is_deleted"),
+    )
+    .select_from(Message)
+    .join(_CONVERSATIONS, _CONVERSATIONS.c.id == Message.conversation_id)
+    .where(Message.channel == bindparam("channel"), Message.external_id == bindparam("external_id"))
 )
 
 # Numbered anew in the order in which they came; the numbers that follow `last` are free.
@@ -60,10 +67,15 @@ class MessageRepository(Inserter[Message]):
     sorts = sorts_on(Message.created_at, Message.seq)
     searched = Message.body.expression
 
-    def delivered(self, session: Session, channel: str, external_id: str) -> Message | None:
-        """The message that was delivered under this id before."""
+    def delivered(
+        self, session: Session, channel: str, external_id: str
+    ) -> Row[Message, UUID, bool] | None:
+        """The message that was delivered under this id before, of any customer.
+
+        With the `customer_id` of its conversation, and whether that `is_deleted`.
+        """
         bound = {"channel": channel, "external_id": external_id}
-        return session.scalars(_DELIVERED, bound).one_or_none()
+        return session.execute(_DELIVERED, bound).one_or_none()
 
     def move(self, connection: Connection, source: UUID, target: UUID, last: int) -> list[Record]:
         """Move all messages behind number `last` of another conversation.

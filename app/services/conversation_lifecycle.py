@@ -12,6 +12,8 @@ from app.domain.conversations import ConversationStatus, Direction, check_action
 from app.domain.transactions import TransactionKind
 from app.errors import (
     AlreadyExists,
+    Conflict,
+    ExternalIdReused,
     Invalid,
     Mistake,
     UnknownReference,
@@ -53,18 +55,21 @@ class ConversationLifecycle(Service):
     ) -> tuple[Conversation, bool]:
         """A new conversation with its first message and a task for it; and whether it is new.
 
-        A message that was delivered before leads to the conversation that it is in.
+        A message that was delivered before leads to the conversation that it is in. Raises
+        ExternalIdReused.
         """
+        if message is not None:
+            message = {"direction": Direction.INBOUND, **message}
         with self.database.session() as session:
             if message is None or message.get("external_id") is None:
                 return self._open(values, message, task), True
-            if (known := self._known(session, values["channel"], message)) is not None:
+            if (known := self._known(session, values, message)) is not None:
                 return known, False
             try:
                 with self.database.savepoint():
                     return self._open(values, message, task), True
             except AlreadyExists:  # somebody was faster
-                known = self._known(session, values["channel"], message)
+                known = self._known(session, values, message)
                 if known is None:
                     raise
                 return known, False
@@ -127,12 +132,7 @@ class ConversationLifecycle(Service):
         money given back: a transaction that names the two."""
         with self.database.session() as session:
             conversation = self._checked(session, key, "resolve")
-            effect: dict[str, Any] = {}
-            if message is not None:
-                messages = self.beside(MessageService)
-                effect = messages.effect(conversation, Direction.OUTBOUND)
-                values = {"direction": Direction.OUTBOUND, **message}
-                messages.add(session, conversation, values)
+            effect = {} if message is None else self._say(session, conversation, message)
             if complete_task is not None:
                 named = (complete_task[name] for name in ("id", "lease_token", "output"))
                 self._complete(session, key, *named)
@@ -182,9 +182,9 @@ class ConversationLifecycle(Service):
     ) -> Conversation:
         conversation = self._conversations.create(values)
         if message is not None:
-            first = {"direction": Direction.INBOUND, **message}
-            if not self.beside(MessageService).post(conversation.id, first)[1]:
-                raise AlreadyExists("messages", ("external_id",))  # it is in another conversation
+            with _within("message"):
+                if not self.beside(MessageService).post(conversation.id, message)[1]:
+                    raise AlreadyExists("messages", ("external_id",))  # in another conversation
         if task is not None:
             with _within("task"):
                 about = {**task, "conversation_id": conversation.id}
@@ -193,10 +193,18 @@ class ConversationLifecycle(Service):
         return conversation
 
     def _known(
-        self, session: Session, channel: str, message: Mapping[str, Any]
+        self, session: Session, values: Mapping[str, Any], message: Mapping[str, Any]
     ) -> Conversation | None:
-        known = self.beside(MessageService).delivered(session, channel, message)
-        return None if known is None else self.repository.get(session, known.conversation_id)
+        """The conversation with the message that this one repeats; raises ExternalIdReused."""
+        messages = self.beside(MessageService)
+        with _within("message"):
+            known = messages.repeated(session, values["channel"], values["customer_id"], message)
+            if known is None:
+                return None
+            found = self.repository.get(session, known.conversation_id)
+            if found is None:  # deleted since
+                raise ExternalIdReused
+            return found
 
     def _checked(self, session: Session, key: UUID, action: str) -> Conversation:
         """Locked; raises InvalidTransition where the status does not allow the action."""
@@ -218,6 +226,18 @@ class ConversationLifecycle(Service):
                 session, conversation, status, action=action, expected=expected
             )
             return conversation
+
+    def _say(
+        self, session: Session, conversation: Conversation, message: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Write to the customer, unless this message was sent before; returns what that changes."""
+        messages = self.beside(MessageService)
+        values = {**message, "direction": Direction.OUTBOUND}
+        with _within("message"):
+            if messages.repeated_in(session, conversation, values) is not None:
+                return {}
+            is_new = messages.add_once(session, conversation, values, messages.add)[1]
+        return messages.effect(conversation, Direction.OUTBOUND) if is_new else {}
 
     def _complete(
         self, session: Session, key: UUID, task_id: UUID, lease_token: str, output: Any
@@ -242,9 +262,12 @@ class ConversationLifecycle(Service):
 
 @contextmanager
 def _within(field: str) -> Iterator[None]:
-    """What is wrong inside is told as being within this field."""
+    """Report what is wrong inside as being within this field."""
     try:
         yield
     except Invalid as error:
         mistakes = [replace(each, path=(field, *each.path)) for each in error.mistakes]
         raise Invalid(mistakes) from error
+    except Conflict as error:
+        error.at(*((field, *path) for path in error.paths))
+        raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
 from app.domain.money import Money
 from app.domain.transactions import Leg
+from app.errors import ExternalIdReused
 from app.repositories import Query
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
@@ -225,7 +227,10 @@ class DemoService(Service):
             _CONVERSATIONS, 1
         ):
             customer = self.beside(CustomerService).find(reference=reference)
-            if customer is not None:
+            if customer is None:
+                continue
+            # One that was deleted, or given to another customer, is not opened again.
+            with suppress(ExternalIdReused), self.database.savepoint():
                 _, new = self.beside(ConversationLifecycle).open(
                     {
                         "customer_id": customer.id,

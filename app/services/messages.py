@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.domain.actors import ActorKind
 from app.domain.conversations import Direction, after_message, check_action
-from app.errors import AlreadyExists, ConversationMerged, Forbidden, NotFound
+from app.errors import (
+    AlreadyExists,
+    ConversationMerged,
+    ExternalIdReused,
+    Forbidden,
+    Invalid,
+    Mistake,
+    NotFound,
+)
 from app.models import Conversation, Message
 from app.repositories import (
     ConversationRepository,
@@ -21,7 +29,7 @@ from app.services.conversations import ConversationService
 from app.services.reading import read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -68,43 +76,76 @@ class MessageService(Service):
         """Add a message, or find the one that was delivered under its `external_id` before.
 
         Returns it and whether it is new. Messages of a conversation are added one at a time, so
-        that their numbers have no gap. Raises ConversationMerged, InvalidTransition.
+        that their numbers have no gap. Raises ConversationMerged, ExternalIdReused,
+        InvalidTransition.
         """
         with self.database.session() as session:
-            self._check_author(session.connection(), conversation_id, values["direction"])
+            self._check_author(session.connection(), conversation_id, values)
             conversation = self.beside(ConversationService).locked(session, conversation_id)
-            if (known := self.delivered(session, conversation.channel, values)) is not None:
+            if (known := self.repeated_in(session, conversation, values)) is not None:
                 return known, False
             if conversation.merged_into_id is not None:
                 raise ConversationMerged(conversation.merged_into_id)
             check_action("message", conversation.status)
-            if values.get("external_id") is None:
-                return self._post(session, conversation, values), True
-            try:
-                with self.database.savepoint():
-                    return self._post(session, conversation, values), True
-            except AlreadyExists:  # delivered into another conversation, just now
-                known = self.delivered(session, conversation.channel, values)
-                if known is None:
-                    raise
-                return known, False
+            return self.add_once(session, conversation, values, self._post)
 
-    def delivered(
-        self, session: Session, channel: str, values: Mapping[str, Any]
+    def repeated(
+        self, session: Session, channel: str, customer_id: UUID, values: Mapping[str, Any]
     ) -> Message | None:
-        """The message that this one repeats; raises Forbidden for an agent that may not see it."""
+        """The message that this one repeats: of the same customer, with the same content.
+
+        Raises ExternalIdReused where anything differs, or where its conversation is deleted: the
+        caller learns nothing of the other message.
+        """
         external_id = values.get("external_id")
         if external_id is None:
             return None
         known = self.messages.delivered(session, channel, external_id)
-        if known is not None:
-            self._require_visible(session.connection(), known.conversation_id)
-        return known
+        if known is None:
+            return None
+        message, owner, is_deleted = known
+        same = (owner, message.direction, message.body) == (
+            customer_id,
+            values["direction"],
+            values["body"],
+        )
+        if is_deleted or not same:
+            raise ExternalIdReused
+        return message
+
+    def repeated_in(
+        self, session: Session, conversation: Conversation, values: Mapping[str, Any]
+    ) -> Message | None:
+        """As `repeated`, for the customer of the conversation, or of the one it was merged into."""
+        into = conversation.merged_into_id
+        place = None if into is None else self.conversations.get(session, into)
+        customer_id = (place or conversation).customer_id
+        return self.repeated(session, conversation.channel, customer_id, values)
+
+    def add_once(
+        self,
+        session: Session,
+        conversation: Conversation,
+        values: Mapping[str, Any],
+        add: Callable[[Session, Conversation, Mapping[str, Any]], Message],
+    ) -> tuple[Message, bool]:
+        """`add` an unknown message, or find the one that another unit of work delivers just now."""
+        if values.get("external_id") is None:
+            return add(session, conversation, values), True
+        try:
+            with self.database.savepoint():
+                return add(session, conversation, values), True
+        except AlreadyExists:
+            known = self.repeated_in(session, conversation, values)
+            if known is None:
+                raise
+            return known, False
 
     def add(
         self, session: Session, conversation: Conversation, values: Mapping[str, Any]
     ) -> Message:
         """Write it down as the next message of a locked conversation."""
+        self._check_external_id(values)
         connection = session.connection()
         seq = self.conversations.take_numbers(connection, conversation.id)
         message = Message(
@@ -155,10 +196,17 @@ class MessageService(Service):
             "author_name": "" if customer is None else customer["name"],
         }
 
-    def _check_author(self, connection: Connection, key: UUID, direction: str) -> None:
+    def _check_author(self, connection: Connection, key: UUID, values: Mapping[str, Any]) -> None:
         self._require_visible(connection, key)
-        if self.actor.kind is ActorKind.AGENT and direction == Direction.INBOUND:
+        if self.actor.kind is ActorKind.AGENT and values["direction"] == Direction.INBOUND:
             raise Forbidden("An agent does not write in a customer's name.")
+        self._check_external_id(values)
+
+    def _check_external_id(self, values: Mapping[str, Any]) -> None:
+        """An agent could take the id of a mail that is still to come, and so suppress the mail."""
+        if self.actor.kind is ActorKind.AGENT and values.get("external_id") is not None:
+            detail = "An agent's token sets no external_id; send an Idempotency-Key instead."
+            raise Invalid([Mistake(("external_id",), "not-allowed", detail)])
 
     def _require_visible(self, connection: Connection, conversation_id: UUID) -> None:
         self.beside(ConversationService).require_visible(connection, conversation_id)

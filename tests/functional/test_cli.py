@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from tests.client import Client
+
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,21 @@ def test_the_demo_can_be_loaded_twice(
         in flask("demo").stdout
     )
     assert sql("SELECT count(*) FROM customers") == [(8,)]
+
+
+def test_the_demo_is_loaded_where_its_conversations_are_not_as_they_were(
+    flask: Run, staff: Client
+) -> None:
+    """One that was deleted, or given to another customer, is left alone."""
+    flask("demo")
+    one, other, *_ = staff.get("/v1/conversations").json["items"]
+    staff.delete(f"/v1/conversations/{one['id']}")
+    customers = {item["id"] for item in staff.get("/v1/customers").json["items"]}
+    another = (customers - {other["customer_id"]}).pop()
+    staff.patch(f"/v1/conversations/{other['id']}", {"customer_id": another})
+    again = flask("demo")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert ", 0 conversations," in again.stdout
 
 
 def test_customers_are_listed_and_shown(flask: Run) -> None:

@@ -814,9 +814,21 @@ def test_a_last_word_that_was_sent_before_is_a_conflict(staff: Client, start: St
     start(message={**HELLO, "external_id": "m-1"})
     path = start()
     answer = staff.post(f"{path}/resolve", {"message": {"body": "Bye.", "external_id": "m-1"}})
-    assert problem(answer) == (409, "already-exists")
+    assert problem(answer) == (409, "external-id-reused")
+    assert codes(answer) == {"/message/external_id": "external-id-reused"}
     assert staff.get(f"{path}/messages").json["items"] == []
     assert staff.get(path).json["status"] == "open"
+
+
+def test_a_last_word_that_was_sent_is_not_sent_again(staff: Client, start: Start) -> None:
+    """The same words to the same customer under the same external_id: it is resolved with them."""
+    path, bye = start(), {"body": "Bye.", "external_id": "m-1"}
+    sent = staff.create(f"{path}/messages", {**bye, "direction": "outbound"})
+    responded = staff.get(path).json["first_responded_at"]
+    resolved = staff.post(f"{path}/resolve", {"message": bye})
+    assert (resolved.status_code, resolved.json["status"]) == (200, "resolved")
+    assert resolved.json["first_responded_at"] == responded
+    assert staff.get(f"{path}/messages").json["items"] == [sent]
 
 
 # Deleting

@@ -600,8 +600,9 @@ class Desk(RuleBasedStateMachine):
         external_id = None if message is None else message[0]
         known = self.delivered.get((channel, external_id or ""))
         if known is not None:
-            self.refused(answer, set())
-            assert answer.json["id"] == self.locate(known).id
+            refusals = self.against_repeating(known, owner, "inbound")
+            if not self.refused(answer, refusals):
+                assert answer.json["id"] == self.locate(known).id
             return
         self.refused(answer, set(), 201)
         talk = self.talks[answer.json["id"]] = Talk(answer.json["id"], owner, channel)
@@ -616,6 +617,13 @@ class Desk(RuleBasedStateMachine):
         self.touched.add(talk.id)
         if direction == "outbound":
             talk.answered = True
+
+    def against_repeating(self, known: str, customer: str, direction: str) -> set[str]:
+        """All bodies are the same here."""
+        talk = self.locate(known)
+        [was] = [message[1] for message in talk.messages if message[0] == known]
+        same = (talk.customer, was) == (customer, direction)
+        return set() if same else {"external-id-reused"}
 
     def against(self, talk: Talk, allowed: set[str]) -> set[str]:
         return set() if talk.status in allowed else {"invalid-transition"}
@@ -632,11 +640,9 @@ class Desk(RuleBasedStateMachine):
         answer = self.staff.post(f"/v1/conversations/{talk.id}/messages", body)
         known = self.delivered.get((talk.channel, external_id or ""))
         if known is not None:
-            self.refused(answer, set())
-            assert (answer.json["id"], answer.json["conversation_id"]) == (
-                known,
-                self.locate(known).id,
-            )
+            if not self.refused(answer, self.against_repeating(known, talk.customer, direction)):
+                where = (answer.json["id"], answer.json["conversation_id"])
+                assert where == (known, self.locate(known).id)
         elif talk.merged is not None:
             self.refused(answer, {"conversation-merged"})
             assert answer.json["merged_into_id"] == talk.merged
@@ -691,13 +697,14 @@ class Desk(RuleBasedStateMachine):
     def resolve(
         self, data: st.DataObject, message: tuple[str | None] | None, with_task: bool
     ) -> None:
-        talk = self.talk(data)
+        talk, known = self.talk(data), None
         body: dict[str, Any] = {}
         refusals = self.against(talk, _UNRESOLVED)
         if message is not None:
             body["message"] = {"body": "b", "external_id": message[0]}
-            if (talk.channel, message[0] or "") in self.delivered:
-                refusals.add("already-exists")
+            known = self.delivered.get((talk.channel, message[0] or ""))
+            if known is not None:
+                refusals |= self.against_repeating(known, talk.customer, "outbound")
         task = self._about(data, talk) if with_task and self.work else None
         if task is not None:
             token = task.token or str(uuid4())
@@ -706,7 +713,7 @@ class Desk(RuleBasedStateMachine):
         answer = self.staff.post(f"/v1/conversations/{talk.id}/resolve", body)
         if self.refused(answer, refusals):
             return
-        if message is not None:
+        if message is not None and known is None:
             told = self.staff.get(f"/v1/conversations/{talk.id}/messages?sort=-seq&limit=1")
             self._said(talk, told.json["items"][0]["id"], "outbound", message[0])
         if task is not None:

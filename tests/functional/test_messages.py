@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -297,19 +298,24 @@ def test_a_program_sees_only_what_its_tasks_refer_to(
     assert [problem(answer) for answer in refused] == [(403, "forbidden")] * len(refused)
 
 
-def test_a_program_gets_nobody_elses_message_by_its_external_id(
+def test_a_program_sets_no_external_id(
     staff: Client, start: Start, hire: Callable[..., Client]
 ) -> None:
-    """A repeat is answered with the message itself only to who may read it."""
+    """So it neither learns which are known, nor takes that of a mail which is still to come."""
     mine, other, bot = start(task=TASK), start(), hire("bot")
     bot.post("/v1/tasks/claim", {})
     staff.create(f"{other}/messages", {**IN, "body": "secret", "external_id": "m-1"})
-    answer = bot.post(f"{mine}/messages", {**OUT, "external_id": "m-1"})
-    assert problem(answer) == (403, "forbidden")
-    assert "secret" not in answer.text
-    own = bot.post(f"{mine}/messages", {**OUT, "external_id": "m-2"})
-    again = bot.post(f"{mine}/messages", {**OUT, "external_id": "m-2"})
-    assert (own.status_code, again.status_code, again.json) == (201, 200, own.json)
+    answers = [
+        bot.post(f"{mine}/messages", {**body, "external_id": name})
+        for name in ("m-1", "m-2")
+        for body in (OUT, NOTE)
+    ]
+    for answer in answers:
+        assert problem(answer) == (422, "validation-error")
+        assert codes(answer) == {"/external_id": "not-allowed"}
+    assert len({answer.json["detail"] for answer in answers}) == 1
+    assert bot.post(f"{mine}/messages", {**OUT, "external_id": None}).status_code == 201
+    assert staff.post(f"{mine}/messages", {**IN, "external_id": "m-2"}).status_code == 201
 
 
 # Where nothing is written any more
@@ -354,17 +360,107 @@ def test_a_repeat_gets_its_message_whatever_became_of_it(staff: Client, start: S
 
 
 def test_a_repeat_changes_nothing(staff: Client, start: Start) -> None:
-    """Whatever it says now: it is the message of then, with no new number and no event."""
+    """It is the message of then, with no new number and no event."""
     path = start()
     first = staff.create(f"{path}/messages", {**IN, "external_id": "m-1"})
     staff.post(f"{path}/resolve")
     count = staff.get("/v1/events?include_total=true").json["total"]
-    for body in (IN, {**OUT, "body": "Something else"}):
-        answer = staff.post(f"{path}/messages", {**body, "external_id": "m-1"})
-        assert (answer.status_code, answer.json) == (200, first)
+    answer = staff.post(f"{path}/messages", {**IN, "external_id": "m-1"})
+    assert (answer.status_code, answer.json) == (200, first)
     assert staff.get(path).json["status"] == "resolved"
     assert staff.get("/v1/events?include_total=true").json["total"] == count
     assert staff.create(f"{path}/messages", NOTE)["seq"] == 2
+
+
+@pytest.fixture
+def bob(staff: Client) -> str:
+    """The id of another customer."""
+    created: str = staff.create("/v1/customers", {"reference": "C-2", "name": "Bob"})["id"]
+    return created
+
+
+def test_another_message_under_a_known_external_id_is_refused(
+    admin: Client, staff: Client, start: Start, new: dict[str, Any], bob: str
+) -> None:
+    """409, and the answer is the same whatever differs: it shows nothing of the message known."""
+    path, theirs, gone = start(), start(customer_id=bob), start(customer_id=bob)
+    first = staff.create(f"{path}/messages", {**IN, "external_id": "m-1"})
+    staff.create(f"{gone}/messages", {**IN, "external_id": "m-2"})
+    assert staff.delete(gone).status_code == 204
+    before = staff.get("/v1/events?include_total=true").json["total"]
+    answers = [
+        client.post(f"{where}/messages", {**body, "external_id": name})
+        for client in (admin, staff)
+        for where, body, name in (
+            (path, {**IN, "body": "Hello? "}, "m-1"),
+            (path, {**IN, "body": "Hello\N{FULLWIDTH QUESTION MARK}"}, "m-1"),
+            (path, {**OUT, "body": IN["body"]}, "m-1"),
+            (path, {**NOTE, "body": IN["body"]}, "m-1"),
+            (theirs, IN, "m-1"),
+            (theirs, IN, "m-2"),
+            (path, IN, "m-2"),
+        )
+    ]
+    opened = [
+        staff.post(PATH, {**new, **whose, "message": {"body": body, "external_id": name}})
+        for whose, body, name in (
+            ({}, "Other", "m-1"),
+            ({"customer_id": bob}, IN["body"], "m-1"),
+            ({"customer_id": bob}, IN["body"], "m-2"),
+        )
+    ]
+    told = {(answer.json["title"], answer.json["detail"]) for answer in (*answers, *opened)}
+    assert len(told) == 1
+    for answer in (*answers, *opened):
+        assert problem(answer) == (409, "external-id-reused")
+        assert first["id"] not in answer.text
+    assert {str(codes(answer)) for answer in answers} == {"{'/external_id': 'external-id-reused'}"}
+    assert codes(opened[0]) == {"/message/external_id": "external-id-reused"}
+    assert staff.get("/v1/events?include_total=true").json["total"] == before
+
+
+def test_a_mail_whose_external_id_is_taken_gets_through_under_another(
+    staff: Client, new: dict[str, Any], start: Start
+) -> None:
+    """Also where its conversation was deleted: refused is not lost, and repeats stay one."""
+    body = {**new, "message": {"body": "Hello?", "external_id": "<1@mail>"}}
+    gone = staff.create(PATH, body)
+    assert staff.delete(f"{PATH}/{gone['id']}").status_code == 204
+    assert problem(staff.post(PATH, body)) == (409, "external-id-reused")
+    assert problem(staff.post(f"{PATH}/{gone['id']}/messages", IN)) == (404, "not-found")
+    renamed = {**new, "message": {"body": "Hello?", "external_id": "<1@mail>#2"}}
+    opened, again = staff.post(PATH, renamed), staff.post(PATH, renamed)
+    assert (opened.status_code, again.status_code, again.json) == (201, 200, opened.json)
+    assert len(_messages(staff, f"{PATH}/{opened.json['id']}")) == 1
+    assert staff.post(f"{PATH}/{gone['id']}/restore").status_code == 200
+    assert staff.post(PATH, body).json["id"] == gone["id"]
+
+
+def test_a_repeat_with_its_idempotency_key_is_answered_as_before(
+    staff: Client, new: dict[str, Any]
+) -> None:
+    """A gateway whose first answer was lost gets that, also when the conversation is deleted."""
+    body = {**new, "message": {"body": "Hello?", "external_id": "m-1"}}
+    first = staff.post(PATH, body, idempotency_key="m-1")
+    assert staff.delete(f"{PATH}/{first.json['id']}").status_code == 204
+    again = staff.post(PATH, body, idempotency_key="m-1")
+    assert (first.status_code, again.status_code, again.data) == (201, 201, first.data)
+
+
+def test_a_repeat_is_compared_with_the_customer_of_today(
+    staff: Client, start: Start, bob: str
+) -> None:
+    """Where a conversation was given another customer, also after it was merged into."""
+    source, target = start(), start()
+    message = {**IN, "external_id": "m-1"}
+    known = staff.create(f"{source}/messages", message)
+    staff.post(f"{source}/merge", {"into": target.rpartition("/")[2]})
+    staff.patch(target, {"customer_id": bob})
+    for path in (source, target, start(customer_id=bob)):
+        answer = staff.post(f"{path}/messages", message)
+        assert (answer.status_code, answer.json["id"]) == (200, known["id"])
+    refused = staff.post(f"{start()}/messages", message)
+    assert problem(refused) == (409, "external-id-reused")
 
 
 def test_an_external_id_is_one_per_channel(staff: Client, start: Start) -> None:
@@ -417,6 +513,39 @@ def test_fifty_deliveries_to_two_conversations(desk: Client, start: Start) -> No
         desk.create(f"{path}/messages", NOTE)
         numbers = [item["seq"] for item in _messages(desk, path)]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_twenty_deliveries_of_different_words(desk: Client, start: Start) -> None:
+    """The first is new, its repeats get it, and all that say something else are refused."""
+    paths = [start(), start()]
+
+    def send(number: int) -> Answer:
+        body = {**IN, "body": f"Hello {number % 2}", "external_id": "m-1"}
+        return desk.post(f"{paths[number // 2 % 2]}/messages", body)
+
+    answers = _at_once([partial(send, number) for number in range(20)])
+    counted = Counter(answer.status_code for answer in answers)
+    assert counted == {201: 1, 200: 9, 409: 10}
+    (written,) = [message for path in paths for message in _messages(desk, path)]
+    for number, answer in enumerate(answers):
+        if written["body"] == f"Hello {number % 2}":
+            assert answer.json == written
+        else:
+            assert problem(answer) == (409, "external-id-reused")
+            assert written["id"] not in answer.text
+
+
+def test_twenty_openings_of_two_customers_with_one_external_id(
+    desk: Client, new: dict[str, Any], bob: str, sql: Sql
+) -> None:
+    """One conversation is left, and the other customer's are refused."""
+    message = {"body": "Hello?", "external_id": "m-1"}
+    bodies = [{**new, "message": message}, {**new, "customer_id": bob, "message": message}]
+    answers = _at_once([partial(desk.post, PATH, bodies[n % 2]) for n in range(20)])
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 9, 409: 10}
+    assert sql("SELECT count(*) FROM conversations") == [(1,)]
+    for answer in answers[0::2] if answers[0].status_code == 409 else answers[1::2]:
+        assert problem(answer) == (409, "external-id-reused")
 
 
 def test_fifty_openings_with_one_first_message(desk: Client, new: dict[str, Any], sql: Sql) -> None:

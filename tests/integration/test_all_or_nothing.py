@@ -361,9 +361,10 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
 
 # What is called inside a unit of work that somebody else has opened, or is no work at all.
 INTERNAL = {
-    "add", "apply", "beside", "check_active", "check_not_merged", "delivered", "effect",
+    "add", "add_once", "apply", "beside", "check_active", "check_not_merged", "effect",
     "check_accounts", "check_may_move", "clocks_after", "locked", "make", "move", "record",
-    "require_admin_for_deleted", "require_visible", "told", "visible_to_agent",
+    "repeated", "repeated_in", "require_admin_for_deleted", "require_visible", "told",
+    "visible_to_agent",
 }  # fmt: skip
 
 

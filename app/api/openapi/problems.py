@@ -36,6 +36,7 @@ _RAISED: tuple[errors.CaseloadError, ...] = (
     errors.OpenSubtasks(),
     errors.ParentFinished(),
     errors.ConversationMerged(UUID(ID)),
+    errors.ExternalIdReused(),
     errors.MergeIntoItself(),
     errors.CustomerMismatch(),
     errors.AccountNotEmpty(),
