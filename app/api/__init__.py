@@ -1,4 +1,7 @@
-"""HTTP: routes, strict input, problem+json. Knows the services, and nobody below."""
+"""HTTP: routes, strict input, problem+json. It calls services only.
+
+From the repositories it reads which filters and sorts a list has; it never gives them a handle.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may call what: declared beside each route, and denied where it was forgotten."""
+"""Who may call which route: the roles of the service's method, and nobody where none is named."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import current_app, g, request
 
 from app.api import context, parameters, rate_limits
-from app.domain.actors import Role
 from app.errors import Forbidden, Unauthenticated, Unavailable
+from app.services.permissions import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Response
 
-    from app.services import Identity
+    from app.domain.actors import Role
+    from app.services import Identity, Service
 
     View = TypeVar("View", bound=Callable[..., Any])
 
 logger = logging.getLogger(__name__)
-
-ADMINS = frozenset({Role.ADMIN})
-WRITERS = frozenset({Role.ADMIN, Role.STAFF})
-READERS = frozenset({Role.ADMIN, Role.STAFF, Role.VIEWER})
-# What an agent may see or write among these, its tasks decide.
-WRITERS_AND_AGENTS = WRITERS | {Role.AGENT}
-READERS_AND_AGENTS = READERS | {Role.AGENT}
 
 _LONGEST_TOKEN = 200
 
@@ -53,6 +47,13 @@ def allow(
     return declare
 
 
+def allow_callers_of(
+    kind: type[Service], method: str, parameters: tuple[str, ...] | None = ()
+) -> Callable[[View], View]:
+    """As `allow`, for the roles that may call this method of the service."""
+    return allow(roles_of(kind, method), parameters)
+
+
 def policy_of(endpoint: str) -> Policy | None:
     return getattr(current_app.view_functions[endpoint], "policy", None)
 
@@ -68,8 +69,7 @@ def check_access() -> None:
         identity = context.authenticator().authenticate(_bearer())
         g.actor, g.identity = identity.actor, identity
         rate_limits.spend(identity.token_id)
-        if identity.actor.role not in policy.roles:
-            raise Forbidden(f"Not for the role {identity.actor.role}.")
+        identity.actor.check_role(policy.roles)
     if policy.parameters is not None:
         parameters.check_known(parameters.read_parameters(), policy.parameters)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -37,14 +37,14 @@ _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
 @blueprint.get("/accounts")
-@allow(READERS, None)
+@allow_callers_of(AccountService, "page", parameters=None)
 @lists(AccountSchema, AccountService.repository)
 def list_accounts() -> Response:
     return list_of(AccountService.repository, _accounts().page, _dump)
 
 
 @blueprint.get("/customers/<id:key>/accounts")
-@allow(READERS_AND_AGENTS, None)
+@allow_callers_of(AccountService, "of_customer", parameters=None)
 @lists(AccountSchema, AccountService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
     return list_of(
@@ -56,7 +56,7 @@ def list_of_customer(key: UUID) -> Response:
 
 
 @blueprint.post("/accounts")
-@allow(WRITERS)
+@allow_callers_of(AccountService, "open")
 @answers(AccountSchema, status=201, body=AccountSchema, problems=(CurrencyMismatch,))
 def open_account() -> Response:
     account = _accounts().open(bodies.load(_new))
@@ -64,14 +64,14 @@ def open_account() -> Response:
 
 
 @blueprint.get("/accounts/<id:key>")
-@allow(READERS_AND_AGENTS, SELECTION)
+@allow_callers_of(AccountService, "get", parameters=SELECTION)
 @answers(AccountSchema)
 def read_account(key: UUID) -> Response:
     return read_of(_dump, lambda: _accounts().get(key), _state)
 
 
 @blueprint.patch("/accounts/<id:key>")
-@allow(WRITERS)
+@allow_callers_of(AccountService, "change")
 @answers(AccountSchema, body=AccountPatchSchema, problems=_CHANGE)
 def change_account(key: UUID) -> Response:
     values = bodies.load(_changes)
@@ -79,7 +79,7 @@ def change_account(key: UUID) -> Response:
 
 
 @blueprint.post("/accounts/<id:key>/freeze")
-@allow(WRITERS)
+@allow_callers_of(AccountService, "freeze")
 @answers(AccountSchema, problems=(InvalidTransition,))
 def freeze(key: UUID) -> Response:
     bodies.load_nothing()
@@ -87,7 +87,7 @@ def freeze(key: UUID) -> Response:
 
 
 @blueprint.post("/accounts/<id:key>/unfreeze")
-@allow(WRITERS)
+@allow_callers_of(AccountService, "unfreeze")
 @answers(AccountSchema, problems=(InvalidTransition,))
 def unfreeze(key: UUID) -> Response:
     bodies.load_nothing()
@@ -95,7 +95,7 @@ def unfreeze(key: UUID) -> Response:
 
 
 @blueprint.post("/accounts/<id:key>/close")
-@allow(WRITERS)
+@allow_callers_of(AccountService, "close")
 @answers(AccountSchema, problems=(InvalidTransition, AccountNotEmpty))
 def close(key: UUID) -> Response:
     bodies.load_nothing()
@@ -103,7 +103,7 @@ def close(key: UUID) -> Response:
 
 
 @blueprint.get("/accounts/<id:key>/entries")
-@allow(READERS_AND_AGENTS, None)
+@allow_callers_of(AccountService, "statement", parameters=None)
 @lists(StatementEntrySchema, AccountService.entries, within="account_id")
 def list_entries(key: UUID) -> Response:
     """The statement, the newest first unless asked otherwise."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS, WRITERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers
 from app.api.dumper import Dumper
 from app.api.resources import add_routes
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 blueprint = Blueprint("agents", __name__)
 _dump, _deactivation = Dumper(AgentSchema), AgentDeactivationSchema()
 
-add_routes(blueprint, AgentService, AgentSchema, read=READERS, write=WRITERS)
+add_routes(blueprint, AgentService, AgentSchema)
 
 
 @blueprint.post("/agents/<id:key>/deactivate")
-@allow(WRITERS)
+@allow_callers_of(AgentService, "deactivate")
 @answers(AgentSchema, body=AgentDeactivationSchema)
 def deactivate(key: UUID) -> Response:
     heir = bodies.load(_deactivation, empty_is_object=True)["reassign_to"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from app.api import bodies, context
-from app.api.access import allow
+from app.api.access import allow_callers_of
 from app.api.compiled import Load
-from app.api.contract import answers, conflicts_of
+from app.api.contract import answers, conflicts_of, repository_of
 from app.api.dumper import Dumper
 from app.api.responses import respond
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from app.api.contract import Problems
     from app.api.schemas.base import ResourceSchema
-    from app.domain.actors import Role
-    from app.repositories import Repository
     from app.services import BulkService
 
 
@@ -25,18 +23,16 @@ def add_bulk_route(
     blueprint: Blueprint,
     kind: type[BulkService],
     schema: type[ResourceSchema],
-    *,
-    write: frozenset[Role],
     problems: Problems = (),
 ) -> None:
     """Add `POST /<plural>/bulk`; `problems` are those that the table doesn't tell."""
-    repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
+    repository = repository_of(kind)
     name = repository.model.__tablename__
     new, dump = schema(), Dumper(schema)
     load = Load(new)
     told = (*conflicts_of(repository, new, "create"), *problems)
 
-    @allow(write)
+    @allow_callers_of(kind, "create_many")
     @answers(schema, status=201, body=schema, problems=told, many=True)
     def create_many() -> Response:
         """All of them or none; what is wrong is told by index, as `/items/3/name`."""

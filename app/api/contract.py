@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from app.errors import (
     AlreadyExists,
@@ -20,6 +20,7 @@ from app.errors import (
     PoolExhausted,
     StatementTimeout,
 )
+from app.repositories.deletion import Deleter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.errors import CaseloadError
-    from app.repositories import Reader, Repository
+    from app.repositories import Reader
+    from app.services import Service
 
     View = TypeVar("View", bound=Callable[..., Any])
     Problems = tuple[type[CaseloadError], ...]
@@ -98,13 +100,18 @@ def contract_of(view: Callable[..., Any]) -> Contract | None:
     return getattr(view, "contract", None)
 
 
-def conflicts_of(repository: Repository[Any], schema: Schema, action: str) -> Problems:
+def repository_of(kind: type[Service]) -> Reader[Any]:
+    """The `repository` that the service's class names as its default."""
+    return cast("Reader[Any]", cast("Any", kind).repository)
+
+
+def conflicts_of(repository: Reader[Any], schema: Schema, action: str) -> Problems:
     """Those that an action of every resource may meet, read off its table."""
     table: Any = repository.model.__table__
     found: Problems = (NotDeleted,) if action == "restore" else ()
     if action != "delete" and any(_is_given(index, schema) for index in table.indexes):
         found += (AlreadyExists,)
-    if action == "delete" and repository.may_be_in_use:
+    if action == "delete" and isinstance(repository, Deleter) and repository.may_be_in_use:
         found += (InUse,)
     if action == "restore" and table.foreign_keys:
         found += (ParentDeleted,)

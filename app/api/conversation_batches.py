@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint
 
 from app.api import bodies, context, parameters
-from app.api.access import WRITERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers
 from app.api.responses import respond
 from app.api.schemas.conversation_batches import (
@@ -31,7 +31,7 @@ _assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()
 
 
 @blueprint.post("/conversations/bulk-assign")
-@allow(WRITERS)
+@allow_callers_of(ConversationBatchService, "assign")
 @answers(CountedSchema, body=BulkAssignmentSchema, problems=(CountMismatch,))
 def bulk_assign() -> Response:
     """How many there are is expected, unless it is only tried."""
@@ -41,7 +41,7 @@ def bulk_assign() -> Response:
 
 
 @blueprint.post("/conversations/bulk-resolve")
-@allow(WRITERS)
+@allow_callers_of(ConversationBatchService, "resolve")
 @answers(CountedSchema, body=BulkResolutionSchema, problems=(CountMismatch,))
 def bulk_resolve() -> Response:
     """How many there are is expected, unless it is only tried."""

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import add_routes, location_of
+from app.api.resources import add_delete, add_reads, add_restore, add_update, location_of
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.conversations import (
     AssignmentSchema,
@@ -49,21 +49,20 @@ _ACTION = (InvalidTransition,)
 _RESOLVE = (ExternalIdReused, InvalidTransition, LeaseLost, OpenSubtasks, *CREATE)
 _MERGE = (InvalidTransition, MergeIntoItself, CustomerMismatch, ConversationMerged)
 
-add_routes(
+add_reads(blueprint, ConversationService, ConversationSchema)
+add_update(
     blueprint,
     ConversationService,
     ConversationSchema,
+    (InvalidTransition,),
     patch=ConversationPatchSchema,
-    read=READERS_AND_AGENTS,
-    list_=READERS,
-    write=WRITERS,
-    only=("list", "read", "update", "delete", "restore"),
-    problems={"update": (InvalidTransition,)},
 )
+add_delete(blueprint, ConversationService, ConversationSchema)
+add_restore(blueprint, ConversationService, ConversationSchema)
 
 
 @blueprint.get("/customers/<id:key>/conversations")
-@allow(READERS, None)
+@allow_callers_of(ConversationService, "of_customer", parameters=None)
 @lists(ConversationSchema, ConversationService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
     service = context.service(ConversationService)
@@ -76,7 +75,7 @@ def list_of_customer(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "open")
 @answers(ConversationSchema, status=(200, 201), body=NewConversationSchema, problems=_OPEN)
 def open_conversation() -> Response:
     """201, or 200 with the conversation to which its first message was delivered before."""
@@ -88,7 +87,7 @@ def open_conversation() -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/assign")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "assign")
 @answers(ConversationSchema, body=AssignmentSchema, problems=_ACTION)
 def assign(key: UUID) -> Response:
     body = bodies.load(_assignment)
@@ -100,7 +99,7 @@ def assign(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/snooze")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "snooze")
 @answers(ConversationSchema, body=SnoozeSchema, problems=_ACTION)
 def snooze(key: UUID) -> Response:
     until = bodies.load(_snooze)["until"]
@@ -108,7 +107,7 @@ def snooze(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/resolve")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "resolve")
 @answers(ConversationSchema, body=ResolutionSchema, problems=_RESOLVE)
 def resolve(key: UUID) -> Response:
     body = bodies.load(_resolution, empty_is_object=True)
@@ -116,7 +115,7 @@ def resolve(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/reopen")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "reopen")
 @answers(ConversationSchema, problems=_ACTION)
 def reopen(key: UUID) -> Response:
     bodies.load_nothing()
@@ -124,7 +123,7 @@ def reopen(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/close")
-@allow(WRITERS)
+@allow_callers_of(ConversationLifecycle, "close")
 @answers(ConversationSchema, problems=_ACTION)
 def close(key: UUID) -> Response:
     bodies.load_nothing()
@@ -132,7 +131,7 @@ def close(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/merge")
-@allow(WRITERS)
+@allow_callers_of(ConversationMerger, "merge")
 @answers(ConversationSchema, body=MergeSchema, problems=_MERGE)
 def merge(key: UUID) -> Response:
     """Answers the conversation that it was merged into."""

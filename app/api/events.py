@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, request
 
 from app.api import context, cursors, parameters
-from app.api.access import READERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -26,14 +26,14 @@ _dump = Dumper(EventSchema)
 
 
 @blueprint.get("/events")
-@allow(READERS, None)
+@allow_callers_of(EventService, "page", parameters=None)
 @lists(EventSchema, EventService.events)
 def list_events() -> Response:
     return list_of(EventService.events, context.service(EventService).page, _dump)
 
 
 @blueprint.get("/events/<id:key>")
-@allow(READERS, SELECTION)
+@allow_callers_of(EventService, "get", parameters=SELECTION)
 @answers(EventSchema)
 def read_event(key: UUID) -> Response:
     service = context.service(EventService)
@@ -41,7 +41,7 @@ def read_event(key: UUID) -> Response:
 
 
 @blueprint.get("/events/feed")
-@allow(READERS, ("cursor", "limit"))
+@allow_callers_of(EventService, "feed", parameters=("cursor", "limit"))
 @answers(EventFeedSchema, problems=(InvalidCursor,))
 def read_feed() -> Response:
     """`next_cursor` is always there: the place to read on from, now or later."""

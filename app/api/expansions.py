@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.api.access import ADMINS, READERS, READERS_AND_AGENTS
 from app.api.schemas.accounts import AccountSchema
 from app.api.schemas.agents import AgentSchema
 from app.api.schemas.conversations import ConversationSchema
@@ -22,7 +21,7 @@ from app.services import (
     ConversationService,
     CustomerService,
     ProductService,
-    ResourceService,
+    Reads,
     TaskService,
     TransactionService,
     UserService,
@@ -34,26 +33,24 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.schemas.base import ResourceSchema
-    from app.domain.actors import Role
 
 DEPTH = 2
 
 
 class Thing(NamedTuple):
-    """What finds it, how it is shown, and who may read it by its own route."""
+    """The service that finds it, and how it is shown. Its `readers` may expand it."""
 
-    kind: type[ResourceService | TransactionService]  # type: ignore[type-arg] # of many models
+    kind: type[Reads[Any]]
     schema: type[ResourceSchema]
-    readers: frozenset[Role]
 
 
-AGENT = Thing(AgentService, AgentSchema, READERS)
-CONVERSATION = Thing(ConversationService, ConversationSchema, READERS_AND_AGENTS)
-CUSTOMER = Thing(CustomerService, CustomerSchema, READERS_AND_AGENTS)
-PRODUCT = Thing(ProductService, ProductSchema, READERS_AND_AGENTS)
-TASK = Thing(TaskService, TaskSchema, READERS_AND_AGENTS)
-TRANSACTION = Thing(TransactionService, TransactionSchema, READERS)
-USER = Thing(UserService, UserSchema, ADMINS)
+AGENT = Thing(AgentService, AgentSchema)
+CONVERSATION = Thing(ConversationService, ConversationSchema)
+CUSTOMER = Thing(CustomerService, CustomerSchema)
+PRODUCT = Thing(ProductService, ProductSchema)
+TASK = Thing(TaskService, TaskSchema)
+TRANSACTION = Thing(TransactionService, TransactionSchema)
+USER = Thing(UserService, UserSchema)
 
 # Each beside the field that is called after it: `customer` beside `customer_id`.
 EXPANSIONS: dict[type[Schema], dict[str, Thing]] = {

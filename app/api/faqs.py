@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api.access import READERS_AND_AGENTS, WRITERS
 from app.api.bulk import add_bulk_route
 from app.api.resources import add_routes
 from app.api.schemas.faqs import FaqSchema
@@ -10,5 +9,5 @@ from app.services import FaqService
 
 blueprint = Blueprint("faqs", __name__)
 
-add_routes(blueprint, FaqService, FaqSchema, read=READERS_AND_AGENTS, write=WRITERS)
-add_bulk_route(blueprint, FaqService, FaqSchema, write=WRITERS)
+add_routes(blueprint, FaqService, FaqSchema)
+add_bulk_route(blueprint, FaqService, FaqSchema)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -28,7 +28,7 @@ _POST = (ConversationMerged, ExternalIdReused, InvalidTransition)
 
 
 @blueprint.get("/conversations/<id:key>/messages")
-@allow(READERS_AND_AGENTS, None)
+@allow_callers_of(MessageService, "page", parameters=None)
 @lists(MessageSchema, MessageService.messages, within="conversation_id")
 def list_messages(key: UUID) -> Response:
     """In the order in which they came, unless asked otherwise."""
@@ -43,7 +43,7 @@ def list_messages(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/messages")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(MessageService, "post")
 @answers(MessageSchema, status=(200, 201), body=MessageSchema, problems=_POST)
 def post_message(key: UUID) -> Response:
     """201, or 200 with the message that this one repeats: one with the same `external_id`,
@@ -54,7 +54,7 @@ def post_message(key: UUID) -> Response:
 
 
 @blueprint.get("/messages/<id:key>")
-@allow(READERS_AND_AGENTS, SELECTION)
+@allow_callers_of(MessageService, "get", parameters=SELECTION)
 @answers(MessageSchema)
 def read_message(key: UUID) -> Response:
     service = context.service(MessageService)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api.access import READERS_AND_AGENTS, WRITERS
 from app.api.bulk import add_bulk_route
 from app.api.resources import add_routes
 from app.api.schemas.products import ProductSchema
@@ -10,5 +9,5 @@ from app.services import ProductService
 
 blueprint = Blueprint("products", __name__)
 
-add_routes(blueprint, ProductService, ProductSchema, read=READERS_AND_AGENTS, write=WRITERS)
-add_bulk_route(blueprint, ProductService, ProductSchema, write=WRITERS)
+add_routes(blueprint, ProductService, ProductSchema)
+add_bulk_route(blueprint, ProductService, ProductSchema)

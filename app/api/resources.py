@@ -1,13 +1,13 @@
-"""The routes that every resource has, made from its service and its schema."""
+"""The routes that every resource has, made from its service and its schema, one per verb."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from app.api import bodies, context, parameters
-from app.api.access import allow
-from app.api.contract import answers, conflicts_of, lists
+from app.api.access import allow_callers_of
+from app.api.contract import answers, conflicts_of, lists, repository_of
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.reads import read_of
@@ -15,92 +15,122 @@ from app.api.responses import expected_versions, no_content, respond_with
 from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
     from flask import Blueprint, Response
 
     from app.api.contract import Problems
     from app.api.schemas.base import ResourceSchema
-    from app.domain.actors import Role
-    from app.repositories import Repository
-    from app.services import ResourceService
+    from app.services import Creates, Deletes, Reads, ResourceService, Restores, Updates
 
-ALL = ("list", "create", "read", "update", "delete", "restore")
+    Schema = type[ResourceSchema]
 
 
 def add_routes(
     blueprint: Blueprint,
     kind: type[ResourceService[Any]],
-    schema: type[ResourceSchema],
+    schema: Schema,
     *,
-    read: frozenset[Role],
-    write: frozenset[Role],
-    list_: frozenset[Role] | None = None,
-    patch: type[ResourceSchema] | None = None,
-    only: Collection[str] = ALL,
     problems: Mapping[str, Problems] = MappingProxyType({}),
 ) -> None:
-    """Add the routes named in `only`, under the resource's plural name.
+    """Add the routes of all verbs, under the resource's plural name.
 
-    Who may read one may list all, unless `list_` says who; `patch` is what an update may hold;
-    `problems` are those of an action that the table doesn't tell.
+    `problems` are those of create, update, delete or restore that the table does not tell.
     """
-    repository: Repository[Any] = cast("Any", kind).repository  # the default of the field
-    name = repository.model.__tablename__
-    dump, new, changes = Dumper(schema), schema(), (patch or schema)(partial=True)
-    told = {act: (*conflicts_of(repository, new, act), *problems.get(act, ())) for act in ALL}
+    add_reads(blueprint, kind, schema)
+    add_create(blueprint, kind, schema, problems.get("create", ()))
+    add_update(blueprint, kind, schema, problems.get("update", ()))
+    add_delete(blueprint, kind, schema, problems.get("delete", ()))
+    add_restore(blueprint, kind, schema, problems.get("restore", ()))
 
-    @allow(list_ or read, None)
+
+def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> None:
+    """The list, and one by its id."""
+    repository, dump = repository_of(kind), Dumper(schema)
+    name = repository.model.__tablename__
+
+    @blueprint.get(f"/{name}", endpoint=f"{name}_list")
+    @allow_callers_of(kind, "page", parameters=None)
     @lists(schema, repository)
     def list_all() -> Response:
         return list_of(repository, context.service(kind).page, dump)
 
-    @allow(write)
-    @answers(schema, status=201, body=schema, problems=told["create"])
-    def create() -> Response:
-        created = context.service(kind).create(bodies.load(new))
-        return respond_with(dump.one(created), 201, location_of(name, created.id))
-
-    @allow(read, ("include_deleted", *SELECTION))
+    @blueprint.get(f"/{name}/<id:key>", endpoint=f"{name}_read")
+    @allow_callers_of(kind, "get", parameters=("include_deleted", *SELECTION))
     @answers(schema)
-    def read_(key: UUID) -> Response:
+    def read(key: UUID) -> Response:
         include_deleted = _include_deleted()
         service = context.service(kind)
         return read_of(dump, lambda: service.get(key, include_deleted=include_deleted))
 
-    @allow(write)
-    @answers(schema, body=patch or schema, problems=told["update"])
+
+def add_create(
+    blueprint: Blueprint, kind: type[Creates[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository, dump, new = repository_of(kind), Dumper(schema), schema()
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, new, "create"), *problems)
+
+    @blueprint.post(f"/{name}", endpoint=f"{name}_create")
+    @allow_callers_of(kind, "create")
+    @answers(schema, status=201, body=schema, problems=known)
+    def create() -> Response:
+        created = context.service(kind).create(bodies.load(new))
+        return respond_with(dump.one(created), 201, location_of(name, created.id))
+
+
+def add_update(
+    blueprint: Blueprint,
+    kind: type[Updates[Any]],
+    schema: Schema,
+    problems: Problems = (),
+    *,
+    patch: Schema | None = None,
+) -> None:
+    """`patch` is what an update may hold, where that is not the schema."""
+    repository, dump, changes = repository_of(kind), Dumper(schema), (patch or schema)(partial=True)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "update"), *problems)
+
+    @blueprint.patch(f"/{name}/<id:key>", endpoint=f"{name}_update")
+    @allow_callers_of(kind, "update")
+    @answers(schema, body=patch or schema, problems=known)
     def update(key: UUID) -> Response:
         values = bodies.load(changes)
         updated = context.service(kind).update(key, values, expected=expected_versions())
         return respond_with(dump.one(updated))
 
-    @allow(write)
-    @answers(status=204, problems=told["delete"])
+
+def add_delete(
+    blueprint: Blueprint, kind: type[Deletes[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository = repository_of(kind)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "delete"), *problems)
+
+    @blueprint.delete(f"/{name}/<id:key>", endpoint=f"{name}_delete")
+    @allow_callers_of(kind, "remove")
+    @answers(status=204, problems=known)
     def delete(key: UUID) -> Response:
         context.service(kind).remove(key, expected=expected_versions())
         return no_content()
 
-    @allow(write)
-    @answers(schema, problems=told["restore"])
+
+def add_restore(
+    blueprint: Blueprint, kind: type[Restores[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository, dump = repository_of(kind), Dumper(schema)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "restore"), *problems)
+
+    @blueprint.post(f"/{name}/<id:key>/restore", endpoint=f"{name}_restore")
+    @allow_callers_of(kind, "restore")
+    @answers(schema, problems=known)
     def restore(key: UUID) -> Response:
         bodies.load_nothing()
         restored = context.service(kind).restore(key, expected=expected_versions())
         return respond_with(dump.one(restored))
-
-    one = f"/{name}/<id:key>"
-    routes: dict[str, tuple[str, str, Any]] = {
-        "list": (f"/{name}", "GET", list_all),
-        "create": (f"/{name}", "POST", create),
-        "read": (one, "GET", read_),
-        "update": (one, "PATCH", update),
-        "delete": (one, "DELETE", delete),
-        "restore": (f"{one}/restore", "POST", restore),
-    }
-    for action in only:
-        path, method, view = routes[action]
-        blueprint.add_url_rule(path, f"{name}_{action}", view, methods=[method])
 
 
 def location_of(name: str, key: UUID) -> str:

@@ -67,6 +67,6 @@ def _add(tree: Tree, path: str, schema: type[Schema]) -> None:
         thing = expansions_of(schema).get(name)
         if thing is None:
             raise InvalidCriterion("expand", f"{path} can't be expanded.")
-        if g.actor.role not in thing.readers:
+        if g.actor.role not in thing.kind.readers:
             raise Forbidden(f"{path} is not for the role {g.actor.role}.")
         tree, schema = tree.setdefault(name, {}), thing.schema

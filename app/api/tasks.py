@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS, READERS_AND_AGENTS, WRITERS, WRITERS_AND_AGENTS, allow
+from app.api.access import allow_callers_of
 from app.api.bulk import add_bulk_route
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
-from app.api.resources import add_routes, location_of
+from app.api.resources import add_delete, add_reads, add_restore, add_update, location_of
 from app.api.responses import expected_versions, respond, respond_with
 from app.api.schemas.tasks import (
     ClaimedTaskSchema,
@@ -48,25 +48,15 @@ _claim, _heartbeat, _completion = ClaimSchema(), HeartbeatSchema(), CompletionSc
 _failure, _release = FailureSchema(), ReleaseSchema()
 _PLACE = (ConversationMerged, ParentFinished)
 
-add_routes(
-    blueprint,
-    TaskService,
-    TaskSchema,
-    read=READERS_AND_AGENTS,
-    list_=READERS,
-    write=WRITERS,
-    only=("list", "read", "update", "delete", "restore"),
-    problems={
-        "update": (InvalidTransition, TaskCycle, *_PLACE),
-        "delete": (InvalidTransition,),
-        "restore": _PLACE,
-    },
-)
-add_bulk_route(blueprint, TaskBatchService, TaskSchema, write=WRITERS, problems=_PLACE)
+add_reads(blueprint, TaskService, TaskSchema)
+add_update(blueprint, TaskService, TaskSchema, (InvalidTransition, TaskCycle, *_PLACE))
+add_delete(blueprint, TaskService, TaskSchema, (InvalidTransition,))
+add_restore(blueprint, TaskService, TaskSchema, _PLACE)
+add_bulk_route(blueprint, TaskBatchService, TaskSchema, _PLACE)
 
 
 @blueprint.post("/tasks")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskService, "submit")
 @answers(TaskSchema, status=(200, 201), body=TaskSchema, problems=_PLACE)
 def create() -> Response:
     """201, or 200 with the pending or running task that has this `dedupe_key`."""
@@ -75,7 +65,7 @@ def create() -> Response:
 
 
 @blueprint.get("/tasks/<id:key>/subtasks")
-@allow(READERS_AND_AGENTS, None)
+@allow_callers_of(TaskService, "subtasks", parameters=None)
 @lists(TaskSchema, TaskService.repository, within="parent_id")
 def list_subtasks(key: UUID) -> Response:
     service = context.service(TaskService)
@@ -89,7 +79,7 @@ def list_subtasks(key: UUID) -> Response:
 
 
 @blueprint.get("/tasks/<id:key>/attempts")
-@allow(READERS_AND_AGENTS, None)
+@allow_callers_of(TaskService, "attempts", parameters=None)
 @lists(TaskAttemptSchema, TaskService.attempts_, within="task_id")
 def list_attempts(key: UUID) -> Response:
     service = context.service(TaskService)
@@ -103,7 +93,7 @@ def list_attempts(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/claim")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskQueueService, "claim")
 @answers(ClaimedTasksSchema, body=ClaimSchema)
 def claim() -> Response:
     """Tasks to work off, each with its `lease_token`; none where there is nothing to do."""
@@ -112,7 +102,7 @@ def claim() -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/heartbeat")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskQueueService, "heartbeat")
 @answers(LeaseSchema, body=HeartbeatSchema, problems=(LeaseLost,))
 def heartbeat(key: UUID) -> Response:
     body = bodies.load(_heartbeat)
@@ -129,7 +119,7 @@ def heartbeat(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/complete")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskQueueService, "complete")
 @answers(TaskSchema, body=CompletionSchema, problems=(LeaseLost, OpenSubtasks))
 def complete(key: UUID) -> Response:
     body = bodies.load(_completion)
@@ -139,7 +129,7 @@ def complete(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/fail")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskQueueService, "fail")
 @answers(TaskSchema, body=FailureSchema, problems=(LeaseLost,))
 def fail(key: UUID) -> Response:
     body = bodies.load(_failure)
@@ -152,7 +142,7 @@ def fail(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/release")
-@allow(WRITERS_AND_AGENTS)
+@allow_callers_of(TaskQueueService, "release")
 @answers(TaskSchema, body=ReleaseSchema, problems=(LeaseLost,))
 def release(key: UUID) -> Response:
     token = bodies.load(_release)["lease_token"]
@@ -160,7 +150,7 @@ def release(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/cancel")
-@allow(WRITERS)
+@allow_callers_of(TaskService, "cancel")
 @answers(TaskSchema, problems=(InvalidTransition,))
 def cancel(key: UUID) -> Response:
     bodies.load_nothing()
@@ -168,7 +158,7 @@ def cancel(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/requeue")
-@allow(WRITERS)
+@allow_callers_of(TaskService, "requeue")
 @answers(TaskSchema, problems=(InvalidTransition, ParentFinished, AlreadyExists))
 def requeue(key: UUID) -> Response:
     bodies.load_nothing()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api.access import READERS, WRITERS
 from app.api.resources import add_routes
 from app.api.schemas.todos import TodoSchema
 from app.errors import ConversationMerged
@@ -16,7 +15,5 @@ add_routes(
     blueprint,
     TodoService,
     TodoSchema,
-    read=READERS,
-    write=WRITERS,
     problems={"create": _MERGED, "update": _MERGED, "restore": _MERGED},
 )

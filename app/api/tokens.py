@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import ADMINS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers
 from app.api.dumper import Dumper
-from app.api.resources import add_routes, location_of
+from app.api.resources import add_delete, add_reads, location_of
 from app.api.responses import respond_with
 from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
 from app.api.users import look_up_again
@@ -20,18 +20,12 @@ if TYPE_CHECKING:
 blueprint = Blueprint("tokens", __name__)
 _schema, _dump = TokenSchema(), Dumper(TokenSchema)
 
-add_routes(
-    blueprint,
-    cast("Any", TokenService),  # it has the verbs of these routes alone
-    TokenSchema,
-    read=ADMINS,
-    write=ADMINS,
-    only=("list", "read", "delete"),
-)
+add_reads(blueprint, TokenService, TokenSchema)
+add_delete(blueprint, TokenService, TokenSchema)
 
 
 @blueprint.post("/tokens")
-@allow(ADMINS)
+@allow_callers_of(TokenService, "issue")
 @answers(IssuedTokenSchema, status=201, body=TokenSchema)
 def create() -> Response:
     """The only answer that holds the token itself."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Blueprint
 
 from app.api import bodies, context
-from app.api.access import READERS, WRITERS, allow
+from app.api.access import allow_callers_of
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -45,7 +45,7 @@ _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 
 
 @blueprint.get("/transactions")
-@allow(READERS, None)
+@allow_callers_of(TransactionService, "page", parameters=None)
 @lists(TransactionSchema, TransactionService.repository)
 def list_transactions() -> Response:
     service = context.service(TransactionService)
@@ -53,7 +53,7 @@ def list_transactions() -> Response:
 
 
 @blueprint.post("/transactions")
-@allow(WRITERS)
+@allow_callers_of(TransactionService, "create")
 @answers(TransactionSchema, status=(200, 201), body=TransactionSchema, problems=CREATE)
 def create() -> Response:
     """201, or 200 with the transaction that has this `reference` and content already."""
@@ -64,7 +64,7 @@ def create() -> Response:
 
 
 @blueprint.get("/transactions/<id:key>")
-@allow(READERS, SELECTION)
+@allow_callers_of(TransactionService, "get", parameters=SELECTION)
 @answers(TransactionSchema)
 def read_transaction(key: UUID) -> Response:
     service = context.service(TransactionService)
@@ -72,7 +72,7 @@ def read_transaction(key: UUID) -> Response:
 
 
 @blueprint.post("/transactions/<id:key>/post")
-@allow(WRITERS)
+@allow_callers_of(TransactionLifecycle, "post")
 @answers(TransactionSchema, body=PostingSchema, problems=_POST)
 def post(key: UUID) -> Response:
     body = bodies.load(_posting, empty_is_object=True)
@@ -80,7 +80,7 @@ def post(key: UUID) -> Response:
 
 
 @blueprint.post("/transactions/<id:key>/void")
-@allow(WRITERS)
+@allow_callers_of(TransactionLifecycle, "void")
 @answers(TransactionSchema, problems=(InvalidTransition,))
 def void(key: UUID) -> Response:
     bodies.load_nothing()
@@ -88,7 +88,7 @@ def void(key: UUID) -> Response:
 
 
 @blueprint.post("/transactions/<id:key>/approve")
-@allow(WRITERS)
+@allow_callers_of(TransactionLifecycle, "approve")
 @answers(TransactionSchema, problems=_APPROVE)
 def approve(key: UUID) -> Response:
     bodies.load_nothing()
@@ -96,7 +96,7 @@ def approve(key: UUID) -> Response:
 
 
 @blueprint.post("/transactions/<id:key>/reverse")
-@allow(WRITERS)
+@allow_callers_of(TransactionLifecycle, "reverse")
 @answers(TransactionSchema, status=201, problems=_REVERSE)
 def reverse(key: UUID) -> Response:
     """Answers the transaction that undoes this one."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, g, request
 
 from app.api import bodies, context
-from app.api.access import ADMINS, READERS_AND_AGENTS, allow
+from app.api.access import allow, allow_callers_of
 from app.api.contract import answers
 from app.api.dumper import Dumper
 from app.api.resources import add_routes
@@ -15,6 +15,7 @@ from app.api.schemas.users import DeactivatedSchema, DeactivationSchema, UserSch
 from app.domain.actors import ActorKind
 from app.errors import LastAdmin
 from app.services import AgentService, UserService
+from app.services.permissions import roles_of
 
 if TYPE_CHECKING:
     from flask import Response
@@ -27,14 +28,12 @@ add_routes(
     blueprint,
     UserService,
     UserSchema,
-    read=ADMINS,
-    write=ADMINS,
     problems={"update": (LastAdmin,), "delete": (LastAdmin,)},
 )
 
 
 @blueprint.post("/users/deactivate")
-@allow(ADMINS)
+@allow_callers_of(UserService, "deactivate")
 @answers(DeactivatedSchema, body=DeactivationSchema, problems=(LastAdmin,))
 def deactivate() -> Response:
     ids = bodies.load(_deactivation)["ids"]
@@ -42,7 +41,7 @@ def deactivate() -> Response:
 
 
 @blueprint.get("/me")
-@allow(READERS_AND_AGENTS)
+@allow(roles_of(UserService, "me") | roles_of(AgentService, "me"))
 @answers(UserSchema, AgentSchema)
 def me() -> Response:
     """The user or agent whose token it is."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.errors import Forbidden
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
 
@@ -31,7 +34,7 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name` is what the audit trail shows; `role` is None for the system, which may do all."""
+    """`name` is what the audit trail shows. The system has no role, and may do everything."""
 
     kind: ActorKind
     id: UUID | None
@@ -40,7 +43,12 @@ class Actor:
 
     @property
     def is_admin(self) -> bool:
-        return self.role in (None, Role.ADMIN)
+        return self.kind is ActorKind.SYSTEM or self.role is Role.ADMIN
+
+    def check_role(self, roles: Collection[Role]) -> None:
+        """Raises Forbidden unless the actor has one of the roles, or is the system."""
+        if self.kind is not ActorKind.SYSTEM and self.role not in roles:
+            raise Forbidden(f"Not for the role {self.role}.")
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "system")

@@ -9,7 +9,9 @@ from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
+from app.services.creates import Creates
 from app.services.customers import CustomerService
+from app.services.deletes import Deletes, Restores
 from app.services.erasure import ErasureService
 from app.services.events import EventService
 from app.services.faqs import FaqService
@@ -17,6 +19,7 @@ from app.services.idempotency import Answer, IdempotencyService
 from app.services.messages import MessageService
 from app.services.products import ProductService
 from app.services.rate_limits import RateLimiter
+from app.services.reads import Reads
 from app.services.resources import ResourceService
 from app.services.sealing import Seal
 from app.services.task_batches import TaskBatchService
@@ -26,6 +29,7 @@ from app.services.todos import TodoService
 from app.services.tokens import TokenService
 from app.services.transaction_lifecycle import TransactionLifecycle
 from app.services.transactions import TransactionService
+from app.services.updates import Updates
 from app.services.users import UserService
 
 __all__ = [
@@ -38,7 +42,9 @@ __all__ = [
     "ConversationLifecycle",
     "ConversationMerger",
     "ConversationService",
+    "Creates",
     "CustomerService",
+    "Deletes",
     "ErasureService",
     "EventService",
     "FaqService",
@@ -47,7 +53,9 @@ __all__ = [
     "MessageService",
     "ProductService",
     "RateLimiter",
+    "Reads",
     "ResourceService",
+    "Restores",
     "Seal",
     "Service",
     "TaskBatchService",
@@ -57,5 +65,6 @@ __all__ = [
     "TokenService",
     "TransactionLifecycle",
     "TransactionService",
+    "Updates",
     "UserService",
 ]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.domain.accounts import AccountStatus, account_number, check_action
@@ -17,6 +17,7 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.creates import Adds
+from app.services.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
 from app.services.reading import read_page
 from app.services.reads import Reads
 from app.services.updates import Applies
@@ -40,11 +41,15 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
     other side of a customer's transaction.
     """
 
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: AccountRepository = AccountRepository()
     entries: EntryRepository = EntryRepository()
     customers: CustomerRepository = CustomerRepository()
     tasks: TaskRepository = TaskRepository()
 
+    @allowed("writers")
     @retry
     def open(self, values: Mapping[str, Any]) -> Record:
         """Of a customer, or without `customer_id` the firm's own: one without any limit then,
@@ -59,6 +64,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             account = self.add(session, {**values, "number": account_number(serial)})
             return self._read(session.connection(), account.id)
 
+    @allowed("writers")
     @retry
     def change(
         self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
@@ -72,17 +78,21 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             self.apply(session, account, values, expected=expected)
             return self._read(session.connection(), key)
 
+    @allowed("writers")
     def freeze(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Nothing goes in or out until it is unfrozen; what is held stays held."""
         return self._move(key, "freeze", AccountStatus.FROZEN, "frozen", expected)
 
+    @allowed("writers")
     def unfreeze(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         return self._move(key, "unfreeze", AccountStatus.OPEN, "unfrozen", expected)
 
+    @allowed("writers")
     def close(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """For good; raises AccountNotEmpty unless its balance is zero and nothing is pending."""
         return self._move(key, "close", AccountStatus.CLOSED, "closed", expected)
 
+    @allowed("readers")
     @retry
     def of_customer(
         self, key: UUID, query: Query, *, total: bool = False
@@ -93,8 +103,9 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             if not self.customers.exists(connection, key):
                 raise NotFound("customers", key)
             of = replace(query, filters={**query.filters, "customer_id": key})
-            return read_page(self.database, self.repository, of, total=total)
+            return read_page(connection, self.repository, of, total=total)
 
+    @allowed("readers")
     @retry
     def statement(
         self, key: UUID, query: Query, *, total: bool = False
@@ -104,7 +115,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             self.require_visible(connection, key)
             self._check_may_touch(self._read(connection, key)["customer_id"])
             of = replace(query, filters={**query.filters, "account_id": key})
-            return read_page(self.database, self.entries, of, total=total)
+            return read_page(connection, self.entries, of, total=total)
 
     def event_changes(self, entity: Account, changes: Changes) -> Changes:
         """With the limit as money."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.domain.agents import AgentKind
@@ -18,6 +18,8 @@ from app.repositories import (
 )
 from app.repositories.locks import lock_name
 from app.services.changes import differences
+from app.services.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
+from app.services.reading import read_one
 from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
@@ -37,27 +39,35 @@ _MOST_HANDED_OVER = 100_000  # conversations of one agent
 class AgentService(ResourceService[Agent]):
     """Who is deactivated lets go of all that they hold, in the same unit of work."""
 
+    readers: ClassVar[Roles] = READERS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: AgentRepository = AgentRepository()
     queue: TaskQueue = TaskQueue()
     tasks: TaskRepository = TaskRepository()
     conversations: ConversationRepository = ConversationRepository()
     tokens: TokenRepository = TokenRepository()
 
+    @allowed(AGENTS)
+    @retry
     def me(self) -> Record:
         """The agent who is acting."""
         if self.actor.id is None:
             raise NotFound("agents", self.actor.name)
-        return self.get(self.actor.id)
+        with self.database.connect(read_only=True) as connection:
+            return read_one(connection, self.repository, self.actor.id)
 
     def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:  # noqa: ARG002 - needs no look
         return [key for key in keys if key == self.actor.id]
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def pending_tasks(self, key: UUID) -> list[Task]:
         """What waits for this agent alone, in the order in which it would get it."""
         with self.database.session(read_only=True) as session:
             return self.tasks.find_pending_for_agent(session, key)
 
+    @allowed("writers")
     @retry
     def deactivate(
         self, key: UUID, *, reassign_to: UUID | None = None, expected: Collection[int] | None = None
@@ -91,6 +101,7 @@ class AgentService(ResourceService[Agent]):
             self._hand_over(session, entity.id, to=None)
         return changes
 
+    @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """Delete the agent and revoke its tokens; one that runs a task is in use."""
@@ -105,6 +116,7 @@ class AgentService(ResourceService[Agent]):
             }
             self.record(session.connection(), "deleted", Token, deleted)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def for_worker(self, name: str, queues: Collection[str], *, own: bool) -> Agent:
         """The program of this name, made where it is missing; `own` ones get queues they lack."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.rules import Rules
 from app.errors import Forbidden
 from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED
 from app.repositories import EventRepository, NewEvent
+from app.services.permissions import SYSTEM_ONLY, Roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,16 @@ _IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
+    """Its public methods are `@allowed` to roles, or take the handle of an open unit of work.
+
+    `readers` read one row, `listers` read lists, `writers` write: only the system, unless a
+    service names the roles.
+    """
+
+    readers: ClassVar[Roles] = SYSTEM_ONLY
+    listers: ClassVar[Roles] = SYSTEM_ONLY
+    writers: ClassVar[Roles] = SYSTEM_ONLY
+
     database: Database
     actor: Actor
     request_id: str | None = None

@@ -9,6 +9,7 @@ from app.db import retry
 from app.errors import AlreadyExists, Invalid, Mistake
 from app.services.base import Service
 from app.services.changes import first_values
+from app.services.permissions import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ class BulkService(Service):
 
     repository: BatchWriter[Any]
 
+    @allowed("writers")
     @retry
     def create_many(self, items: Items) -> list[Record]:
         """All or none of them, in as many statements as one takes; mistakes are told by index."""

@@ -12,6 +12,7 @@ from app.repositories import AgentRepository, ConversationRepository
 from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversations import ConversationService
+from app.services.permissions import WRITERS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class ConversationBatchService(Service):
     repository: ConversationRepository = ConversationRepository()
     agents: AgentRepository = AgentRepository()
 
+    @allowed(WRITERS)
     @retry
     def assign(
         self,
@@ -54,6 +56,7 @@ class ConversationBatchService(Service):
             self._change(connection, rows, [values] * len(rows), actions)
             return len(rows)
 
+    @allowed(WRITERS)
     @retry
     def resolve(
         self, filters: Filters, *, expected: int | None = None, dry_run: bool = False

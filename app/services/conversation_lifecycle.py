@@ -23,6 +23,7 @@ from app.services.agents import AgentService
 from app.services.base import Service
 from app.services.conversations import ConversationService
 from app.services.messages import MessageService
+from app.services.permissions import SYSTEM_ONLY, WRITERS, allowed
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.transactions import TransactionService
@@ -45,6 +46,7 @@ class ConversationLifecycle(Service):
     repository: ConversationRepository = ConversationRepository()
     tasks: TaskRepository = TaskRepository()
 
+    @allowed(WRITERS)
     @retry
     def open(
         self,
@@ -74,6 +76,7 @@ class ConversationLifecycle(Service):
                     raise
                 return known, False
 
+    @allowed(WRITERS)
     @retry
     def assign(
         self,
@@ -99,6 +102,7 @@ class ConversationLifecycle(Service):
             )
             return conversation
 
+    @allowed(WRITERS)
     @retry
     def snooze(
         self, key: UUID, until: datetime, *, expected: Collection[int] | None = None
@@ -118,6 +122,7 @@ class ConversationLifecycle(Service):
             )
             return conversation
 
+    @allowed(WRITERS)
     @retry
     def resolve(
         self,
@@ -150,15 +155,18 @@ class ConversationLifecycle(Service):
             )
             return conversation
 
+    @allowed(WRITERS)
     @retry
     def reopen(self, key: UUID, *, expected: Collection[int] | None = None) -> Conversation:
         return self._move(key, "reopen", ConversationStatus.OPEN, "reopened", expected)
 
+    @allowed(WRITERS)
     @retry
     def close(self, key: UUID, *, expected: Collection[int] | None = None) -> Conversation:
         """For good."""
         return self._move(key, "close", ConversationStatus.CLOSED, "closed", expected)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def wake_due(self) -> int:
         """Open what was snoozed until now; returns how many. Safe to run twice and in parallel."""

@@ -23,6 +23,7 @@ from app.repositories import (
 )
 from app.services.base import Service
 from app.services.conversations import ConversationService
+from app.services.permissions import WRITERS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,6 +44,7 @@ class ConversationMerger(Service):
     tasks: TaskRepository = TaskRepository()
     todos: TodoRepository = TodoRepository()
 
+    @allowed(WRITERS)
     @retry
     def merge(
         self, key: UUID, into: UUID, *, expected: Collection[int] | None = None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.domain.clocks import STANDING_STILL, Clocks
@@ -17,6 +17,14 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
+from app.services.permissions import (
+    READERS,
+    READERS_AND_AGENTS,
+    SYSTEM_ONLY,
+    WRITERS,
+    Roles,
+    allowed,
+)
 from app.services.reading import read_page
 from app.services.resources import ResourceService
 
@@ -38,6 +46,9 @@ class ConversationService(ResourceService[Conversation]):
     Every change goes through `apply`, which keeps the clocks.
     """
 
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: ConversationRepository = ConversationRepository()
     customers: CustomerRepository = CustomerRepository()
     agents: AgentRepository = AgentRepository()
@@ -48,6 +59,7 @@ class ConversationService(ResourceService[Conversation]):
         clocks = self.rules.service_levels.start(now, values.get("priority", Priority.NORMAL))
         return super().add(session, {**values, **_stored(clocks), "status_changed_at": now})
 
+    @allowed("listers")
     @retry
     def of_customer(
         self, key: UUID, query: Query, *, total: bool = False
@@ -57,8 +69,9 @@ class ConversationService(ResourceService[Conversation]):
             if not self.customers.exists(connection, key):
                 raise NotFound("customers", key)
             of = replace(query, filters={**query.filters, "customer_id": key})
-            return read_page(self.database, self.repository, of, total=total)
+            return read_page(connection, self.repository, of, total=total)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def whole(self, key: UUID) -> Conversation:
         """With its customer, assignee, messages and tasks loaded."""
@@ -69,6 +82,7 @@ class ConversationService(ResourceService[Conversation]):
                 raise NotFound("conversations", key)
             return conversation
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def with_people(self, query: Query) -> Page[Conversation]:
         """A page, each with its customer and assignee loaded."""

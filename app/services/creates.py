@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.db import retry
 from app.models.base import Resource
 from app.services.changes import initial_values
+from app.services.permissions import allowed
 from app.services.writes import Writes
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Adds(Writes[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class Creates(Adds[R]):
+    @allowed("writers")
     @retry
     def create(self, values: Mapping[str, Any]) -> R:
         with self.database.session() as session:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from app.db import retry
 from app.models import Customer
 from app.repositories import CustomerRepository, Query, Sort, TaskRepository
 from app.services.bulk import BulkService
+from app.services.permissions import (
+    READERS,
+    READERS_AND_AGENTS,
+    SYSTEM_ONLY,
+    WRITERS,
+    Roles,
+    allowed,
+)
 from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
@@ -22,9 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerService(BulkService, ResourceService[Customer]):
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: CustomerRepository = CustomerRepository()
     tasks: TaskRepository = TaskRepository()
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def read_all(self, read: Callable[[Iterator[Record]], T]) -> T:
         """What `read` makes of all live customers, the oldest first, as they were at one moment.

@@ -9,6 +9,7 @@ from app.db import retry
 from app.errors import InUse, NotDeleted, NotFound
 from app.models.base import DeletableResource
 from app.services.base import Service
+from app.services.permissions import allowed
 from app.services.writes import Writes
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ D = TypeVar("D", bound=DeletableResource)
 class Deletes(Service, Generic[D]):
     repository: Deleter[D]
 
+    @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """Raises InUse where live rows refer to this one, NotFound, VersionMismatch."""
@@ -47,6 +49,7 @@ class Restores(Writes[D]):
 
     repository: Repository[D]
 
+    @allowed("writers")
     @retry
     def restore(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Raises NotDeleted, NotFound, VersionMismatch, AlreadyExists; see also `check_live`."""

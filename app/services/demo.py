@@ -17,6 +17,7 @@ from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.customers import CustomerService
 from app.services.faqs import FaqService
+from app.services.permissions import SYSTEM_ONLY, allowed
 from app.services.products import ProductService
 from app.services.todos import TodoService
 from app.services.transactions import TransactionService
@@ -153,6 +154,7 @@ _REMINDER = "Call Fjord & Fell about their new signatories"
 
 @dataclass(frozen=True, kw_only=True)
 class DemoService(Service):
+    @allowed(SYSTEM_ONLY)
     @retry
     def load(self) -> dict[str, int]:
         """All of it in one unit of work; returns how much of what was new."""

@@ -10,6 +10,7 @@ from app.errors import NotErasable, NotFound
 from app.models import Customer, Task
 from app.repositories import CustomerTraces, Erasure, IdempotencyKeyRepository
 from app.services.base import Service
+from app.services.permissions import SYSTEM_ONLY, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ class ErasureService(Service):
     erasure: Erasure = Erasure()
     keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def erase(self, key: UUID, *, messages: bool = False) -> dict[str, int]:
         """Of a customer, live or deleted; with `messages` also what was said in conversations.

@@ -6,10 +6,14 @@ from typing import ClassVar
 from app.models import Faq
 from app.repositories import FaqRepository
 from app.services.bulk import BulkService
+from app.services.permissions import READERS_AND_AGENTS, WRITERS, Roles
 from app.services.resources import ResourceService
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaqService(BulkService, ResourceService[Faq]):
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS_AND_AGENTS
+    writers: ClassVar[Roles] = WRITERS
     repository: FaqRepository = FaqRepository()
     open_to_agents: ClassVar[bool] = True

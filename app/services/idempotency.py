@@ -20,6 +20,7 @@ from app.errors import (
 )
 from app.repositories import IdempotencyKeyRepository
 from app.services.base import Service
+from app.services.permissions import READERS_AND_AGENTS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,7 @@ class IdempotencyService(Service):
     """Makes the seal that the client's key opens."""
     keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
 
+    @allowed(READERS_AND_AGENTS)
     def once(self, key: str, request: bytes, work: Callable[[], Answer]) -> Answer:
         """What `work` answers, or has answered when this actor sent the `request` before.
 

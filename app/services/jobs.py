@@ -10,6 +10,7 @@ from app.db import retry
 from app.repositories import IdempotencyKeyRepository, RateLimitRepository
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
+from app.services.permissions import SYSTEM_ONLY, allowed
 from app.services.task_queue import TaskQueueService
 from app.services.transaction_lifecycle import TransactionLifecycle
 
@@ -25,6 +26,7 @@ class JobService(Service):
     keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
     rate_limits: RateLimitRepository = RateLimitRepository()
 
+    @allowed(SYSTEM_ONLY)
     def run_due(self) -> dict[str, int]:
         """Run every job until nothing is left to do; returns what was done, by job."""
         queue, conversations = self.beside(TaskQueueService), self.beside(ConversationLifecycle)
@@ -37,12 +39,14 @@ class JobService(Service):
             "rate limits removed": self.remove_unused_rate_limits(),
         }
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def remove_expired_keys(self) -> int:
         """Up to a thousand keys whose time is over; returns how many."""
         with self.database.connect() as connection:
             return self.keys.remove_expired(connection, at_most=_REMOVED_AT_ONCE)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def remove_unused_rate_limits(self) -> int:
         """Those of tokens that were silent for an hour, and owe nothing by far."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from app.db import retry
 from app.repositories.ledger_checks import differences
 from app.services.base import Service
+from app.services.permissions import SYSTEM_ONLY, allowed
 
 if TYPE_CHECKING:
     from app.repositories import Record
@@ -16,6 +17,7 @@ _LONGEST = 3600.0  # seconds per check
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerCheckService(Service):
+    @allowed(SYSTEM_ONLY)
     @retry
     def verify(self) -> list[Record]:
         """What differs from what the entries and holds say, at most a hundred per check.

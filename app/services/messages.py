@@ -26,6 +26,7 @@ from app.repositories import (
 from app.services.base import Service
 from app.services.changes import initial_values
 from app.services.conversations import ConversationService
+from app.services.permissions import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allowed
 from app.services.reading import read_page
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class MessageService(Service):
     conversations: ConversationRepository = ConversationRepository()
     customers: CustomerRepository = CustomerRepository()
 
+    @allowed(READERS_AND_AGENTS)
     @retry
     def get(self, key: UUID) -> Record:
         with self.database.connect(read_only=True) as connection:
@@ -59,6 +61,7 @@ class MessageService(Service):
                 raise NotFound("messages", key)
             return message
 
+    @allowed(READERS_AND_AGENTS)
     @retry
     def page(
         self, conversation_id: UUID, query: Query, *, total: bool = False
@@ -69,8 +72,9 @@ class MessageService(Service):
             if not self.conversations.exists(connection, conversation_id):
                 raise NotFound("conversations", conversation_id)
             of = replace(query, filters={**query.filters, "conversation_id": conversation_id})
-            return read_page(self.database, self.messages, of, total=total)
+            return read_page(connection, self.messages, of, total=total)
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def post(self, conversation_id: UUID, values: Mapping[str, Any]) -> tuple[Message, bool]:
         """Add a message, or find the one that was delivered under its `external_id` before.

@@ -12,6 +12,7 @@ from app.domain.transactions import Leg
 from app.errors import Invalid, Mistake, NotFound
 from app.repositories import AccountRepository, Ledger
 from app.services.base import Service
+from app.services.permissions import SYSTEM_ONLY, allowed
 from app.services.transactions import TransactionService
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class OpeningBalanceService(Service):
     accounts: AccountRepository = AccountRepository()
     ledger: Ledger = Ledger()
 
+    @allowed(SYSTEM_ONLY)
     def load(self, lines: Iterable[Line], *, against: str) -> int:
         """Give accounts their first entries, against the firm's own with this number.
 

@@ -6,10 +6,14 @@ from typing import ClassVar
 from app.models import Product
 from app.repositories import ProductRepository
 from app.services.bulk import BulkService
+from app.services.permissions import READERS_AND_AGENTS, WRITERS, Roles
 from app.services.resources import ResourceService
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProductService(BulkService, ResourceService[Product]):
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS_AND_AGENTS
+    writers: ClassVar[Roles] = WRITERS
     repository: ProductRepository = ProductRepository()
     open_to_agents: ClassVar[bool] = True

@@ -10,7 +10,8 @@ from app.domain.actors import ActorKind
 from app.errors import Forbidden
 from app.models.base import Resource
 from app.services.base import Service
-from app.services.reading import read_many, read_one, read_page
+from app.services.permissions import allowed
+from app.services.reading import read_one, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,31 +35,39 @@ class Reads(Service, Generic[R]):
     def model(self) -> type[R]:
         return self.repository.model
 
+    @allowed("readers")
     @retry
     def get(self, key: UUID, *, include_deleted: bool = False) -> Record:
         """Raises NotFound, and Forbidden where the actor may not see the row."""
         self.require_admin_for_deleted(include_deleted=include_deleted)
         with self.database.connect(read_only=True) as connection:
             self.require_visible(connection, key)
-            return read_one(self.database, self.repository, key, include_deleted=include_deleted)
+            return read_one(connection, self.repository, key, include_deleted=include_deleted)
 
+    @allowed("readers")
     @retry
     def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
         """The live rows with these ids that the actor may see, by id."""
+        if not keys:
+            return {}
         with self.database.connect(read_only=True) as connection:
-            return read_many(self.database, self.repository, self._visible(connection, keys))
+            visible = self._visible(connection, keys)
+            return self.repository.by_id(connection, visible) if visible else {}
 
+    @allowed("listers")
     @retry
     def find(self, /, **filters: Any) -> R | None:
         """The one live row that fits the filters."""
         with self.database.session(read_only=True) as session:
             return self.repository.find(session, **filters)
 
+    @allowed("listers")
     @retry
     def page(self, query: Query, *, total: bool = False) -> tuple[Page[Record], Total | None]:
         """A page of the list, and with `total` how many rows the whole list has."""
         self.require_admin_for_deleted(include_deleted=query.include_deleted)
-        return read_page(self.database, self.repository, query, total=total)
+        with self.database.connect(read_only=True) as connection:
+            return read_page(connection, self.repository, query, total=total)
 
     def require_visible(self, connection: Connection, key: UUID) -> None:
         """Raises Forbidden, also where an agent asks for a row that does not exist."""

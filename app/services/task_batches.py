@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.domain.actors import ActorKind
 from app.domain.tasks import OPEN
 from app.errors import ConversationMerged, Forbidden, Invalid, Mistake, ParentFinished
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
 from app.services.bulk import BulkService, check_known, path_of
+from app.services.permissions import WRITERS, Roles, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,10 +29,12 @@ class TaskBatchService(BulkService):
     A `dedupe_key` that is live is refused: who makes many wants to know which are not theirs.
     """
 
+    writers: ClassVar[Roles] = WRITERS
     repository: TaskRepository = TaskRepository()
     agents: AgentRepository = AgentRepository()
     conversations: ConversationRepository = ConversationRepository()
 
+    @allowed("writers")
     def create_many(self, items: Items) -> list[Record]:
         if self.actor.kind is ActorKind.AGENT:
             raise Forbidden("An agent makes its sub-tasks one by one.")

@@ -17,6 +17,7 @@ from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
 from app.services.base import Service
 from app.services.changes import differences
+from app.services.permissions import SYSTEM_ONLY, WRITERS_AND_AGENTS, allowed
 from app.services.tasks import TaskService
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class TaskQueueService(Service):
     tasks: TaskRepository = TaskRepository()
     agents: AgentRepository = AgentRepository()
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def claim(
         self,
@@ -67,6 +69,7 @@ class TaskQueueService(Service):
             self._note_seen(agent)
             return claimed
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def heartbeat(
         self,
@@ -83,6 +86,7 @@ class TaskQueueService(Service):
             renewed = self.queue.heartbeat(connection, key, _parse(token), progress)
             return renewed or self._refuse(connection, key)
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def complete(
         self, key: UUID, token: str, output: Any, *, expected: Collection[int] | None = None
@@ -98,6 +102,7 @@ class TaskQueueService(Service):
             self.record(connection, "completed", Task, {key: differences(Task, before, done)})
             return done
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def fail(
         self,
@@ -124,6 +129,7 @@ class TaskQueueService(Service):
                 values["run_after"] = datetime.now(UTC) + delay
             return self._give_back(session, held, status, Outcome.FAILED, values)
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def release(self, key: UUID, token: str, *, expected: Collection[int] | None = None) -> Task:
         """Back into the queue, as if it had not been claimed."""
@@ -133,6 +139,7 @@ class TaskQueueService(Service):
             values = {"attempts_forgiven": held["attempts_forgiven"] + 1}
             return self._give_back(session, held, status, Outcome.RELEASED, values)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def rescue(self) -> int:
         """Give back every task whose lease ran out; returns how many.
@@ -144,6 +151,7 @@ class TaskQueueService(Service):
             self._record_each(connection, rescued)
             return len(rescued)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def stats(self) -> list[Record]:
         """By queue and status."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.domain.actors import ActorKind
@@ -13,6 +13,15 @@ from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
 from app.services.agents import AgentService
 from app.services.changes import differences
 from app.services.conversations import ConversationService
+from app.services.permissions import (
+    READERS,
+    READERS_AND_AGENTS,
+    SYSTEM_ONLY,
+    WRITERS,
+    WRITERS_AND_AGENTS,
+    Roles,
+    allowed,
+)
 from app.services.reading import read_page
 from app.services.resources import ResourceService
 
@@ -33,14 +42,19 @@ _LOCKED_FIRST = ("agent_id", "conversation_id")  # then the parent, then the tas
 class TaskService(ResourceService[Task]):
     """Tasks as a resource; `TaskQueueService` works them off."""
 
+    readers: ClassVar[Roles] = READERS_AND_AGENTS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: TaskRepository = TaskRepository()
     attempts_: AttemptRepository = AttemptRepository()
     queue: TaskQueue = TaskQueue()
 
+    @allowed(WRITERS_AND_AGENTS)
     def create(self, values: Mapping[str, Any]) -> Task:
         """As `submit`, for whom it makes no difference whether it was there before."""
         return self.submit(values)[0]
 
+    @allowed(WRITERS_AND_AGENTS)
     @retry
     def submit(self, values: Mapping[str, Any]) -> tuple[Task, bool]:
         """A new task, or the pending or running one with its `dedupe_key`; and whether it is new.
@@ -66,30 +80,35 @@ class TaskService(ResourceService[Task]):
                     raise  # and has ended it meanwhile
                 return twin, False
 
+    @allowed("readers")
     @retry
     def subtasks(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
         """An agent sees those of its own tasks: it has nothing to do with their siblings."""
         self.require_admin_for_deleted(include_deleted=query.include_deleted)
-        task = self.get(key)
-        if self.actor.kind is ActorKind.AGENT and self.actor.id not in (
-            task["claimed_by_id"],
-            task["agent_id"],
-        ):
-            raise Forbidden("None of the agent's tasks refers to this.")
-        of = replace(query, filters={**query.filters, "parent_id": key})
-        return read_page(self.database, self.repository, of, total=total)
+        with self.database.connect(read_only=True) as connection:
+            task = self.get(key)
+            if self.actor.kind is ActorKind.AGENT and self.actor.id not in (
+                task["claimed_by_id"],
+                task["agent_id"],
+            ):
+                raise Forbidden("None of the agent's tasks refers to this.")
+            of = replace(query, filters={**query.filters, "parent_id": key})
+            return read_page(connection, self.repository, of, total=total)
 
+    @allowed("readers")
     @retry
     def attempts(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
         """How often it was tried, and how that ended."""
-        self.get(key)
-        of = replace(query, filters={**query.filters, "task_id": key})
-        return read_page(self.database, self.attempts_, of, total=total)
+        with self.database.connect(read_only=True) as connection:
+            self.get(key)
+            of = replace(query, filters={**query.filters, "task_id": key})
+            return read_page(connection, self.attempts_, of, total=total)
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def with_subtasks(self, key: UUID) -> Task:
         """With its sub-tasks loaded."""
@@ -99,6 +118,7 @@ class TaskService(ResourceService[Task]):
                 raise NotFound("tasks", key)
             return task
 
+    @allowed("writers")
     @retry
     def update(
         self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
@@ -110,6 +130,7 @@ class TaskService(ResourceService[Task]):
                 self._lock_parents(session, key, values["parent_id"])
             return super().update(key, values, expected=expected)
 
+    @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """A running task is not deleted under the hands of its agent: InvalidTransition."""
@@ -118,6 +139,7 @@ class TaskService(ResourceService[Task]):
             check_action("delete", self.locked(session, key).status)
             super().remove(key, expected=expected)
 
+    @allowed("writers")
     @retry
     def cancel(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
         """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
@@ -134,6 +156,7 @@ class TaskService(ResourceService[Task]):
                 self.record(connection, action, Task, of)
             return self.locked(session, key)
 
+    @allowed("writers")
     @retry
     def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
         """Again from the start: all attempts so far are forgiven."""

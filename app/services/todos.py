@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.domain.actors import ActorKind
 from app.errors import Invalid, Mistake
 from app.models import Todo
 from app.repositories import TodoRepository
 from app.services.conversations import ConversationService
+from app.services.permissions import READERS, WRITERS, Roles, allowed
 from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TodoService(ResourceService[Todo]):
+    readers: ClassVar[Roles] = READERS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: TodoRepository = TodoRepository()
 
+    @allowed("writers")
     def create(self, values: Mapping[str, Any]) -> Todo:
         """Without `user_id` it is the acting user's own."""
         if "user_id" in values:

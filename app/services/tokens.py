@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
@@ -12,6 +12,7 @@ from app.models import Token
 from app.repositories import AgentRepository, TokenRepository, UserRepository
 from app.services.creates import Adds
 from app.services.deletes import Deletes
+from app.services.permissions import ADMINS, Roles, allowed
 from app.services.reads import Reads
 
 if TYPE_CHECKING:
@@ -24,10 +25,14 @@ _PREFIX = "cl_"  # lets secret scanners recognise a token
 
 @dataclass(frozen=True, kw_only=True)
 class TokenService(Reads[Token], Adds[Token], Deletes[Token]):
+    readers: ClassVar[Roles] = ADMINS
+    listers: ClassVar[Roles] = ADMINS
+    writers: ClassVar[Roles] = ADMINS
     repository: TokenRepository = TokenRepository()
     users: UserRepository = UserRepository()
     agents: AgentRepository = AgentRepository()
 
+    @allowed("writers")
     @retry
     def issue(self, values: Mapping[str, Any]) -> tuple[Token, str]:
         """A new token and its secret, which is shown this once and kept nowhere.
@@ -43,6 +48,7 @@ class TokenService(Reads[Token], Adds[Token], Deletes[Token]):
         with self.database.session() as session:
             return self.add(session, {**values, "token_hash": digest(secret)}), secret
 
+    @allowed("writers")
     @retry
     def issue_for(self, email: str, name: str, expires_at: datetime | None) -> tuple[Token, str]:
         """As `issue`, for the user with this e-mail address."""
@@ -52,6 +58,7 @@ class TokenService(Reads[Token], Adds[Token], Deletes[Token]):
                 raise NotFound("users", email)
             return self.issue({"user_id": user.id, "name": name, "expires_at": expires_at})
 
+    @allowed("writers")
     @retry
     def issue_for_agent(
         self, agent_name: str, name: str, expires_at: datetime | None

@@ -19,6 +19,7 @@ from app.models import Transaction
 from app.repositories import Ledger
 from app.services.base import Service
 from app.services.changes import differences
+from app.services.permissions import SYSTEM_ONLY, WRITERS, allowed
 from app.services.transactions import TransactionService, told, with_legs
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class TransactionLifecycle(Service):
 
     ledger: Ledger = Ledger()
 
+    @allowed(WRITERS)
     @retry
     def post(
         self,
@@ -55,6 +57,7 @@ class TransactionLifecycle(Service):
             legs = held["held"] if amount is None else lessened(held["held"], amount)
             return self._post(connection, held, legs)
 
+    @allowed(WRITERS)
     @retry
     def void(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Nothing is held any more."""
@@ -67,6 +70,7 @@ class TransactionLifecycle(Service):
             )
             return with_legs(voided, held["held"])
 
+    @allowed(WRITERS)
     @retry
     def approve(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """By a user who did not make it; what was to be posted at once is posted then."""
@@ -84,6 +88,7 @@ class TransactionLifecycle(Service):
                 return self._post(connection, held, held["held"])
             return with_legs(approved, held["held"])
 
+    @allowed(WRITERS)
     @retry
     def reverse(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Make a transaction that undoes this one, in full and once; raises AlreadyReversed."""
@@ -102,6 +107,7 @@ class TransactionLifecycle(Service):
                 raise RuntimeError("A reversal was not made.")
             return made
 
+    @allowed(SYSTEM_ONLY)
     @retry
     def expire_due(self) -> int:
         """End what was pending for too long; returns how many. Safe to run in parallel."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from uuid_utils.compat import uuid7
@@ -26,6 +26,7 @@ from app.errors import (
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
 from app.services.changes import first_values
+from app.services.permissions import READERS, WRITERS, Roles, allowed
 from app.services.reads import Reads
 from app.services.writes import Writes
 
@@ -42,9 +43,13 @@ if TYPE_CHECKING:
 class TransactionService(Reads[Transaction], Writes[Transaction]):
     """Transactions are made and read here; `TransactionLifecycle` goes on with them."""
 
+    readers: ClassVar[Roles] = READERS
+    listers: ClassVar[Roles] = READERS
+    writers: ClassVar[Roles] = WRITERS
     repository: TransactionRepository = TransactionRepository()
     ledger: Ledger = Ledger()
 
+    @allowed("writers")
     @retry
     def create(
         self, values: Mapping[str, Any], legs: Sequence[Leg], *, pending: bool = False

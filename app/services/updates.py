@@ -9,6 +9,7 @@ from app.db import retry
 from app.errors import Conflict, Invalid, NotFound
 from app.models.base import Resource
 from app.services.changes import merged
+from app.services.permissions import allowed
 from app.services.writes import Writes
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Applies(Writes[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class Updates(Applies[R]):
+    @allowed("writers")
     @retry
     def update(
         self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
 from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
+from app.services.permissions import ADMINS, READERS, Roles, allowed
+from app.services.reading import read_one
 from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
@@ -20,15 +22,22 @@ if TYPE_CHECKING:
 class UserService(ResourceService[User]):
     """The database refuses to lose the last active admin: LastAdmin."""
 
+    readers: ClassVar[Roles] = ADMINS
+    listers: ClassVar[Roles] = ADMINS
+    writers: ClassVar[Roles] = ADMINS
     repository: UserRepository = UserRepository()
     tokens: TokenRepository = TokenRepository()
 
+    @allowed(READERS)
+    @retry
     def me(self) -> Record:
         """The user who is acting."""
         if self.actor.id is None:
             raise NotFound("users", self.actor.name)
-        return self.get(self.actor.id)
+        with self.database.connect(read_only=True) as connection:
+            return read_one(connection, self.repository, self.actor.id)
 
+    @allowed("writers")
     @retry
     def deactivate(self, keys: Sequence[UUID]) -> int:
         """Deactivate all of them or, if one does not exist, none; returns how many were active."""
@@ -46,6 +55,7 @@ class UserService(ResourceService[User]):
             )
             return len(changed)
 
+    @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """Delete the user and, in the same unit of work, revoke the tokens."""

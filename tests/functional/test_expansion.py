@@ -226,10 +226,10 @@ def test_an_expansion_is_for_whom_its_own_route_is_for(app: Flask) -> None:
         for thing in (AGENT, CONVERSATION, CUSTOMER, PRODUCT, TASK, USER):
             policy = policy_of(f"{_noun(thing)}.{_noun(thing)}_read")
             assert policy is not None
-            assert policy.roles == thing.readers
+            assert policy.roles == thing.kind.readers
         policy = policy_of("transactions.read_transaction")
         assert policy is not None
-        assert policy.roles == TRANSACTION.readers
+        assert policy.roles == TRANSACTION.kind.readers
 
 
 def _noun(thing: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -246,8 +245,8 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         "queue.release": lambda: queue.release(*child),
         "tasks.cancel": lambda: tasks.cancel(parent[0]),
         "tasks.requeue": lambda: tasks.requeue(failed[0]),
-        "queue.rescue": queue.rescue,
-        "queue.stats": queue.stats,
+        "queue.rescue": TaskQueueService.as_system(database).rescue,
+        "queue.stats": TaskQueueService.as_system(database).stats,
         "todos.create": lambda: todos.create({"description": "x", "user_id": owner}),
         "todos.update": lambda: todos.update(todo, {"completed": True}),
         "todos.remove": lambda: todos.remove(todo),
@@ -359,21 +358,12 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
     }
 
 
-# What is called inside a unit of work that somebody else has opened, or is no work at all.
-INTERNAL = {
-    "add", "add_once", "apply", "beside", "check_active", "check_not_merged", "effect",
-    "check_accounts", "check_may_move", "clocks_after", "locked", "make", "move", "record",
-    "repeated", "repeated_in", "require_admin_for_deleted", "require_visible", "told",
-    "visible_to_agent",
-}  # fmt: skip
-
-
 def own_methods(noun: str) -> set[str]:
-    """What the service defines by itself, as `noun.method`."""
+    """What the service itself lets callers with a role do, as `noun.method`."""
     return {
         f"{noun}.{name}"
-        for name, _ in inspect.getmembers(SERVICES[noun], inspect.isfunction)
-        if name in vars(SERVICES[noun]) and not name.startswith("_") and name not in INTERNAL
+        for name, method in vars(SERVICES[noun]).items()
+        if hasattr(method, "allowed")
     }
 
 
