@@ -7,13 +7,18 @@ BIN := .venv/bin
 # released later changes nothing.
 LOCKED := install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r
 
-.PHONY: run test check format bench fuzz browser lock clean
+.PHONY: run about-test test check format bench fuzz browser lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
 
+# Before anything is installed: so that nobody takes waiting for hanging.
+about-test:
+	@echo "make test: $(or $(TESTS),the whole suite; about 12 minutes on two cores), on a throw-away PostgreSQL."
+	@test -e .venv/dev.stamp || echo "First it installs the test packages, which takes about a minute."
+
 # All of the suite, or what TESTS names.
-test: .venv/dev.stamp
+test: about-test .venv/dev.stamp
 	$(BIN)/pytest -n 3 $(TESTS)
 
 check: .venv/dev.stamp

@@ -231,6 +231,27 @@ def test_a_given_database_gets_no_demo(serve: Serve, base: Path, template_url: s
     drop(url)
 
 
+def test_the_way_without_make_leads_to_readmes_example(serve: Serve, base: Path) -> None:
+    """Its commands install what the lock says, load the demo, and serve."""
+    readme = (ROOT / "README.md").read_text()
+    block = readme.partition("### Without make")[2].partition("\n\n    ")[2].partition("\n\n")[0]
+    lines = [line.partition("#")[0].split() for line in block.splitlines()]
+    first = next(number for number, line in enumerate(lines) if line[0] == "flask")
+    assert [line[:2] for line in lines[1:first]] == [["pip", "install"]] * 2
+    assert {"--no-deps", "--require-hashes", "requirements.lock"} <= set(lines[1])
+    *before, serving = lines[first:]
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for command in before:
+        started = Started(base, *command, **path)
+        assert started.wait() == 0, started.output.read_text()
+    desk = serve(*serving, **path).until_ready()
+    code, token = flask(base, "tokens", "create", "--user", "ada@demo.example")
+    assert code == 0
+    (path_of_example,) = re.findall(r"http://127.0.0.1:8000(/v1/customers\?[^']+)'", readme)
+    page = orjson.dumps(desk.get(path_of_example, token.strip())).decode()
+    assert page[:90] in readme
+
+
 @pytest.mark.parametrize("name", ['it\'s a "day"; $HOME `x` \\ ü:%41?&', "a,b", "x" * 100])
 def test_any_data_directory_will_do(base: Path, name: str) -> None:
     """Odd characters, commas and long paths; variables for libpq lead nobody astray."""
