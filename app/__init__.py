@@ -29,7 +29,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     database = create_database(settings)
     app.extensions["settings"] = settings
     app.extensions["database"] = database
-    app.extensions["authenticator"] = Authenticator(database, remember=settings.token_cache)
+    app.extensions["authenticator"] = Authenticator(
+        database, remember=settings.token_cache, wrong_token_rate=settings.wrong_token_rate
+    )
     app.extensions["rate_limiter"] = RateLimiter(database, rate=settings.rate_limit)
     app.teardown_appcontext(lambda _: database.abandon())
     api.register(app)

@@ -159,6 +159,7 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "idle_timeout": _seconds("CASELOAD_IDLE_TIMEOUT", 1, 3600),
     "token_cache": _seconds("CASELOAD_TOKEN_CACHE", 0, 60),
     "rate_limit": _int("CASELOAD_RATE_LIMIT", 0, 1_000_000),
+    "wrong_token_rate": _int("CASELOAD_WRONG_TOKEN_RATE", 0, 1_000_000),
     "trusted_proxies": _int("CASELOAD_TRUSTED_PROXIES", 0, 10),
     "max_body": _int("CASELOAD_MAX_BODY", 1024, 1024**3),
     "max_bulk_body": _int("CASELOAD_MAX_BULK_BODY", 1024, 1024**3),

@@ -40,17 +40,21 @@ class Unauthenticated(CaseloadError):
     code = "unauthenticated"
 
 
+class InvalidToken(Unauthenticated):
+    """A token was shown, and it is malformed, unknown, revoked, expired or of nobody active."""
+
+
 class Forbidden(CaseloadError):
     code = "forbidden"
 
 
 class RateLimited(CaseloadError):
-    """The token has spent its requests; `wait` is in seconds."""
+    """A token, or an address, has sent too many requests; `wait` is in seconds."""
 
     code = "rate-limited"
 
-    def __init__(self, rate: int, wait: int) -> None:
-        super().__init__(f"A token may send {rate} requests per second.")
+    def __init__(self, detail: str, wait: int) -> None:
+        super().__init__(detail)
         self.wait = wait
 
 

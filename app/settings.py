@@ -43,6 +43,7 @@ class Settings:
     idle_timeout: float = 30.0
     token_cache: float = 2.0
     rate_limit: int = 1000
+    wrong_token_rate: int = 10
     trusted_proxies: int = 0
     max_body: int = 1024 * 1024
     max_bulk_body: int = 8 * 1024 * 1024

@@ -81,7 +81,8 @@ def database_url(template_url: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_app(database_url: str) -> Iterator[Flask]:
-    app = create_app(Settings(database_url=database_url, given_secret_key="k" * 32))
+    settings = Settings(database_url=database_url, given_secret_key="k" * 32, wrong_token_rate=0)
+    app = create_app(settings)
     yield app
     app.extensions["database"].dispose()
 

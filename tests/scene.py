@@ -68,7 +68,10 @@ class Scene:
 @contextmanager
 def scene_on(url: str) -> Iterator[Scene]:
     """Where nobody else works; tokens are remembered for as long as it lasts."""
-    app = create_app(Settings(database_url=url, given_secret_key="k" * 32, token_cache=3600))
+    settings = Settings(
+        database_url=url, given_secret_key="k" * 32, token_cache=3600, wrong_token_rate=0
+    )
+    app = create_app(settings)
     database: Database = app.extensions["database"]
     ids: Ids = {"missing": "01a00000-0000-7000-8000-000000000000"}
     tokens = people(database, ids)

@@ -16,6 +16,7 @@ from app.api import (
     access,
     accounts,
     agents,
+    authentication,
     bodies,
     context,
     conversation_batches,
@@ -80,7 +81,7 @@ def register(app: Flask) -> None:
     app.before_request(_check_path)
     app.before_request(access.check_access)
     app.before_request(bodies.allow_batches)
-    app.after_request(access.record_use)
+    app.after_request(authentication.record_use)
     app.after_request(rate_limits.tell)
     app.after_request(_name_request)
     app.after_request(security.protect)

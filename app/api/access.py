@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
 
-from app.api import context, parameters, rate_limits
-from app.errors import Forbidden, Unauthenticated, Unavailable
+from app.api import authentication, parameters
+from app.errors import Forbidden
 from app.services.permissions import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Response
-
     from app.domain.actors import Role
-    from app.services import Identity, Service
+    from app.services import Service
 
     View = TypeVar("View", bound=Callable[..., Any])
-
-logger = logging.getLogger(__name__)
-
-_LONGEST_TOKEN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +52,14 @@ def policy_of(endpoint: str) -> Policy | None:
 
 
 def check_access() -> None:
-    """Before every request: 401, 403 or 400 before the view runs."""
+    """Before every request: 401, 429, 403 or 400 before the view runs."""
     if request.endpoint is None:
         return  # no such path or method: the framework says so
     policy = policy_of(request.endpoint)
     if policy is None:
         raise Forbidden("Nobody may do this.")
     if policy.roles is not None:
-        identity = context.authenticator().authenticate(_bearer())
-        g.actor, g.identity = identity.actor, identity
-        rate_limits.spend(identity.token_id)
-        identity.actor.check_role(policy.roles)
+        authentication.authenticate()
+        g.actor.check_role(policy.roles)
     if policy.parameters is not None:
         parameters.check_known(parameters.read_parameters(), policy.parameters)
-
-
-def record_use(response: Response) -> Response:
-    """Once the answer is out, note that the token was used; not for every request."""
-    identity: Identity | None = g.get("identity")
-    if identity is not None and identity.record_use:
-        authenticator = context.authenticator()
-        response.call_on_close(lambda: _record(authenticator.record_use, identity))
-    return response
-
-
-def _record(record: Callable[[Identity], None], identity: Identity) -> None:
-    try:
-        record(identity)
-    except Unavailable as error:  # the next use is recorded instead
-        logger.warning("The use of a token was not recorded: %s", error)
-
-
-def _bearer() -> str:
-    given = request.headers.get("Authorization", "")
-    scheme, _, token = given.partition(" ")
-    token = token.strip(" ")
-    if (
-        scheme.lower() != "bearer"
-        or not token
-        or len(token) > _LONGEST_TOKEN
-        or not token.isascii()
-    ):
-        raise Unauthenticated("Send a token: Authorization: Bearer <token>")
-    return token

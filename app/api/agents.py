@@ -6,12 +6,12 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import allow_callers_of
+from app.api.authentication import forget_after_changes
 from app.api.contract import answers
 from app.api.dumper import Dumper
 from app.api.resources import add_routes
 from app.api.responses import expected_versions, respond_with
 from app.api.schemas.agents import AgentDeactivationSchema, AgentSchema
-from app.api.users import look_up_again
 from app.services import AgentService
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Blueprint("agents", __name__)
+forget_after_changes(blueprint)
 _dump, _deactivation = Dumper(AgentSchema), AgentDeactivationSchema()
 
 add_routes(blueprint, AgentService, AgentSchema)
@@ -33,6 +34,3 @@ def deactivate(key: UUID) -> Response:
     service = context.service(AgentService)
     agent = service.deactivate(key, reassign_to=heir, expected=expected_versions())
     return respond_with(_dump.one(agent))
-
-
-blueprint.after_request(look_up_again)

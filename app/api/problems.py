@@ -116,7 +116,7 @@ def problem_of(error: errors.CaseloadError) -> Problem:
             {"pointer": pointer(path), "code": error.code, "detail": told} for path in error.paths
         ]
     elif isinstance(error, errors.Unauthenticated):
-        headers = {"WWW-Authenticate": 'Bearer realm="caseload"'}
+        headers = {"WWW-Authenticate": _challenge(error)}
     elif isinstance(error, errors.RateLimited):
         headers = {"Retry-After": str(error.wait)}
     elif isinstance(error, errors.Unavailable):
@@ -124,6 +124,12 @@ def problem_of(error: errors.CaseloadError) -> Problem:
     return Problem(
         status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
     )
+
+
+def _challenge(error: errors.Unauthenticated) -> str:
+    """RFC 6750, section 3.1: an error is named only where a token was shown."""
+    invalid = ', error="invalid_token"' if isinstance(error, errors.InvalidToken) else ""
+    return f'Bearer realm="caseload"{invalid}'
 
 
 def _of_framework(error: HTTPException) -> Problem:

@@ -1,8 +1,13 @@
-"""How often a token may ask, told in every answer (draft-ietf-httpapi-ratelimit-headers)."""
+"""How often a token or an address may ask; each answer says it.
+
+The headers are those of draft-ietf-httpapi-ratelimit-headers.
+"""
 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import g
@@ -12,6 +17,8 @@ from app.domain.allowances import Allowance
 from app.errors import RateLimited, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from flask import Response
@@ -23,22 +30,45 @@ logger = logging.getLogger(__name__)
 POLICY, LEFT = "RateLimit-Policy", "RateLimit"
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The limit that a request was counted under: its name, its rate, and what is left of it."""
+
+    name: str
+    rate: int
+    left: Allowance
+
+
 def spend(token_id: UUID) -> None:
     """Raises RateLimited."""
+    limiter = context.rate_limiter()
+    with _limit("token", limiter.rate):
+        allowance = limiter.spend(token_id)
+    if allowance is not None:
+        g.limit = Limit("token", limiter.rate, allowance)
+
+
+def wrong_tokens() -> AbstractContextManager[None]:
+    """Around what may refuse an address for the wrong tokens that it has sent."""
+    return _limit("wrong-token", context.authenticator().wrong_tokens.rate)
+
+
+@contextmanager
+def _limit(name: str, rate: int) -> Iterator[None]:
     try:
-        g.allowance = context.rate_limiter().spend(token_id)
+        yield
     except RateLimited as error:
-        g.allowance = Allowance(0, error.wait)
+        g.limit = Limit(name, rate, Allowance(0, error.wait))
         raise
 
 
 def tell(response: Response) -> Response:
     """In the headers; what was counted is reconciled once the answer is out."""
-    limiter = context.rate_limiter()
-    allowance: Allowance | None = g.get("allowance")
-    if allowance is not None:
-        response.headers[POLICY] = f'"token";q={limiter.rate};w=1'
-        response.headers[LEFT] = f'"token";r={allowance.remaining};t={allowance.reset}'
+    limit: Limit | None = g.get("limit")
+    if limit is not None:
+        response.headers[POLICY] = f'"{limit.name}";q={limit.rate};w=1'
+        response.headers[LEFT] = f'"{limit.name}";r={limit.left.remaining};t={limit.left.reset}'
+        limiter = context.rate_limiter()
         if limiter.is_due:
             response.call_on_close(lambda: _reconcile(limiter))
     return response

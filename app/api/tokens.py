@@ -6,18 +6,19 @@ from flask import Blueprint
 
 from app.api import bodies, context
 from app.api.access import allow_callers_of
+from app.api.authentication import forget_after_changes
 from app.api.contract import answers
 from app.api.dumper import Dumper
 from app.api.resources import add_delete, add_reads, location_of
 from app.api.responses import respond_with
 from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
-from app.api.users import look_up_again
 from app.services import TokenService
 
 if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Blueprint("tokens", __name__)
+forget_after_changes(blueprint)
 _schema, _dump = TokenSchema(), Dumper(TokenSchema)
 
 add_reads(blueprint, TokenService, TokenSchema)
@@ -32,6 +33,3 @@ def create() -> Response:
     token, secret = context.service(TokenService).issue(bodies.load(_schema))
     body = {**_dump.one(token), "token": secret}
     return respond_with(body, 201, location_of("tokens", token.id))
-
-
-blueprint.after_request(look_up_again)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, g, request
+from flask import Blueprint, g
 
 from app.api import bodies, context
 from app.api.access import allow, allow_callers_of
+from app.api.authentication import forget_after_changes
 from app.api.contract import answers
 from app.api.dumper import Dumper
 from app.api.resources import add_routes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Blueprint("users", __name__)
+forget_after_changes(blueprint)
 _deactivation = DeactivationSchema()
 _dump, _dump_agent = Dumper(UserSchema), Dumper(AgentSchema)
 
@@ -48,11 +50,3 @@ def me() -> Response:
     if g.actor.kind is ActorKind.AGENT:
         return respond_with(_dump_agent.one(context.service(AgentService).me()))
     return respond_with(_dump.one(context.service(UserService).me()))
-
-
-@blueprint.after_request
-def look_up_again(response: Response) -> Response:
-    """What this worker remembers of tokens may be wrong now; the others forget it in seconds."""
-    if request.method not in ("GET", "HEAD"):
-        context.authenticator().forget()
-    return response

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from app.domain.actors import Actor, ActorKind, Role
-from app.errors import Unauthenticated
+from app.errors import InvalidToken
 from app.repositories import AgentRepository, TokenRepository
 from app.services.tokens import digest
+from app.services.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_REMEMBERED = 10_000
 _USE_IS_RECORDED_EVERY = timedelta(minutes=1)
+_INVALID = "The token is not valid."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,12 @@ class Identity:
 class Authenticator:
     """Remembers a good token for `remember` seconds, which is how long a revoked one may live on.
 
-    Bad tokens are never remembered: each costs one read.
+    A wrong one is remembered for as long, apart from the good ones: nobody can push those out.
+    An address may send `wrong_token_rate` wrong ones per second; good ones it may always send.
     """
 
-    def __init__(self, database: Database, *, remember: float) -> None:
+    def __init__(self, database: Database, *, remember: float, wrong_token_rate: int = 0) -> None:
+        self.wrong_tokens = WrongTokens(rate=wrong_token_rate, remember=remember)
         self._database = database
         self._remember = remember
         self._tokens = TokenRepository()
@@ -45,23 +49,24 @@ class Authenticator:
         self._known: dict[bytes, tuple[float, Identity]] = {}
         self._lock = threading.Lock()
 
-    def authenticate(self, secret: str) -> Identity:
-        """Raises Unauthenticated for a token that is unknown, revoked, expired or nobody's."""
+    def authenticate(self, secret: str, address: str = "") -> Identity:
+        """Raises InvalidToken for a token that is unknown, revoked, expired or nobody's.
+
+        Raises RateLimited instead where the `address` has sent too many of them.
+        """
         token_hash = digest(secret)
         known = self._known.get(token_hash)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        asked_at = time.monotonic()  # what is told may be out of date from here on
-        identity, lifetime = self._database.again(lambda: self._look_up(token_hash))
-        with self._lock:
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            remembered = Identity(identity.actor, identity.token_id, record_use=False)
-            self._known[token_hash] = (asked_at + lifetime, remembered)
-        return identity
+        try:
+            return self._looked_up(token_hash)
+        except InvalidToken:
+            self.wrong_tokens.count(address)
+            raise
 
     def forget(self) -> None:
         """Look every token up again: one was revoked, or a user changed."""
+        self.wrong_tokens.forget()
         with self._lock:
             self._known.clear()
 
@@ -71,11 +76,27 @@ class Authenticator:
             if identity.actor.kind is ActorKind.AGENT and identity.actor.id is not None:
                 self._agents.touch(connection, identity.actor.id)
 
+    def _looked_up(self, token_hash: bytes) -> Identity:
+        if self.wrong_tokens.knows(token_hash):
+            raise InvalidToken(_INVALID)
+        asked_at = time.monotonic()  # what is read may be out of date from here on
+        try:
+            identity, lifetime = self._database.again(lambda: self._look_up(token_hash))
+        except InvalidToken:
+            self.wrong_tokens.add(token_hash, asked_at)
+            raise
+        with self._lock:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            remembered = Identity(identity.actor, identity.token_id, record_use=False)
+            self._known[token_hash] = (asked_at + lifetime, remembered)
+        return identity
+
     def _look_up(self, token_hash: bytes) -> tuple[Identity, float]:
         with self._database.connect(read_only=True) as connection:
             owner = self._tokens.owner(connection, token_hash)
         if owner is None:
-            raise Unauthenticated("The token is not valid.")
+            raise InvalidToken(_INVALID)
         kind = ActorKind.USER if owner.agent_id is None else ActorKind.AGENT
         actor = Actor(kind, owner.id, owner.name, Role(owner.role or Role.AGENT))
         now = datetime.now(UTC)

@@ -55,7 +55,7 @@ class RateLimiter:
             if bucket is None:
                 bucket = self._buckets[token_id] = LeakyBucket(self.rate, 0.0, now)
             if not bucket.spend(now):
-                raise RateLimited(self.rate, bucket.wait)
+                raise RateLimited(f"A token may send {self.rate} requests per second.", bucket.wait)
             self._untold.setdefault(token_id, LeakyBucket(self.rate, 0.0, now)).add(now)
             return bucket.allowance
 

@@ -16,10 +16,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names 
 from sqlalchemy import event
 
 from app.domain.actors import Role
-from app.errors import Unauthenticated
-from app.services import Authenticator
+from app.errors import DatabaseUnreachable, OutcomeUnknown, Unauthenticated
+from app.services import Authenticator, UserService
 from benchmarks.load_desk import Desk, desk_on
-from tests.client import Client, problem
+from tests.client import Answer, Client, problem
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.round_trips import RoundTrips
 
 CACHE = 1.0
+MISSING = "01a00000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -59,13 +60,111 @@ def test_a_known_token_costs_no_round_trip(staff: Client, round_trips: RoundTrip
 def test_every_bad_token_costs_the_same(
     admin: Client, bad_tokens: list[Client], round_trips: RoundTrips
 ) -> None:
-    """One look each time, the same for all of them and for good ones; none is remembered."""
+    """One look, the same for all of them and for good ones; for a repeat none."""
     admin.get("/v1/customers")
     look = round_trips.take()[:1]
     for bad in bad_tokens:
-        for _ in range(2):
-            assert problem(bad.get("/v1/customers")) == (401, "unauthenticated")
-            assert round_trips.take() == look
+        assert problem(bad.get("/v1/customers")) == (401, "unauthenticated")
+        assert round_trips.take() == look
+        assert problem(bad.get("/v1/customers")) == (401, "unauthenticated")
+        assert round_trips.take() == []
+
+
+def _anonymous(admin: Client) -> Client:
+    return Client(admin._app, None)
+
+
+REFUSED: dict[str, Callable[[Client, Client], Answer]] = {
+    "no token": lambda admin, _: _anonymous(admin).post("/v1/users/deactivate", {"ids": []}),
+    "a wrong token": lambda admin, _: Client(admin._app, "cl_x").post("/v1/tokens", {}),
+    "another role, 403": lambda _, staff: staff.post("/v1/users/deactivate", {"ids": []}),
+    "an unknown parameter, 400": lambda admin, _: admin.post("/v1/users?x=1", {}),
+    "no JSON, 400": lambda admin, _: admin.send("POST", "/v1/users", raw=b"{"),
+    "nothing there, 404": lambda admin, _: admin.patch(f"/v1/users/{MISSING}", {"name": "A"}),
+    "no such path, 404": lambda admin, _: admin.post("/v1/tokens/nothing", {}),
+    "no such method, 405": lambda admin, _: admin.send("PUT", "/v1/users", {}),
+    "the last admin, 409": lambda admin, _: admin.delete(f"/v1/users/{admin.user_id}"),
+    "another version, 412": lambda admin, _: admin.patch(
+        f"/v1/users/{admin.user_id}", {"name": "A"}, if_match='"99"'
+    ),
+    "no JSON at all, 415": lambda admin, _: admin.send(
+        "POST", "/v1/users", raw=b"x", content_type="text/plain"
+    ),
+    "not valid, 422": lambda admin, _: admin.post("/v1/agents", {"kind": "cat"}),
+    "a read, 200": lambda admin, _: admin.get("/v1/tokens"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
+def test_a_refused_request_empties_no_cache(
+    admin: Client, staff: Client, round_trips: RoundTrips, refusal: str
+) -> None:
+    """What the process knows of tokens stays: nobody can make good requests cost more."""
+    for client in (admin, staff):
+        client.get("/v1/customers")
+    answer = REFUSED[refusal](admin, staff)
+    assert 400 <= answer.status_code < 500 or refusal.startswith("a read")
+    round_trips.take()
+    staff.get("/v1/customers")
+    assert len(round_trips.take()) == 1
+
+
+CHANGES: dict[str, Callable[[Client], Answer]] = {
+    "created, 201": lambda admin: admin.post(
+        "/v1/users", {"email": "new@x.example", "name": "New", "role": "viewer"}
+    ),
+    "changed, 200": lambda admin: admin.patch(f"/v1/users/{admin.user_id}", {"name": "Bea"}),
+    "revoked, 204": lambda admin: admin.delete(f"/v1/tokens/{admin.token_id}"),
+    "an agent, 201": lambda admin: admin.post("/v1/agents", {"name": "bot", "kind": "ai"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_empties_the_cache(
+    admin: Client, staff: Client, round_trips: RoundTrips, change: str
+) -> None:
+    """Every token is looked up again by the process that made the change."""
+    staff.get("/v1/customers")
+    assert CHANGES[change](admin).status_code == int(change[-3:])
+    round_trips.take()
+    staff.get("/v1/customers")
+    assert len(round_trips.take()) == 2
+
+
+def test_a_failed_change_empties_the_cache(
+    admin: Client, staff: Client, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 503 nobody knows whether it was committed."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OutcomeUnknown("The connection was lost during COMMIT.")
+
+    for client in (admin, staff):
+        client.get("/v1/customers")
+    monkeypatch.setattr(UserService, "deactivate", fail)
+    answer = admin.post("/v1/users/deactivate", {"ids": [staff.user_id]})
+    assert problem(answer) == (503, "outcome-unknown")
+    round_trips.take()
+    staff.get("/v1/customers")
+    assert len(round_trips.take()) == 2
+
+
+def test_an_outage_lets_nobody_empty_the_cache(
+    staff: Client, round_trips: RoundTrips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong token that can't be looked up is 503, and good tokens stay known."""
+
+    def unreachable(*_: object) -> None:
+        raise DatabaseUnreachable("The database can't be reached.")
+
+    staff.get("/v1/customers")
+    with monkeypatch.context() as patch:
+        patch.setattr(Authenticator, "_look_up", unreachable)
+        answer = Client(staff._app, "cl_x").post("/v1/users/deactivate", {"ids": []})
+    assert problem(answer) == (503, "database-unavailable")
+    round_trips.take()
+    staff.get("/v1/customers")
+    assert len(round_trips.take()) == 1
 
 
 def _issue(app: Flask, admin: Client) -> Client:

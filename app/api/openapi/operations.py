@@ -124,7 +124,7 @@ def _codes(route: Route) -> Iterator[str]:
     yield from (error.code for error in route.contract.problems)
     if route.policy.roles is not None:
         yield from ("unauthenticated", "forbidden")
-        yield from ["rate-limited"] if settings().rate_limit else []
+        yield from ["rate-limited"] if settings().rate_limit or settings().wrong_token_rate else []
         yield from (error.code for error in UNAVAILABLE)
     if route.contract.reader is not None:
         yield "invalid-cursor"

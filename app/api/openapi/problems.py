@@ -20,7 +20,7 @@ _MISTAKE = errors.Mistake(("name",), "required", "It is required.")
 _RAISED: tuple[errors.CaseloadError, ...] = (
     errors.NotFound("customers", ID),
     errors.Unauthenticated("Send a token: Authorization: Bearer <token>"),
-    errors.RateLimited(1000, 1),
+    errors.RateLimited("A token may send 1000 requests per second.", 1),
     errors.Forbidden("Only admins see what was deleted."),
     errors.Invalid([_MISTAKE]),
     errors.InvalidCriterion("nope", "There is no such parameter."),

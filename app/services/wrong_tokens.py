@@ -1,0 +1,85 @@
+"""Tokens that let nobody in: remembered for a moment, and limited per address."""
+
+from __future__ import annotations
+
+import threading
+import time
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, TypeVar
+
+from app.domain.allowances import LeakyBucket
+from app.errors import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MOST_REMEMBERED = 10_000  # of tokens, and of addresses
+_LONGEST_ADDRESS = 64
+_SITE = 64  # bits of an IPv6 address that are one client's: it has all addresses below them
+
+
+class WrongTokens:
+    """What a process knows of wrong tokens; the memory that it takes has a bound.
+
+    A token is remembered for `remember` seconds, which is how long one may stay refused whose
+    owner was activated again elsewhere. An address may send `rate` wrong tokens per second, and
+    that many at once; 0: any number.
+    """
+
+    def __init__(
+        self, *, rate: int, remember: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.rate = rate
+        self._remember = remember
+        self._clock = clock
+        self._known: dict[bytes, float] = {}
+        self._buckets: dict[str, LeakyBucket] = {}
+        self._lock = threading.Lock()
+
+    def knows(self, token_hash: bytes) -> bool:
+        until = self._known.get(token_hash)
+        return until is not None and until > self._clock()
+
+    def add(self, token_hash: bytes, looked_up_at: float) -> None:
+        with self._lock:
+            _keep(self._known, token_hash, looked_up_at + self._remember)
+
+    def forget(self) -> None:
+        """Look every token up again; what the addresses have sent is still counted."""
+        with self._lock:
+            self._known.clear()
+
+    def count(self, address: str) -> None:
+        """One wrong token from this address; raises RateLimited where it has sent too many."""
+        if not self.rate:
+            return
+        now, site = self._clock(), _site(address)
+        with self._lock:
+            bucket = self._buckets.pop(site, None) or LeakyBucket(self.rate, 0.0, now)
+            _keep(self._buckets, site, bucket)  # as the one that was used last
+            if not bucket.spend(now):
+                detail = f"An address may send {self.rate} wrong tokens per second."
+                raise RateLimited(detail, bucket.wait)
+
+
+def _keep(known: dict[K, V], key: K, value: V) -> None:
+    """Add it; where there are too many, the oldest goes."""
+    if key not in known and len(known) >= _MOST_REMEMBERED:
+        del known[next(iter(known))]
+    known[key] = value
+
+
+def _site(address: str) -> str:
+    """The client that an address belongs to."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # a proxy's own name for a client
+        return address[:_LONGEST_ADDRESS]
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed), _SITE), strict=False))
