@@ -52,7 +52,12 @@ class Started(subprocess.Popen[bytes]):
         self.url = f"http://127.0.0.1:{port}"
         self.output = base / f"output-{port}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CASELOAD_", "DATABASE_"))}
-        ours = {"CASELOAD_DATA_DIR": f"{base}/data", "SHARED_HOME": f"{base}/shared", "PORT": port}
+        ours = {
+            "CASELOAD_DATA_DIR": f"{base}/data",
+            "SHARED_HOME": f"{base}/shared",
+            "PORT": port,
+            "FLASK_RUN_PORT": port,
+        }
         options: dict[str, Any] = {
             "env": kept | ours | more,
             "cwd": ROOT,
@@ -178,6 +183,21 @@ def test_a_stop_leaves_no_process(
     assert (serving.wait() == 0, server_of(base)) == (ready, None)
     wait_until_gone(serving.pid)
     assert "Traceback" not in serving.output.read_text()
+
+
+@pytest.mark.parametrize("reload", ["--no-reload", "--reload"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_flask_run_leaves_no_process(
+    serve: Serve, base: Path, number: signal.Signals, reload: str
+) -> None:
+    """The embedded server was started by a thread of a request, or by a process that is killed."""
+    serving = serve(sys.executable, "-m", "flask", "run", reload)
+    serving.until_ready()
+    assert server_of(base) is not None
+    (os.killpg if number is signal.SIGINT else os.kill)(serving.pid, number)
+    serving.wait()
+    assert server_of(base) is None
+    wait_until_gone(serving.pid)
 
 
 def test_two_that_serve_share_the_server(serve: Serve, base: Path) -> None:

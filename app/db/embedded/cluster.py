@@ -44,6 +44,10 @@ class Cluster:
         return (self.data / "PG_VERSION").exists()
 
     @property
+    def is_running(self) -> bool:
+        return self.exists and postmaster.running(self._real_data) is not None
+
+    @property
     def answers(self) -> bool:
         folder = self._socket_folder
         if not folders.is_private(folder, self.data.stat().st_uid):

@@ -45,6 +45,8 @@ class EmbeddedServer:
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget_lease)
         atexit.register(self._at_exit)
+        # Not at the first use, which may be in another thread than the main one.
+        _exit_cleanly()
 
     def url(self) -> str:
         """The URL of the running database: adopted if it runs, started or recovered if not."""
@@ -78,6 +80,10 @@ class EmbeddedServer:
                 os.close(lease)
 
     def _at_exit(self) -> None:
+        """Also stop a server whose last user was killed: reloaders kill the process they start."""
+        with suppress(OSError):  # data of somebody else
+            if self._lease is None and self.cluster.is_running:
+                self._lease = self._shared_lease()
         if self._lease is not None:
             for number in _ENDING:
                 signal.signal(number, signal.SIG_IGN)  # it is ending already
@@ -86,9 +92,13 @@ class EmbeddedServer:
     def _take_lease(self) -> None:
         if self._lease is not None:
             return
-        self._lease = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lease, fcntl.LOCK_SH)
+        self._lease = self._shared_lease()
         _exit_cleanly()
+
+    def _shared_lease(self) -> int:
+        lease = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lease, fcntl.LOCK_SH)
+        return lease
 
     def _forget_lease(self) -> None:
         """A forked child takes a lease of its own: its parent's must end with the parent."""
