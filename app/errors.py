@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from app.wording import participle, sentence, singular, with_article
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
@@ -21,7 +23,7 @@ class Mistake:
 
 
 class CaseloadError(Exception):
-    """`facts` are told to clients beside the message, under their own names."""
+    """`facts` are members of the problem that clients get, beside its message."""
 
     code: ClassVar[str]
     facts: Mapping[str, Any] = MappingProxyType({})
@@ -31,7 +33,7 @@ class NotFound(CaseloadError):
     code = "not-found"
 
     def __init__(self, resource: str, key: UUID | str) -> None:
-        super().__init__(f"There is no such thing in {resource}: {key}")
+        super().__init__(f"No {singular(resource)} {key}.")
         self.resource = resource
         self.key = key
 
@@ -69,10 +71,12 @@ class Invalid(CaseloadError):
 
 
 class UnknownReference(Invalid):
-    """Something in the input refers to a row that is missing or deleted."""
+    """A value of the input refers to a row that is missing or deleted."""
 
     def __init__(self, *path: str | int) -> None:
-        super().__init__([Mistake(path, "unknown-reference", "Refers to nothing that exists.")])
+        super().__init__(
+            [Mistake(path, "unknown-reference", "It refers to a row that does not exist.")]
+        )
 
 
 class InvalidCriterion(CaseloadError):
@@ -91,12 +95,12 @@ class InvalidCursor(InvalidCriterion):
 
 
 class Conflict(CaseloadError):
-    """The request is right, and the state of things is against it; `paths` say where it shows."""
+    """The state of the rows does not allow the request; `paths` lead to the fields concerned."""
 
     paths: tuple[tuple[str | int, ...], ...] = ()
 
     def at(self, *paths: tuple[str | int, ...]) -> Self:
-        """The same, told of these places of the body."""
+        """The same error, about these places of the body."""
         self.paths = paths
         return self
 
@@ -105,7 +109,8 @@ class AlreadyExists(Conflict):
     code = "already-exists"
 
     def __init__(self, resource: str, fields: tuple[str, ...]) -> None:
-        super().__init__(f"Something in {resource} has this {' and '.join(fields)} already.")
+        what = with_article(singular(resource))
+        super().__init__(sentence(f"{what} with this {' and '.join(fields)} exists already."))
         self.resource = resource
         self.fields = fields
         self.paths = tuple((field,) for field in fields)
@@ -116,7 +121,8 @@ class InUse(Conflict):
 
     def __init__(self, resource: str, dependants: Iterable[str]) -> None:
         self.dependants = tuple(dependants)
-        super().__init__(f"Still used by {', '.join(self.dependants)}, so it stays in {resource}.")
+        named = ", ".join(self.dependants)
+        super().__init__(f"The {singular(resource)} cannot be deleted: {named} refer to it.")
 
 
 class NotDeleted(Conflict):
@@ -130,7 +136,7 @@ class ParentDeleted(Conflict):
 
     def __init__(self, fields: Iterable[str]) -> None:
         self.fields = tuple(fields)
-        super().__init__(f"What {' and '.join(self.fields)} refers to is deleted.")
+        super().__init__(f"{' and '.join(self.fields)} refers to a deleted row: restore it first.")
 
 
 class TooManyRows(Conflict):
@@ -139,7 +145,7 @@ class TooManyRows(Conflict):
     code = "too-many-rows"
 
     def __init__(self, at_most: int) -> None:
-        super().__init__(f"More than {at_most} rows would be changed.")
+        super().__init__(f"The write would change more than {at_most} rows.")
         self.at_most = at_most
 
 
@@ -148,9 +154,11 @@ class InvalidTransition(Conflict):
 
     code = "invalid-transition"
 
-    def __init__(self, action: str, state: str, allowed: Iterable[str]) -> None:
+    def __init__(self, noun: str, action: str, state: str, allowed: Iterable[str]) -> None:
+        """`noun` is what one row is called, such as `account`."""
         self.facts = {"from": state, "allowed": sorted(allowed)}
-        super().__init__(f"What is {state} can't be changed by {action}.")
+        what = with_article(f"{state} {noun}")
+        super().__init__(sentence(f"{what} cannot be {participle(action)}."))
 
 
 class CountMismatch(Conflict):
@@ -160,7 +168,7 @@ class CountMismatch(Conflict):
 
     def __init__(self, expected: int, count: int) -> None:
         self.facts = {"expected": expected, "count": count}
-        super().__init__(f"There are {count}, not {expected}.")
+        super().__init__(f"The request expects {expected} and there are {count}.")
 
 
 class LeaseLost(Conflict):
@@ -169,28 +177,28 @@ class LeaseLost(Conflict):
     code = "lease-lost"
 
     def __init__(self) -> None:
-        super().__init__("The task is not held under this lease token.")
+        super().__init__("The task does not run under this lease token.")
 
 
 class TaskCycle(Conflict):
     code = "task-cycle"
 
     def __init__(self) -> None:
-        super().__init__("A task can't be below itself.")
+        super().__init__("A task cannot be below itself.")
 
 
 class OpenSubtasks(Conflict):
     code = "open-subtasks"
 
     def __init__(self) -> None:
-        super().__init__("A task can't be completed before its sub-tasks have ended.")
+        super().__init__("A task cannot be completed before its sub-tasks have ended.")
 
 
 class ParentFinished(Conflict):
     code = "parent-finished"
 
     def __init__(self) -> None:
-        super().__init__("Only a pending or running task, not cancelled, can have open sub-tasks.")
+        super().__init__("The parent must be a pending or running task that nobody has cancelled.")
 
 
 class ConversationMerged(Conflict):
@@ -200,7 +208,7 @@ class ConversationMerged(Conflict):
 
     def __init__(self, into: UUID) -> None:
         self.facts = {"merged_into_id": str(into)}
-        super().__init__(f"It was merged into {into}.")
+        super().__init__(f"The conversation was merged into {into}.")
 
 
 class ExternalIdReused(Conflict):
@@ -217,21 +225,23 @@ class MergeIntoItself(Conflict):
     code = "merge-into-itself"
 
     def __init__(self) -> None:
-        super().__init__("A conversation can't be merged into itself.")
+        super().__init__("A conversation cannot be merged into itself.")
 
 
 class CustomerMismatch(Conflict):
     code = "customer-mismatch"
 
     def __init__(self) -> None:
-        super().__init__("The two belong to different customers.")
+        super().__init__("The conversations belong to different customers.")
 
 
 class AccountNotEmpty(Conflict):
     code = "account-not-empty"
 
     def __init__(self) -> None:
-        super().__init__("Only an account with a zero balance and nothing pending is closed.")
+        super().__init__(
+            "Only an account with a zero balance and no pending transactions can be closed."
+        )
 
 
 class AccountClosed(Conflict):
@@ -245,7 +255,7 @@ class AccountFrozen(Conflict):
     code = "account-frozen"
 
     def __init__(self) -> None:
-        super().__init__("The account is frozen: nothing goes in or out.")
+        super().__init__("The account is frozen: no money goes in or out.")
 
 
 class InsufficientFunds(Conflict):
@@ -259,7 +269,7 @@ class BalanceOutOfRange(Conflict):
     code = "balance-out-of-range"
 
     def __init__(self) -> None:
-        super().__init__("The balance would be larger than any that is kept.")
+        super().__init__("The balance would be larger than the database can store.")
 
 
 class CurrencyMismatch(Conflict):
@@ -273,14 +283,14 @@ class ApprovalRequired(Conflict):
     code = "approval-required"
 
     def __init__(self) -> None:
-        super().__init__("A second user has to approve the transaction first.")
+        super().__init__("A second user must approve the transaction first.")
 
 
 class AlreadyReversed(Conflict):
     code = "already-reversed"
 
     def __init__(self) -> None:
-        super().__init__("A transaction is reversed only once.")
+        super().__init__("The transaction is reversed already.")
 
 
 class ReferenceReused(Conflict):
@@ -289,7 +299,7 @@ class ReferenceReused(Conflict):
     code = "reference-reused"
 
     def __init__(self) -> None:
-        super().__init__("Another transaction has this reference.")
+        super().__init__("Another transaction, with other content, has this reference.")
 
 
 class IdempotencyInProgress(Conflict):
@@ -312,7 +322,7 @@ class LastAdmin(Conflict):
     code = "last-admin"
 
     def __init__(self) -> None:
-        super().__init__("The last active admin can't be deactivated, demoted or deleted.")
+        super().__init__("The last active admin cannot be deactivated, demoted or deleted.")
 
 
 class NotErasable(Conflict):
@@ -321,14 +331,17 @@ class NotErasable(Conflict):
     code = "not-erasable"
 
     def __init__(self, unfinished: Mapping[str, int]) -> None:
-        told = ", ".join(f"{count} {name}" for name, count in unfinished.items())
-        super().__init__(f"There are {told}.")
+        counted = ", ".join(f"{count} {name}" for name, count in unfinished.items())
+        super().__init__(f"The customer cannot be erased: there are {counted}.")
 
 
 class VersionMismatch(CaseloadError):
-    """The row has moved on from the version that the caller expected."""
+    """The row has another version than the caller expected."""
 
     code = "precondition-failed"
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"The current version is {current}.")
 
 
 class Unavailable(CaseloadError):

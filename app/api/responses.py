@@ -45,7 +45,7 @@ def respond_with(
     if request.method in ("GET", "HEAD"):
         expected = expected_versions()
         if expected is not None and version not in expected:
-            raise VersionMismatch(f"The version is {version} by now.")
+            raise VersionMismatch(version)
         if request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
     return respond(body, status, headers)

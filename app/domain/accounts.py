@@ -28,7 +28,7 @@ def check_action(action: str, status: str) -> None:
         raise AccountClosed
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
-        raise InvalidTransition(action, status, allowed)
+        raise InvalidTransition("account", action, status, allowed)
 
 
 def account_number(serial: int) -> str:

@@ -22,7 +22,7 @@ Hours = tuple[tuple[Opening, ...], ...]
 _ZERO = timedelta()
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FURTHEST = 3660  # days
-_TOO_FAR = "That is more than ten years of opening hours."
+_TOO_FAR = "It is more than ten years of opening hours away."
 _COUNTRY = re.compile(r"[A-Z]{2}(-[A-Z0-9]+)?", re.ASCII)
 _ENTRY = re.compile(
     r"([a-z]{3})(?:-([a-z]{3}))? +([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -47,7 +47,7 @@ def parse_hours(text: str) -> Hours:
 def _parse_entry(entry: str) -> tuple[range, Opening]:
     match = _ENTRY.fullmatch(entry)
     if not match or not {match[1], match[2] or match[1]} <= set(_DAYS):
-        raise ValueError("Opening hours look like mon-fri 09:00-17:00.")
+        raise ValueError("Opening hours must look like mon-fri 09:00-17:00.")
     days = range(_DAYS.index(match[1]), _DAYS.index(match[2] or match[1]) + 1)
     opens = timedelta(hours=int(match[3]), minutes=int(match[4]))
     closes = timedelta(hours=int(match[5] or 24), minutes=int(match[6] or 0))

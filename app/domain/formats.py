@@ -17,18 +17,22 @@ _RFC_3339 = re.compile(
 def parse_uuid(text: str) -> UUID:
     """A canonical, lower-case UUID; raises ValueError."""
     if not _UUID.fullmatch(text):
-        raise ValueError("Not a canonical UUID.")
+        raise ValueError(
+            "It must be a UUID in lower case, such as 01a1fcbe-dfca-719f-bfae-a835fce21513."
+        )
     return UUID(text)
 
 
 def parse_timestamp(text: str) -> datetime:
     """An RFC 3339 time with its offset, to the microsecond, in UTC; raises ValueError."""
     if not _RFC_3339.fullmatch(text):
-        raise ValueError("Not an RFC 3339 time with an offset.")
+        raise ValueError(
+            "It must be an RFC 3339 time with an offset, such as 2026-11-02T09:00:00Z."
+        )
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("Out of range.") from error
+        raise ValueError("It is out of range.") from error
 
 
 def format_timestamp(moment: datetime) -> str:

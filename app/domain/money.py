@@ -26,7 +26,7 @@ _LONGEST = 30  # characters: what is longer is out of range anyway
 
 class UnknownCurrency(ValueError):
     def __init__(self) -> None:
-        super().__init__("It is no currency of ISO 4217 that money is kept in.")
+        super().__init__("It must be the ISO 4217 code of a currency with a minor unit.")
 
 
 class OutOfRange(ValueError):
@@ -59,7 +59,7 @@ class Money:
             raise ValueError("It must be a decimal such as 12.34.")
         sign, whole, decimals = found.groups(default="")
         if len(decimals) > digits:
-            raise ValueError(f"{currency} has {digits} decimals.")
+            raise ValueError(f"{currency} has at most {digits} decimals.")
         minor = int(sign + whole + decimals.ljust(digits, "0"))
         if abs(minor) > MOST:
             raise OutOfRange(f"It must be at most {cls(MOST, currency)}.")

@@ -48,7 +48,7 @@ def check_action(action: str, status: str) -> None:
     """Raises InvalidTransition where a task in this status does not allow the action."""
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
-        raise InvalidTransition(action, status, allowed)
+        raise InvalidTransition("task", action, status, allowed)
 
 
 def after_failure(

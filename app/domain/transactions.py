@@ -50,7 +50,8 @@ def check_action(action: str, status: str, kind: str, *, awaits_approval: bool =
     """Raises InvalidTransition where a transaction in this state does not allow the action."""
     allowed = list(_allowed(status, kind, awaits_approval=awaits_approval))
     if action not in allowed:
-        raise InvalidTransition(action, status, allowed)
+        noun = "reversal" if kind == TransactionKind.REVERSAL else "transaction"
+        raise InvalidTransition(noun, action, status, allowed)
 
 
 def _allowed(status: str, kind: str, *, awaits_approval: bool) -> Iterator[str]:
@@ -79,10 +80,10 @@ def _mistakes(legs: Sequence[Leg]) -> Iterator[Mistake]:
             yield Mistake(path, "range", "It must not be zero.")
     for currency, total in _sums(legs).items():
         if total != 0:
-            detail = f"They sum to {Money(total, currency)}, not to zero."
+            detail = f"The entries sum to {Money(total, currency)}, not to zero."
             yield Mistake(("entries",), "unbalanced", detail)
     if len({leg.account_id for leg in legs}) == 1:
-        yield Mistake(("entries",), "same-account", "They are all of one account.")
+        yield Mistake(("entries",), "same-account", "The entries must name at least two accounts.")
 
 
 def _sums(legs: Sequence[Leg], *, incoming_only: bool = False) -> dict[str, int]:
@@ -105,8 +106,10 @@ def lessened(legs: Sequence[Leg], amount: Money) -> list[Leg]:
     """The two legs of a hold, for this much of it; raises Invalid, CurrencyMismatch."""
     path = ("amount",)
     if len(legs) != LEAST_ENTRIES:
-        raise Invalid([Mistake(path, "whole-only", "Only of two entries can less be posted.")])
+        detail = "A partial amount can be posted only for a hold with two entries."
+        raise Invalid([Mistake(path, "whole-only", detail)])
     held = max(leg.amount for leg in legs)
     if not Money(0, held.currency) < amount <= held:
-        raise Invalid([Mistake((*path, "amount"), "range", f"It must be more than 0, to {held}.")])
+        detail = f"It must be more than 0 and at most {held}."
+        raise Invalid([Mistake((*path, "amount"), "range", detail)])
     return [Leg(leg.account_id, amount if leg.amount == held else -amount) for leg in legs]

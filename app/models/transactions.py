@@ -64,9 +64,11 @@ class Transaction(Resource):
                     "uq_transactions_reverses_id": AlreadyReversed,
                     "ck_transactions_needs_approval": ApprovalRequired,
                     "ck_transactions_approved_by_id": partial(
-                        Forbidden, "Nobody approves what they made."
+                        Forbidden, "A user cannot approve a transaction that they created."
                     ),
-                    "transactions_expired": partial(InvalidTransition, "post", "expired", ()),
+                    "transactions_expired": partial(
+                        InvalidTransition, "transaction", "post", "expired", ()
+                    ),
                 },
             }
         },

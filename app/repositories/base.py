@@ -53,7 +53,7 @@ class Updater(ReferenceChecker[R]):
         `expected` names the versions that the caller knows; raises VersionMismatch.
         """
         if expected is not None and entity.version not in expected:
-            raise VersionMismatch(f"The version is {entity.version} by now.")
+            raise VersionMismatch(entity.version)
         changes = self._differences(entity, values)
         for name, (_, after) in changes.items():
             setattr(entity, name, after)

@@ -233,5 +233,5 @@ def _claim(
 
 def _wanted(writer: BulkWriter[Any], names: tuple[str, ...]) -> list[ColumnElement[bool]]:
     if not names:
-        raise InvalidCriterion("filters", "A mass write must say which rows it is about.")
+        raise InvalidCriterion("filters", "A mass write needs at least one filter.")
     return [*statements.live(writer.model), *criteria.clauses(writer.filters, names)]

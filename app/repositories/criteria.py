@@ -145,7 +145,7 @@ def check(filters: Filters, name: str) -> tuple[str, str]:
     if field not in filters:
         raise InvalidCriterion(name, "There is no such filter.")
     if operator not in filters[field].operators:
-        raise InvalidCriterion(name, f"{field} can't be compared by {operator}.")
+        raise InvalidCriterion(name, f"The filter {field} has no operator {operator}.")
     return field, operator
 
 
@@ -155,7 +155,7 @@ def parameters(filters: Filters, values: Mapping[str, Any]) -> dict[str, Any]:
     for position, (name, value) in enumerate(values.items()):
         field, operator = check(filters, name)
         if not filters[field].accepts(operator, value):
-            raise InvalidCriterion(name, f"Not a value for {field}.")
+            raise InvalidCriterion(name, f"It is not a value of {field}.")
         bound[f"filter_{position}"] = filters[field].parameter(operator, value)
     return bound
 

@@ -83,7 +83,7 @@ class Deleter(Reader[D]):
             return row._asdict()
         found = None if expected is None else self.record(connection, key, include_deleted=True)
         if found is not None and (found["deleted_at"] is not None) == deleted:
-            raise VersionMismatch(f"The version is {found['version']} by now.")
+            raise VersionMismatch(found["version"])
         return None
 
 

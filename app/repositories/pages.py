@@ -76,7 +76,7 @@ def order(
     """The columns to sort by and whether they descend, with the key as tie-breaker."""
     for sort in by:
         if sort.name not in sorts:
-            raise InvalidCriterion("sort", f"{sort.name} can't be sorted by.")
+            raise InvalidCriterion("sort", f"The list cannot be sorted by {sort.name}.")
     keys = [(sorts[sort.name], sort.descending) for sort in by]
     return [*keys, (key, by[-1].descending if by else False)]
 

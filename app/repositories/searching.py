@@ -31,7 +31,7 @@ def conditions(searched: Searched, word_count: int) -> list[ColumnElement[bool]]
     if not word_count:
         return []
     if searched is None:
-        raise InvalidCriterion("q", "There is nothing to search here.")
+        raise InvalidCriterion("q", "The list has no search.")
     if isinstance(searched, FullText):
         return [searched.condition]
     return [searched.ilike(bindparam(f"word_{at}")) for at in range(word_count)]

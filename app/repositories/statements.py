@@ -70,7 +70,7 @@ def get_many(model: type[Identified], *, lock: bool) -> Select[Any]:
 @lru_cache(maxsize=512)
 def find(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
     if not names:
-        raise InvalidCriterion("filters", "Something must be asked for.")
+        raise InvalidCriterion("filters", "At least one filter is required.")
     model = repository.model
     statement = select(model).where(*live(model), *criteria.clauses(repository.filters, names))
     return statement.execution_options(**_SAYS_LIVE)

@@ -160,7 +160,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
 
     def _check_may_touch(self, customer_id: UUID | None) -> None:
         if customer_id is None and not self.actor.is_admin:
-            raise Forbidden("The firm's own accounts are the admins'.")
+            raise Forbidden("Only admins may use the firm's own accounts.")
 
     def _read(self, connection: Connection, key: UUID) -> Record:
         account = self.repository.record(connection, key)
@@ -187,7 +187,8 @@ def _first_limit(values: Mapping[str, Any]) -> int | None:
 def _check_limit(limit: Money | None, currency: str, customer_id: UUID | None) -> None:
     if limit is None:
         if customer_id is not None:
-            raise _invalid("overdraft_limit", "null", "Only the firm's own have no limit.")
+            detail = "Only the firm's own accounts can have no limit."
+            raise _invalid("overdraft_limit", "null", detail)
         return
     if limit.currency != currency:
         raise CurrencyMismatch(currency, limit.currency)
@@ -197,7 +198,7 @@ def _check_limit(limit: Money | None, currency: str, customer_id: UUID | None) -
 
 def _check_stores(*, stores_balance: bool) -> None:
     if not stores_balance:
-        detail = "Only the firm's own accounts without a limit do without a stored balance."
+        detail = "Only a firm's own account without a limit can have no stored balance."
         raise _invalid("stores_balance", "invalid", detail)
 
 

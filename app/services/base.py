@@ -89,12 +89,12 @@ class Service:
     def agent_id(self) -> UUID:
         """Of the agent who is acting."""
         if self.actor.kind is not ActorKind.AGENT or self.actor.id is None:
-            raise Forbidden("Only for agents.")
+            raise Forbidden("Only agents may do this.")
         return self.actor.id
 
     def require_admin_for_deleted(self, *, include_deleted: bool) -> None:
         if include_deleted and not self.actor.is_admin:
-            raise Forbidden("Only admins see what was deleted.")
+            raise Forbidden("Only admins can read deleted rows.")
 
 
 def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -54,7 +54,7 @@ class BulkService(Service):
 
 def check_known(missing: Iterable[tuple[int, str]]) -> None:
     """Raises Invalid where something refers to nothing."""
-    detail = "Refers to nothing that exists."
+    detail = "It refers to a row that does not exist."
     if mistakes := [Mistake(path_of(each), "unknown-reference", detail) for each in missing]:
         raise Invalid(mistakes)
 

@@ -110,7 +110,7 @@ class ConversationLifecycle(Service):
         with self.database.session() as session:
             conversation = self._checked(session, key, "snooze")
             if until <= datetime.now(UTC):
-                raise Invalid([Mistake(("until",), "range", "It lies in the past.")])
+                raise Invalid([Mistake(("until",), "range", "It must be in the future.")])
             status = ConversationStatus.SNOOZED
             self._conversations.move(
                 session,

@@ -95,7 +95,7 @@ class IdempotencyService(Service):
     @property
     def _actor_id(self) -> UUID:
         if self.actor.id is None:
-            raise Forbidden("Only for those who show a token.")
+            raise Forbidden("An Idempotency-Key needs a token.")
         return self.actor.id
 
     def _context(self, request_hash: bytes) -> bytes:

@@ -203,7 +203,7 @@ class MessageService(Service):
     def _check_author(self, connection: Connection, key: UUID, values: Mapping[str, Any]) -> None:
         self._require_visible(connection, key)
         if self.actor.kind is ActorKind.AGENT and values["direction"] == Direction.INBOUND:
-            raise Forbidden("An agent does not write in a customer's name.")
+            raise Forbidden("An agent cannot post an inbound message.")
         self._check_external_id(values)
 
     def _check_external_id(self, values: Mapping[str, Any]) -> None:

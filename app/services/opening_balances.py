@@ -68,7 +68,7 @@ class OpeningBalanceService(Service):
     def _firms(self, connection: Connection, number: str) -> Record:
         found = self.accounts.with_numbers(connection, [number])
         if not found or found[0]["customer_id"] is not None:
-            raise NotFound("the firm's own accounts", number)
+            raise NotFound("firm_accounts", number)
         return found[0]
 
     def _check(
@@ -120,7 +120,7 @@ class _Batch:
         if account is None:
             return "There is no account with this number."
         return self._unfit(account, amount) or (
-            "The account comes twice." if line.account in self.seen else None
+            "The account occurs twice in the file." if line.account in self.seen else None
         )
 
     def _unfit(self, account: Record, amount: Money) -> str | None:
@@ -134,7 +134,7 @@ class _Batch:
             != {self.firms["currency"]},
             "The account has entries already.": account["id"] in self.begun,
             f"The account is {account['status']}.": account["status"] != AccountStatus.OPEN,
-            "It is below the account's limit.": limit is not None and amount.minor < -limit,
+            "The amount is below the account's limit.": limit is not None and amount.minor < -limit,
         }
         return next((detail for detail, is_so in wrongs.items() if is_so), None)
 

@@ -37,7 +37,7 @@ class TaskBatchService(BulkService):
     @allowed("writers")
     def create_many(self, items: Items) -> list[Record]:
         if self.actor.kind is ActorKind.AGENT:
-            raise Forbidden("An agent makes its sub-tasks one by one.")
+            raise Forbidden("An agent cannot create tasks in bulk.")
         return super().create_many(
             [{"max_attempts": self.rules.max_attempts, **item} for item in items]
         )

@@ -165,7 +165,7 @@ class TaskQueueService(Service):
         elif self.actor.kind is ActorKind.USER and self.actor.id is not None:
             found = self.agents.of_user(connection, self.actor.id)
         if found is None or not found["is_active"]:
-            raise Forbidden("Only an active agent claims tasks, or the user of one.")
+            raise Forbidden("Only an active agent, or the user linked to one, can claim tasks.")
         return found
 
     def _queues(self, agent: Record, wanted: Sequence[str] | None) -> list[str]:
@@ -173,7 +173,7 @@ class TaskQueueService(Service):
         if wanted is None:
             return own
         if foreign := [queue for queue in wanted if queue not in own]:
-            raise Forbidden(f"Not a queue of the agent: {', '.join(foreign)}.")
+            raise Forbidden(f"The agent does not work the queues {', '.join(foreign)}.")
         return list(dict.fromkeys(wanted))
 
     def _lease(self, agent: Record, seconds: int | None) -> int | None:
@@ -214,7 +214,7 @@ class TaskQueueService(Service):
         if task["lease_token"] is None or task["lease_token"] != _parse(token):
             raise LeaseLost
         if expected is not None and task["version"] not in expected:
-            raise VersionMismatch(f"The version is {task['version']} by now.")
+            raise VersionMismatch(task["version"])
         return task
 
     def _give_back(

@@ -201,7 +201,7 @@ class TaskService(ResourceService[Task]):
         self.queue.lock(session.connection(), key)
         task = self.locked(session, key)
         if expected is not None and task.version not in expected:
-            raise VersionMismatch(f"The version is {task.version} by now.")
+            raise VersionMismatch(task.version)
         return task
 
     def check_live(
@@ -219,7 +219,7 @@ class TaskService(ResourceService[Task]):
     def _check_parent(self, session: Session, parent_id: UUID | None) -> None:
         parent = None if parent_id is None else self.repository.get(session, parent_id, lock=True)
         if self.actor.kind is ActorKind.AGENT and not self._is_run_by_actor(parent):
-            raise Forbidden("An agent makes sub-tasks of the tasks that it runs, and no others.")
+            raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
         if parent is not None:
             above = self.repository.levels_above(session.connection(), parent.id)
             self._check_levels(above + 1)
@@ -236,7 +236,7 @@ class TaskService(ResourceService[Task]):
         if self.actor.kind is not ActorKind.AGENT:
             return
         if values.get("agent_id") is not None:
-            raise Forbidden("An agent says in which queue a sub-task goes, not who gets it.")
+            raise Forbidden("An agent cannot choose who gets a sub-task, only its queue.")
         if values.get("conversation_id") is not None:
             conversations = self.beside(ConversationService)
             conversations.require_visible(connection, values["conversation_id"])

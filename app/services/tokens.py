@@ -40,10 +40,12 @@ class TokenService(Reads[Token], Adds[Token], Deletes[Token]):
         It is for the user `user_id` or the agent `agent_id`.
         """
         if (values.get("user_id") is None) == (values.get("agent_id") is None):
-            raise Invalid([Mistake(("user_id",), "required", "Either it or agent_id is required.")])
+            raise Invalid(
+                [Mistake(("user_id",), "required", "Either user_id or agent_id is required.")]
+            )
         expires_at = values.get("expires_at")
         if expires_at is not None and expires_at <= datetime.now(UTC):
-            raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
+            raise Invalid([Mistake(("expires_at",), "range", "It must be in the future.")])
         secret = _PREFIX + secrets.token_urlsafe(32)
         with self.database.session() as session:
             return self.add(session, {**values, "token_hash": digest(secret)}), secret

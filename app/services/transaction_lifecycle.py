@@ -77,9 +77,9 @@ class TransactionLifecycle(Service):
         with self.database.connect() as connection:
             held = self._checked(connection, key, "approve", expected)
             if self.actor.kind is not ActorKind.USER or self.actor.id is None:
-                raise Forbidden("Only users approve.")
+                raise Forbidden("Only a user can approve a transaction.")
             if self.actor.id == held["created_by_id"]:
-                raise Forbidden("Nobody approves what they made.")
+                raise Forbidden("A user cannot approve a transaction that they created.")
             self._check_may_move(connection, held["held"])
             approved = self.ledger.approve(connection, key, self.actor.id)
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
@@ -127,9 +127,9 @@ class TransactionLifecycle(Service):
         if found is None:
             raise NotFound("transactions", key)
         if expected is not None and found["version"] not in expected:
-            raise VersionMismatch(f"The version is {found['version']} by now.")
+            raise VersionMismatch(found["version"])
         if found["status"] == TransactionStatus.PENDING and found["is_due"]:
-            raise InvalidTransition(action, TransactionStatus.EXPIRED, ())
+            raise InvalidTransition("transaction", action, TransactionStatus.EXPIRED, ())
         awaits = _awaits_approval(found)
         check_action(action, found["status"], found["kind"], awaits_approval=awaits)
         return found

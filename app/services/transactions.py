@@ -61,7 +61,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         """
         check_legs(legs)
         if values.get("expires_at") is not None and not pending:
-            detail = "Only what is pending expires."
+            detail = "Only a pending transaction can expire."
             raise Invalid([Mistake(("expires_at",), "not-pending", detail)])
         values = {"kind": TransactionKind.TRANSFER, **values}
         content = None if values.get("reference") is None else _hash(values, legs, pending=pending)
@@ -135,7 +135,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         giving = {amount.currency for amount in own if amount.minor < 0}
         taking = {amount.currency for amount in own if amount.minor > 0}
         if len(own) == len(legs) or giving & taking:
-            raise Forbidden("Between the firm's own accounts only admins move money.")
+            raise Forbidden("Only admins may move money between the firm's own accounts.")
 
     def _lock(self, connection: Connection, legs: Sequence[Leg]) -> None:
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
@@ -162,7 +162,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
 
 def _check_lies_ahead(expires_at: datetime | None) -> None:
     if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise Invalid([Mistake(("expires_at",), "range", "It lies in the past.")])
+        raise Invalid([Mistake(("expires_at",), "range", "It must be in the future.")])
 
 
 # What may be absent.

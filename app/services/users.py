@@ -46,7 +46,7 @@ class UserService(ResourceService[User]):
             unknown = [i for i, key in enumerate(keys) if key not in was_active]
             if unknown:
                 raise Invalid(
-                    Mistake(("ids", i), "unknown-reference", "There is no such user.")
+                    Mistake(("ids", i), "unknown-reference", "The user does not exist.")
                     for i in unknown
                 )
             changed = [key for key, active in was_active.items() if active]

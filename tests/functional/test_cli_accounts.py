@@ -78,19 +78,19 @@ def test_opening_balances_are_loaded_once(flask: Run, bank: Bank, tmp_path: Path
 @pytest.mark.parametrize(
     ("wrong", "detail"),
     [
-        ("{number},1.005,GBP", "line 3: GBP has 2 decimals."),
+        ("{number},1.005,GBP", "line 3: GBP has at most 2 decimals."),
         ("{number},1e2,GBP", "line 3: It must be a decimal"),
         ("{number},1,EUR", "line 3: The account and the amount must be in GBP."),
-        ("{number},1,XXX", "line 3: It is no currency"),
+        ("{number},1,XXX", "line 3: It must be the ISO 4217 code"),
         ("{number},1", "line 3: It must have 3 values."),
         ("{number},1,GBP,x", "line 3: It must have 3 values."),
         ("123456789012,1,GBP", "line 3: The check digits"),
         (account_number(9_999_999_999) + ",1,GBP", "line 3: There is no account"),
         ('"{number},1,GBP', "line 3: It is no CSV"),
         ("\x00,1,GBP", "line 3: The check digits"),
-        ("{number},-0.01,GBP", "line 3: It is below the account's limit."),
-        ("{number},1,GBP\n{number},1,GBP", "line 4: The account comes twice."),
-        ("\n{number},1.005,GBP", "line 4: GBP has 2 decimals."),
+        ("{number},-0.01,GBP", "line 3: The amount is below the account's limit."),
+        ("{number},1,GBP\n{number},1,GBP", "line 4: The account occurs twice in the file."),
+        ("\n{number},1.005,GBP", "line 4: GBP has at most 2 decimals."),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_loaded(

@@ -1,7 +1,8 @@
-"""Walks all errors: each has its answer in HTTP and on the command line."""
+"""Walks all errors: each has its answer in HTTP and on the command line, and a plain message."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,18 @@ import pytest
 import app.services.readiness
 from app.api.problems import status_of
 from app.cli.commands import exit_code_of
-from app.errors import CaseloadError
+from app.domain import accounts, conversations, tasks, transactions
+from app.errors import (
+    AlreadyExists,
+    CaseloadError,
+    InUse,
+    InvalidTransition,
+    NotFound,
+    VersionMismatch,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def every_error(kind: type[CaseloadError] = CaseloadError) -> Iterator[type[CaseloadError]]:
@@ -41,3 +50,52 @@ def test_errors_in_other_layers_are_walked_too() -> None:
 def test_every_error_has_a_code(kind: type[CaseloadError]) -> None:
     """Directly or from its parent; groups that are never raised have none."""
     assert hasattr(kind, "code") or kind.__subclasses__()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (NotFound("users", "ada@demo.example"), "No user ada@demo.example."),
+        (NotFound("todos", "7"), "No to-do 7."),
+        (AlreadyExists("faqs", ("question",)), "An FAQ with this question exists already."),
+        (AlreadyExists("users", ("email",)), "A user with this email exists already."),
+        (
+            InUse("customers", ["accounts", "conversations"]),
+            "The customer cannot be deleted: accounts, conversations refer to it.",
+        ),
+        (VersionMismatch(3), "The current version is 3."),
+    ],
+)
+def test_a_message_names_what_it_is_about(error: CaseloadError, message: str) -> None:
+    """In words that are a sentence: a row is called by the singular of its resource."""
+    assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (partial(accounts.check_action, "freeze", "closed"), "A closed account cannot be frozen."),
+        (partial(tasks.check_action, "cancel", "failed"), "A failed task cannot be cancelled."),
+        (
+            partial(conversations.check_action, "message", "closed"),
+            "A closed conversation cannot be written to.",
+        ),
+        (
+            partial(conversations.check_action, "reopen", "open"),
+            "An open conversation cannot be reopened.",
+        ),
+        (
+            partial(transactions.check_action, "void", "expired", "fee"),
+            "An expired transaction cannot be voided.",
+        ),
+        (
+            partial(transactions.check_action, "reverse", "posted", "reversal"),
+            "A posted reversal cannot be reversed.",
+        ),
+    ],
+)
+def test_a_refused_action_is_a_sentence(check: Callable[[], None], message: str) -> None:
+    """It says the state and the action, each in its form."""
+    with pytest.raises(InvalidTransition) as caught:
+        check()
+    assert str(caught.value) == message

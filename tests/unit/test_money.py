@@ -65,7 +65,7 @@ def test_fewer_digits_than_the_currency_has_are_exact(text: str, currency: str, 
 @pytest.mark.parametrize("text", ["1.0", "0.5", "100.00"])
 def test_the_yen_has_no_decimals(text: str) -> None:
     """Not even zeros."""
-    with pytest.raises(ValueError, match="0 decimals"):
+    with pytest.raises(ValueError, match="at most 0 decimals"):
         Money.parse(text, "JPY")
 
 
