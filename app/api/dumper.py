@@ -21,25 +21,33 @@ if TYPE_CHECKING:
 
 
 class Dumper:
-    """Dumps a resource as its reader may see it: only admins are shown `deleted_at`."""
+    """Dumps a resource with the fields that its records have and its reader may see.
+
+    Only admins are shown `deleted_at`, and only records found by `q=` have a `snippet`: each case
+    has a schema of its own, for a record that lacks one of the schema's fields is dumped slowly.
+    """
 
     def __init__(self, schema: type[Schema]) -> None:
         self.schema = schema
-        hidden = {"deleted_at"} & schema().fields.keys()
-        self._whole = Dump(schema())
-        self._without_deleted_at = Dump(schema(exclude=hidden))
+        self._dumps = {
+            (for_admin, searched): Dump(_schema_of(schema, for_admin=for_admin, searched=searched))
+            for for_admin in (True, False)
+            for searched in (True, False)
+        }
 
     def one(self, resource: Any) -> Item:
-        dumped: Item = self._dump.one(resource)
+        dumped: Item = self._dump().one(resource)
         return dumped
 
-    def many(self, resources: list[Any]) -> list[Item]:
-        dumped: list[Item] = self._dump.many(resources)
+    def many(self, resources: list[Any], *, searched: bool = False) -> list[Item]:
+        dumped: list[Item] = self._dump(searched=searched).many(resources)
         return dumped
 
-    def selected(self, records: list[Record], selection: Selection) -> list[Item]:
+    def selected(
+        self, records: list[Record], selection: Selection, *, searched: bool = False
+    ) -> list[Item]:
         """As asked for; what is expanded is shown whether `fields` names it or not."""
-        items = self.many(records)
+        items = self.many(records, searched=searched)
         if (fields := selection.fields) is not None:
             items = [{name: item[name] for name in item if name in fields} for item in items]
         return self.expanded(items, records, selection.expand)
@@ -54,9 +62,16 @@ class Dumper:
                 item[name] = found.get(key)
         return items
 
-    @property
-    def _dump(self) -> Dump:
-        return self._whole if g.actor.is_admin else self._without_deleted_at
+    def _dump(self, *, searched: bool = False) -> Dump:
+        return self._dumps[g.actor.is_admin, searched]
+
+
+def _schema_of(schema: type[Schema], *, for_admin: bool, searched: bool) -> Schema:
+    hidden = set() if for_admin else {"deleted_at"} & schema().fields.keys()
+    if not searched:
+        fields = schema().fields.items()
+        hidden |= {name for name, field in fields if field.metadata.get("searched")}
+    return schema(exclude=hidden)
 
 
 def _found(thing: Thing, keys: set[Any], below: Tree) -> dict[Any, Item]:

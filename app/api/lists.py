@@ -47,7 +47,10 @@ def list_of(
     selected = selection(given, dump.schema)
     wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
     page, total = fetch(query, total=wants_total)
-    body: dict[str, Any] = {"items": dump.selected(page.items, selected), "next_cursor": None}
+    body: dict[str, Any] = {
+        "items": dump.selected(page.items, selected, searched="q" in given),
+        "next_cursor": None,
+    }
     headers = {}
     if page.next is not None:
         body["next_cursor"] = cursor = cursors.encode(page.next, _owner(query))

@@ -35,7 +35,11 @@ class Dump:
         try:
             return whole(record)
         except (AttributeError, KeyError, OddError):
-            return with_gaps(record)
+            return self._with_gaps(with_gaps, record)
+
+    def _with_gaps(self, dump: Function, record: Any) -> Any:
+        """Slow, for a record that lacks a value or has an unusual one."""
+        return dump(record)
 
     def many(self, records: Iterable[Any]) -> Any:
         if not self._is_known:

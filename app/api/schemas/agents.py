@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.base import DeletableSchema, StrictSchema
 from app.api.schemas.fields import Boolean, Choice, Id, Text, Texts, Timestamp
 from app.domain.agents import MOST_QUEUES, QUEUE, AgentKind
 
 
-class AgentSchema(ResourceSchema):
+class AgentSchema(DeletableSchema):
     name = Text(longest=200, required=True)
     kind = Choice(AgentKind, required=True)
     user_id = Id(allow_none=True)

@@ -18,10 +18,15 @@ class StrictSchema(Schema):
 
 
 class ResourceSchema(StrictSchema):
-    """What every resource has; only admins are shown `deleted_at`."""
+    """The fields of every resource."""
 
     id = Id(dump_only=True)
     version = Integer(dump_only=True)
     created_at = Timestamp(dump_only=True)
     updated_at = Timestamp(dump_only=True)
+
+
+class DeletableSchema(ResourceSchema):
+    """Of a table with `deleted_at`, which only admins are shown."""
+
     deleted_at = Timestamp(dump_only=True, metadata=SOMETIMES, allow_none=True)

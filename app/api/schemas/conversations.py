@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.base import DeletableSchema, StrictSchema
 from app.api.schemas.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
@@ -12,7 +12,7 @@ from app.domain.conversations import Channel, ConversationStatus, Priority
 _MOST_TAGS = 50
 
 
-class ConversationSchema(ResourceSchema):
+class ConversationSchema(DeletableSchema):
     number = Integer(dump_only=True)
     customer_id = Id(required=True)
     subject = Text(longest=500, required=True)

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from app.api.schemas.base import ResourceSchema
+from app.api.schemas.base import DeletableSchema
 from app.api.schemas.fields import Email, JSONObject, Text
 
 
-class CustomerSchema(ResourceSchema):
+class CustomerSchema(DeletableSchema):
     reference = Text(longest=64, required=True)
     name = Text(longest=200, required=True)
     email = Email(allow_none=True)

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import SOMETIMES, Boolean, Id, Text, Texts
+from app.api.schemas.base import DeletableSchema
+from app.api.schemas.fields import SEARCHED, Boolean, Id, Text, Texts
 
 
-class FaqSchema(ResourceSchema):
+class FaqSchema(DeletableSchema):
     question = Text(longest=500, required=True)
     answer = Text(longest=20_000, required=True)
     product_id = Id(allow_none=True)
     tags = Texts(most=50, longest=64)
     is_published = Boolean()
-    snippet = fields.String(dump_only=True, metadata=SOMETIMES)
+    snippet = fields.String(dump_only=True, metadata=SEARCHED)

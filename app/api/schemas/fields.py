@@ -34,6 +34,9 @@ class Coded(str):
 SOMETIMES = {"sometimes": True}
 """A field's metadata, where not every answer has it."""
 
+SEARCHED = {**SOMETIMES, "searched": True}
+"""A field's metadata, where only the answer to `q=` has it."""
+
 ANSWERED_NULL = {"answered_null": True}
 """A field's metadata, where it may be null in an answer and yet may not be sent as null."""
 

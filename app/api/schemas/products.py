@@ -4,18 +4,18 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import SOMETIMES, Boolean, Text
+from app.api.schemas.base import DeletableSchema
+from app.api.schemas.fields import SEARCHED, Boolean, Text
 from app.api.schemas.money import Money, not_negative
 
 
-class ProductSchema(ResourceSchema):
+class ProductSchema(DeletableSchema):
     sku = Text(longest=64, required=True)
     name = Text(longest=200, required=True)
     description = Text(longest=10_000, shortest=0)
     price = Money(required=True, validate=not_negative)
     is_active = Boolean()
-    snippet = fields.String(dump_only=True, metadata=SOMETIMES)
+    snippet = fields.String(dump_only=True, metadata=SEARCHED)
 
     @post_load
     def _in_minor_units(self, values: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.base import DeletableSchema, StrictSchema
 from app.api.schemas.fields import (
     Boolean,
     Choice,
@@ -35,7 +35,7 @@ class FirstTaskSchema(StrictSchema):
     dedupe_key = Text(longest=255, allow_none=True)
 
 
-class TaskSchema(FirstTaskSchema, ResourceSchema):
+class TaskSchema(FirstTaskSchema, DeletableSchema):
     conversation_id = Id(allow_none=True)
     parent_id = Id(allow_none=True)
     status = Choice(TaskStatus, dump_only=True)

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from app.api.schemas.base import ResourceSchema
+from app.api.schemas.base import DeletableSchema
 from app.api.schemas.fields import Boolean, Id, Text, Timestamp
 
 
-class TodoSchema(ResourceSchema):
+class TodoSchema(DeletableSchema):
     description = Text(longest=2000, required=True)
     completed = Boolean()
     due_at = Timestamp(allow_none=True)

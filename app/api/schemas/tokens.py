@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import ResourceSchema
+from app.api.schemas.base import DeletableSchema
 from app.api.schemas.fields import ANSWERED_NULL, ONE_OF, Id, Text, Timestamp
 
 
-class TokenSchema(ResourceSchema):
+class TokenSchema(DeletableSchema):
     user_id = Id(metadata=ANSWERED_NULL | ONE_OF)
     agent_id = Id(metadata=ANSWERED_NULL | ONE_OF)
     name = Text(longest=200, required=True)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from marshmallow import Schema
 
 from app.api.context import settings
-from app.api.schemas.base import ResourceSchema, StrictSchema
+from app.api.schemas.base import DeletableSchema, StrictSchema
 from app.api.schemas.fields import Boolean, Choice, Email, Ids, Integer, Text
 from app.domain.actors import USER_ROLES
 
 
-class UserSchema(ResourceSchema):
+class UserSchema(DeletableSchema):
     email = Email(required=True)
     name = Text(longest=200, required=True)
     role = Choice(USER_ROLES, required=True)
