@@ -336,12 +336,13 @@ class NotErasable(Conflict):
 
 
 class VersionMismatch(CaseloadError):
-    """The row has another version than the caller expected."""
+    """The row has another version, or number of messages, than the caller expected."""
 
     code = "precondition-failed"
 
-    def __init__(self, current: int) -> None:
-        super().__init__(f"The current version is {current}.")
+    def __init__(self, current: int, messages: int | None = None) -> None:
+        number = "" if messages is None else f", with {messages} messages"
+        super().__init__(f"The current version is {current}{number}.")
 
 
 class Unavailable(CaseloadError):

@@ -10,7 +10,7 @@ from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.resources import add_delete, add_reads, add_restore, add_update, location_of
-from app.api.responses import expected_versions, respond_with
+from app.api.responses import expected_states, respond_with
 from app.api.schemas.conversations import (
     AssignmentSchema,
     ConversationPatchSchema,
@@ -83,7 +83,7 @@ def open_conversation() -> Response:
     message, task = values.pop("message", None), values.pop("task", None)
     conversation, created = _lifecycle().open(values, message=message, task=task)
     location = location_of("conversations", conversation.id)
-    return respond_with(_dump.one(conversation), 201 if created else 200, location)
+    return _answer(conversation, 201 if created else 200, location)
 
 
 @blueprint.post("/conversations/<id:key>/assign")
@@ -93,7 +93,7 @@ def assign(key: UUID) -> Response:
     body = bodies.load(_assignment)
     return _answer(
         _lifecycle().assign(
-            key, body["agent_id"], reason=body.get("reason"), expected=expected_versions()
+            key, body["agent_id"], reason=body.get("reason"), expected=expected_states()
         )
     )
 
@@ -103,7 +103,7 @@ def assign(key: UUID) -> Response:
 @answers(ConversationSchema, body=SnoozeSchema, problems=_ACTION)
 def snooze(key: UUID) -> Response:
     until = bodies.load(_snooze)["until"]
-    return _answer(_lifecycle().snooze(key, until, expected=expected_versions()))
+    return _answer(_lifecycle().snooze(key, until, expected=expected_states()))
 
 
 @blueprint.post("/conversations/<id:key>/resolve")
@@ -111,7 +111,7 @@ def snooze(key: UUID) -> Response:
 @answers(ConversationSchema, body=ResolutionSchema, problems=_RESOLVE)
 def resolve(key: UUID) -> Response:
     body = bodies.load(_resolution, empty_is_object=True)
-    return _answer(_lifecycle().resolve(key, **body, expected=expected_versions()))
+    return _answer(_lifecycle().resolve(key, **body, expected=expected_states()))
 
 
 @blueprint.post("/conversations/<id:key>/reopen")
@@ -119,7 +119,7 @@ def resolve(key: UUID) -> Response:
 @answers(ConversationSchema, problems=_ACTION)
 def reopen(key: UUID) -> Response:
     bodies.load_nothing()
-    return _answer(_lifecycle().reopen(key, expected=expected_versions()))
+    return _answer(_lifecycle().reopen(key, expected=expected_states()))
 
 
 @blueprint.post("/conversations/<id:key>/close")
@@ -127,7 +127,7 @@ def reopen(key: UUID) -> Response:
 @answers(ConversationSchema, problems=_ACTION)
 def close(key: UUID) -> Response:
     bodies.load_nothing()
-    return _answer(_lifecycle().close(key, expected=expected_versions()))
+    return _answer(_lifecycle().close(key, expected=expected_states()))
 
 
 @blueprint.post("/conversations/<id:key>/merge")
@@ -136,14 +136,13 @@ def close(key: UUID) -> Response:
 def merge(key: UUID) -> Response:
     """Answers the conversation that it was merged into."""
     into = bodies.load(_merge)["into"]
-    return _answer(
-        context.service(ConversationMerger).merge(key, into, expected=expected_versions())
-    )
+    return _answer(context.service(ConversationMerger).merge(key, into, expected=expected_states()))
 
 
 def _lifecycle() -> ConversationLifecycle:
     return context.service(ConversationLifecycle)
 
 
-def _answer(conversation: Conversation) -> Response:
-    return respond_with(_dump.one(conversation))
+def _answer(conversation: Conversation, status: int = 200, location: str | None = None) -> Response:
+    number = _dump.number_of(conversation)
+    return respond_with(_dump.one(conversation), status, location, number=number)

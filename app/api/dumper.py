@@ -35,6 +35,14 @@ class Dumper:
             for searched in (True, False)
         }
 
+    def number_of(self, resource: Any) -> int | None:
+        """What the ETag of an entity or a record holds after the version, if anything."""
+        name = getattr(self.schema, "numbered_by", None)
+        if name is None:
+            return None
+        number: int = resource[name] if isinstance(resource, dict) else getattr(resource, name)
+        return number
+
     def one(self, resource: Any) -> Item:
         dumped: Item = self._dump().one(resource)
         return dumped

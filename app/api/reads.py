@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def read_of(
-    dump: Dumper, fetch: Callable[[], Record], state_of: Callable[[Record], object] | None = None
+    dump: Dumper,
+    fetch: Callable[[], Record],
+    state_of: Callable[[Record], object] | None = None,
 ) -> Response:
     """Answer a read request. `state_of` tells what may differ while the version stays.
 
@@ -27,6 +29,7 @@ def read_of(
     selected = selection(parameters.read_parameters(), dump.schema)
     record = fetch()
     (body,) = dump.selected([record], selected)
+    number = dump.number_of(record)
     if not selected.is_plain:
-        return respond_with(body, state=digest(body), version=record["version"])
-    return respond_with(body, state=None if state_of is None else state_of(record))
+        return respond_with(body, state=digest(body), version=record["version"], number=number)
+    return respond_with(body, state=None if state_of is None else state_of(record), number=number)

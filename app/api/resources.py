@@ -11,7 +11,7 @@ from app.api.contract import answers, conflicts_of, lists, repository_of
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.reads import read_of
-from app.api.responses import expected_versions, no_content, respond_with
+from app.api.responses import expected_states, no_content, respond_with
 from app.api.selection import SELECTION
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def add_update(
     @answers(schema, body=patch or schema, problems=known)
     def update(key: UUID) -> Response:
         values = bodies.load(changes)
-        updated = context.service(kind).update(key, values, expected=expected_versions())
-        return respond_with(dump.one(updated))
+        updated = context.service(kind).update(key, values, expected=expected_states())
+        return respond_with(dump.one(updated), number=dump.number_of(updated))
 
 
 def add_delete(
@@ -113,7 +113,7 @@ def add_delete(
     @allow_callers_of(kind, "remove")
     @answers(status=204, problems=known)
     def delete(key: UUID) -> Response:
-        context.service(kind).remove(key, expected=expected_versions())
+        context.service(kind).remove(key, expected=expected_states())
         return no_content()
 
 
@@ -129,8 +129,8 @@ def add_restore(
     @answers(schema, problems=known)
     def restore(key: UUID) -> Response:
         bodies.load_nothing()
-        restored = context.service(kind).restore(key, expected=expected_versions())
-        return respond_with(dump.one(restored))
+        restored = context.service(kind).restore(key, expected=expected_states())
+        return respond_with(dump.one(restored), number=dump.number_of(restored))
 
 
 def location_of(name: str, key: UUID) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Response, request
 
+from app.domain.known_states import KnownStates
 from app.errors import VersionMismatch
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What follows a colon tells apart answers that differ while the version stays.
 _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
+_STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", re.ASCII)
 
 
 def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -32,20 +34,21 @@ def respond_with(
     location: str | None = None,
     state: object = None,
     version: int | None = None,
+    *,
+    number: int | None = None,
 ) -> Response:
     """One resource, under its ETag; 304 where the client has it already.
 
-    The ETag is the version, with the `state` of what may differ while the version stays.
+    The ETag is the version, with the `state` of what may differ while the version stays. A
+    `number`, such as that of a conversation's last message, is part of it that If-Match looks at.
     """
     version = body["version"] if version is None else version
-    tag = str(version) if state is None else f"{version}:{state}"
+    tag = ":".join(str(part) for part in (version, number, state) if part is not None)
     headers = {"ETag": f'"{tag}"'}
     if location is not None:
         headers["Location"] = location
     if request.method in ("GET", "HEAD"):
-        expected = expected_versions()
-        if expected is not None and version not in expected:
-            raise VersionMismatch(version)
+        _check_if_match(version, number)
         if request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
     return respond(body, status, headers)
@@ -64,11 +67,35 @@ def no_content() -> Response:
 
 def expected_versions() -> frozenset[int] | None:
     """The versions that If-Match names; None where any will do."""
+    if (tags := _if_match()) is None:
+        return None
+    found = (_VERSION.fullmatch(tag) for tag in tags)
+    return frozenset(int(match[1]) for match in found if match)
+
+
+def expected_states() -> KnownStates | None:
+    """As `expected_versions`, with the number that an ETag holds after the version."""
+    if (tags := _if_match()) is None:
+        return None
+    found = [match for tag in tags if (match := _STATE.fullmatch(tag))]
+    return KnownStates((int(match[1]), int(match[2]) if match[2] else None) for match in found)
+
+
+def _if_match() -> set[str] | None:
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     tags: set[str | None] = request.if_match.as_set()  # type: ignore[assignment] # None for ""
-    found = (_VERSION.fullmatch(tag) for tag in tags if tag)
-    return frozenset(int(match[1]) for match in found if match)
+    return {tag for tag in tags if tag}
+
+
+def _check_if_match(version: int, number: int | None) -> None:
+    if number is None:
+        expected = expected_versions()
+    else:
+        states = expected_states()
+        expected = None if states is None else states.at(number)
+    if expected is not None and version not in expected:
+        raise VersionMismatch(version, number)
 
 
 def _to_json(body: Any) -> bytes:

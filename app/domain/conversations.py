@@ -41,6 +41,7 @@ class Direction(StrEnum):
 
 _S = ConversationStatus
 _UNRESOLVED = {_S.OPEN, _S.PENDING, _S.SNOOZED}
+_SOONEST = [_S.OPEN, _S.SNOOZED, _S.PENDING, _S.RESOLVED]  # when the desk looks at them again
 _ACTIONS = {
     "message": _UNRESOLVED | {_S.RESOLVED},
     "update": _UNRESOLVED | {_S.RESOLVED},
@@ -63,6 +64,14 @@ def check_action(action: str, status: str) -> None:
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
         raise InvalidTransition("conversation", action, status, allowed)
+
+
+def after_merge(source: str, target: str, *, is_unanswered: bool) -> ConversationStatus:
+    """The status of the target of a merge: that of the two which the desk has to look at sooner.
+
+    It is open where a message of the source `is_unanswered`, whatever the two were.
+    """
+    return _S.OPEN if is_unanswered else min(_S(source), _S(target), key=_SOONEST.index)
 
 
 def after_message(

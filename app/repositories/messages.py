@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy.orm import aliased
 
+from app.domain.conversations import Direction
 from app.models import Conversation, Message
 from app.repositories.base import Inserter
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Connection, Row, Select
@@ -53,6 +56,21 @@ _MOVE = (
 )
 
 
+_LATER = aliased(_MESSAGES)
+_UNANSWERED = select(
+    exists().where(
+        _MESSAGES.c.conversation_id == bindparam("conversation"),
+        _MESSAGES.c.direction == Direction.INBOUND,
+        _MESSAGES.c.created_at >= bindparam("since"),
+        ~exists().where(
+            _LATER.c.conversation_id == _MESSAGES.c.conversation_id,
+            _LATER.c.direction == Direction.OUTBOUND,
+            _LATER.c.seq > _MESSAGES.c.seq,
+        ),
+    )
+)
+
+
 class MessageRepository(Inserter[Message]):
     model = Message
     filters = filters_on(
@@ -76,6 +94,12 @@ class MessageRepository(Inserter[Message]):
         """
         bound = {"channel": channel, "external_id": external_id}
         return session.execute(_DELIVERED, bound).one_or_none()
+
+    def is_unanswered(self, connection: Connection, conversation_id: UUID, since: datetime) -> bool:
+        """Whether the customer has written since then and the desk has not answered."""
+        bound = {"conversation": conversation_id, "since": since}
+        found: bool = connection.execute(_UNANSWERED, bound).scalar_one()
+        return found
 
     def move(self, connection: Connection, source: UUID, target: UUID, last: int) -> list[Record]:
         """Move all messages behind number `last` of another conversation.

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.domain.agents import ASSIGNED, assignment_action
 from app.domain.conversations import ConversationStatus, statuses_for
 from app.errors import CountMismatch, Invalid, Mistake
 from app.models import Conversation
@@ -65,13 +65,8 @@ class ConversationBatchService(Service):
             if dry_run:
                 return self._count(connection, "resolve", filters, expected)
             rows = self._locked(connection, "resolve", filters, expected)
-            now, clocks = datetime.now(UTC), self.beside(ConversationService).clocks_after
-            moved = {
-                "status": ConversationStatus.RESOLVED,
-                "status_changed_at": now,
-                "snoozed_until": None,
-            }
-            values = [{**moved, **clocks(row, moved)} for row in rows]
+            moved = self.beside(ConversationService).moved
+            values = [moved(row, ConversationStatus.RESOLVED) for row in rows]
             self._change(connection, rows, values, ["resolved"] * len(rows))
             return len(rows)
 
@@ -101,10 +96,9 @@ class ConversationBatchService(Service):
         """From a person to a program, or back, a conversation is handed off."""
         old = {row.assignee_id for row in rows} - {None}
         if agent_id is None or not old - {agent_id}:
-            return ["assigned"] * len(rows)
+            return [ASSIGNED] * len(rows)
         kinds = self.agents.kinds(connection, {agent_id, *old})
-        stays = {None, *(key for key, kind in kinds.items() if kind == kinds[agent_id])}
-        return ["assigned" if row.assignee_id in stays else "handed-off" for row in rows]
+        return [assignment_action(kinds.get(row.assignee_id), kinds[agent_id]) for row in rows]
 
     def _change(
         self,
@@ -115,7 +109,9 @@ class ConversationBatchService(Service):
     ) -> None:
         """In two statements; what stays as it is moves no version and writes no event."""
         changed, events = [], []
-        for row, wanted, action in zip(rows, values, actions, strict=True):
+        completed = self.beside(ConversationService).completed
+        for row, given, action in zip(rows, values, actions, strict=True):
+            wanted = completed(row, given)
             pairs = {name: (getattr(row, name), value) for name, value in wanted.items()}
             if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
                 changed.append({"id": row.id, **wanted})

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.domain.agents import ASSIGNED
 from app.domain.conversations import ConversationStatus, Direction, check_action
 from app.domain.transactions import TransactionKind
 from app.errors import (
@@ -95,11 +96,9 @@ class ConversationLifecycle(Service):
             except Invalid:
                 self._checked(session, key, "assign")  # that it is not there is told first
                 raise
-            conversation = self._checked(session, key, "assign")
+            conversation = self._checked(session, key, "assign", expected)
             values = {"assignee_id": agent_id, "assignment_reason": reason}
-            self._conversations.apply(
-                session, conversation, values, expected=expected, action="assigned"
-            )
+            self._conversations.apply(session, conversation, values, action=ASSIGNED)
             return conversation
 
     @allowed(WRITERS)
@@ -108,17 +107,12 @@ class ConversationLifecycle(Service):
         self, key: UUID, until: datetime, *, expected: Collection[int] | None = None
     ) -> Conversation:
         with self.database.session() as session:
-            conversation = self._checked(session, key, "snooze")
+            conversation = self._checked(session, key, "snooze", expected)
             if until <= datetime.now(UTC):
                 raise Invalid([Mistake(("until",), "range", "It must be in the future.")])
             status = ConversationStatus.SNOOZED
             self._conversations.move(
-                session,
-                conversation,
-                status,
-                action="snoozed",
-                expected=expected,
-                snoozed_until=until,
+                session, conversation, status, action="snoozed", snoozed_until=until
             )
             return conversation
 
@@ -136,7 +130,7 @@ class ConversationLifecycle(Service):
         """With a last word to the customer, with the task that it was about completed, and with
         money given back: a transaction that names the two."""
         with self.database.session() as session:
-            conversation = self._checked(session, key, "resolve")
+            conversation = self._checked(session, key, "resolve", expected)
             effect = {} if message is None else self._say(session, conversation, message)
             if complete_task is not None:
                 named = (complete_task[name] for name in ("id", "lease_token", "output"))
@@ -145,14 +139,8 @@ class ConversationLifecycle(Service):
                 task_id = None if complete_task is None else complete_task["id"]
                 about = {"conversation_id": key, "task_id": task_id}
                 self._refund(session, {**about, **refund})
-            self._conversations.move(
-                session,
-                conversation,
-                ConversationStatus.RESOLVED,
-                action="resolved",
-                expected=expected,
-                **effect,
-            )
+            status = ConversationStatus.RESOLVED
+            self._conversations.move(session, conversation, status, action="resolved", **effect)
             return conversation
 
     @allowed(WRITERS)
@@ -214,10 +202,20 @@ class ConversationLifecycle(Service):
                 raise ExternalIdReused
             return found
 
-    def _checked(self, session: Session, key: UUID, action: str) -> Conversation:
-        """Locked; raises InvalidTransition where the status does not allow the action."""
+    def _checked(
+        self,
+        session: Session,
+        key: UUID,
+        action: str,
+        expected: Collection[int] | None = None,
+    ) -> Conversation:
+        """Locked; raises InvalidTransition where the status does not allow the action.
+
+        Raises VersionMismatch, before the action itself adds a message.
+        """
         conversation = self._conversations.locked(session, key)
         check_action(action, conversation.status)
+        self._conversations.check_expected(conversation, expected)
         return conversation
 
     def _move(
@@ -229,10 +227,8 @@ class ConversationLifecycle(Service):
         expected: Collection[int] | None,
     ) -> Conversation:
         with self.database.session() as session:
-            conversation = self._checked(session, key, verb)
-            self._conversations.move(
-                session, conversation, status, action=action, expected=expected
-            )
+            conversation = self._checked(session, key, verb, expected)
+            self._conversations.move(session, conversation, status, action=action)
             return conversation
 
     def _say(

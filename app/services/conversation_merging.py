@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.db import retry
-from app.domain.conversations import ConversationStatus, check_action
+from app.domain.conversations import ConversationStatus, after_merge, check_action
 from app.errors import (
     ConversationMerged,
     CustomerMismatch,
@@ -52,7 +52,9 @@ class ConversationMerger(Service):
         """Move everything into another conversation of the same customer, which is returned.
 
         Both are locked in the order of their ids. The messages get the next numbers there, in the
-        order in which they came. Raises ConversationMerged, CustomerMismatch, MergeIntoItself.
+        order in which they came. The target is open afterwards where the source was, or where one
+        of the source's messages is unanswered. Raises ConversationMerged, CustomerMismatch,
+        MergeIntoItself.
         """
         with self.database.session() as session:
             found = self.repository.lock_two(session, key, into)
@@ -64,15 +66,12 @@ class ConversationMerger(Service):
                 raise UnknownReference("into")
             source, target = found[key], found[into]
             self._check_merge(source, target)
+            conversations = self.beside(ConversationService)
+            conversations.check_expected(source, expected)
+            self._wake_target(session, source, target)
             self._move_contents(session, source, target)
-            self.beside(ConversationService).move(
-                session,
-                source,
-                ConversationStatus.CLOSED,
-                action="merged",
-                expected=expected,
-                merged_into_id=into,
-            )
+            closed = ConversationStatus.CLOSED
+            conversations.move(session, source, closed, action="merged", merged_into_id=into)
             return target
 
     def _check_merge(self, source: Conversation, target: Conversation) -> None:
@@ -82,6 +81,22 @@ class ConversationMerger(Service):
             check_action("merge", conversation.status)
         if source.customer_id != target.customer_id:
             raise CustomerMismatch
+
+    def _wake_target(self, session: Session, source: Conversation, target: Conversation) -> None:
+        """Give the target the status that keeps everything of the source in the desk's sight."""
+        is_resolved = source.status == ConversationStatus.RESOLVED
+        last_word = source.status_changed_at if is_resolved else source.created_at
+        status = after_merge(
+            source.status,
+            target.status,
+            is_unanswered=self.messages.is_unanswered(session.connection(), source.id, last_word),
+        )
+        times = [one.snoozed_until for one in (source, target) if one.snoozed_until is not None]
+        until = min(times) if status is ConversationStatus.SNOOZED else None
+        if (status, until) != (target.status, target.snoozed_until):
+            action = "reopened" if until is None else "snoozed"
+            conversations = self.beside(ConversationService)
+            conversations.move(session, target, status, action=action, snoozed_until=until)
 
     def _move_contents(self, session: Session, source: Conversation, target: Conversation) -> None:
         connection, last = session.connection(), target.last_seq

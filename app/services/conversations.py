@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
+from app.domain.agents import HANDED_OFF, assignment_action
 from app.domain.clocks import STANDING_STILL, Clocks
 from app.domain.conversations import ConversationStatus, Priority, check_action
-from app.errors import ConversationMerged, NotFound
+from app.domain.known_states import KnownStates
+from app.errors import ConversationMerged, NotFound, VersionMismatch
 from app.models import Conversation
 from app.repositories import (
     AgentRepository,
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 class ConversationService(ResourceService[Conversation]):
     """Conversations as a resource; `ConversationLifecycle` moves them on.
 
-    Every change goes through `apply`, which keeps the clocks.
+    Every change that is made goes through `completed`, which keeps the clocks: by `apply`, or
+    for many rows at once by `ConversationBatchService`.
     """
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
@@ -101,26 +104,61 @@ class ConversationService(ResourceService[Conversation]):
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
+        self.check_expected(entity, expected)
+        complete = self.completed(entity, values)
+        if self._hands_off(session.connection(), entity, complete):
+            action = HANDED_OFF
+        was = entity.status
+        changes = super().apply(session, entity, complete, action=action)
+        if changes and action in ("updated", HANDED_OFF):
+            check_action("update", was)
+        return changes
+
+    @allowed("writers")
+    @retry
+    def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
+        with self.database.session() as session:
+            found = None if expected is None else self.repository.get(session, key, lock=True)
+            if found is not None:
+                self.check_expected(found, expected)
+            super().remove(key, expected=expected)
+
+    def check_expected(self, entity: Conversation, expected: Collection[int] | None) -> None:
+        """Raises VersionMismatch where a locked conversation is not as the caller knows it.
+
+        `KnownStates` name the last message too: a new one moves no version.
+        """
+        if isinstance(expected, KnownStates):
+            expected = expected.at(entity.last_seq)
+        if expected is not None and entity.version not in expected:
+            raise VersionMismatch(entity.version, entity.last_seq)
+
+    def completed(
+        self, entity: Conversation | Row[Any], values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """`values`, and all else that changes with them in a conversation that is as `entity`."""
         complete = {**values, **self.clocks_after(entity, values)}
         if values.get("assignee_id", entity.assignee_id) != entity.assignee_id:
             complete.setdefault("assignment_reason", None)  # the old one was for somebody else
-        if self._hands_off(session.connection(), entity, complete):
-            action = "handed-off"
-        was = entity.status
-        changes = super().apply(session, entity, complete, expected=expected, action=action)
-        if changes and action in ("updated", "handed-off"):
-            check_action("update", was)
-        return changes
+        return complete
+
+    def moved(
+        self, entity: Conversation | Row[Any], status: ConversationStatus, **values: Any
+    ) -> dict[str, Any]:
+        """What is set where a conversation gets this status, at this moment, and these values."""
+        values = {"snoozed_until": None, **values, "status": status}
+        if status != entity.status:
+            values["status_changed_at"] = datetime.now(UTC)
+        return values
 
     def _hands_off(
         self, connection: Connection, entity: Conversation, values: Mapping[str, Any]
     ) -> bool:
-        """Whether one of the old and the new assignee is a person and the other a program."""
         old, new = entity.assignee_id, values.get("assignee_id", entity.assignee_id)
         if old is None or new is None or old == new:
             return False
-        agents = [self.agents.record(connection, key, include_deleted=True) for key in (old, new)]
-        return len({agent["kind"] for agent in agents if agent is not None}) > 1
+        kinds = self.agents.kinds(connection, {old, new})
+        return assignment_action(kinds.get(old), kinds.get(new)) == HANDED_OFF
 
     def move(
         self,
@@ -129,14 +167,11 @@ class ConversationService(ResourceService[Conversation]):
         status: ConversationStatus,
         *,
         action: str,
-        expected: Collection[int] | None = None,
         **values: Any,
     ) -> Changes:
         """Give a locked conversation this status, at this moment, and these values."""
-        values = {"snoozed_until": None, **values, "status": status}
-        if status != entity.status:
-            values["status_changed_at"] = datetime.now(UTC)
-        return self.apply(session, entity, values, expected=expected, action=action)
+        values = self.moved(entity, status, **values)
+        return self.apply(session, entity, values, action=action)
 
     def check_not_merged(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """What is about a conversation is about the one that it goes on in: ConversationMerged."""

@@ -246,6 +246,7 @@ class Desk:
     ) -> None:
         self.client, self.path, self.other, self.random = client, path, other, rng
         self.clock, self.sql = clock, sql
+        self.customer = client.get(path).json["customer_id"]
 
     def step(self) -> str:
         """What it was, and what came of it."""
@@ -255,10 +256,13 @@ class Desk:
             self.prioritise: 3,
             self.snooze: 2,
             self.resolve: 2,
+            self.resolve_in_bulk: 1,
+            self.assign_in_bulk: 1,
             self.reopen: 2,
             self.assign: 1,
             self.wake: 1,
             self.delete: 1,
+            self.absorb: 1,
             self.close: 0.2,  # these two end it all
             self.merge: 0.2,
         }
@@ -283,6 +287,17 @@ class Desk:
         body = self.random.choice([{}, {"message": {"body": "Bye."}}])
         return self.client.post(f"{self.path}/resolve", body)
 
+    def resolve_in_bulk(self) -> Answer:
+        return self._in_bulk("resolve", {})
+
+    def assign_in_bulk(self) -> Answer:
+        return self._in_bulk("assign", {"agent_id": None, "reason": str(self.random.random())})
+
+    def _in_bulk(self, verb: str, body: dict[str, Any]) -> Answer:
+        number = self.client.get(self.path).json["number"]
+        body = {**body, "filter": {"number": number}, "expected_count": 1}
+        return self.client.post(f"{PATH}/bulk-{verb}", body)
+
     def reopen(self) -> Answer:
         return self.client.post(f"{self.path}/reopen")
 
@@ -305,6 +320,22 @@ class Desk:
 
     def close(self) -> Answer:
         return self.client.post(f"{self.path}/close")
+
+    def absorb(self) -> Answer:
+        """Merge another one into this one, in whatever status the two are."""
+        body = {"customer_id": self.customer, "subject": "x", "channel": "email"}
+        if self.random.random() < 0.7:
+            direction = self.random.choice(["inbound", "outbound", "note"])
+            body["message"] = {"body": "x", "direction": direction}
+        path = f"{PATH}/{self.client.create(PATH, body)['id']}"
+        self.clock.shift(timedelta(hours=self.random.choice([0, 1, 50])))
+        match self.random.choice(["resolve", "snooze", "open"]):
+            case "resolve":
+                self.client.post(f"{path}/resolve")
+            case "snooze":
+                until = format_timestamp(datetime.now(UTC) + timedelta(hours=2))
+                self.client.post(f"{path}/snooze", {"until": until})
+        return self.client.post(f"{path}/merge", {"into": self.path.rpartition("/")[2]})
 
     def merge(self) -> Answer:
         return self.client.post(f"{self.path}/merge", {"into": self.other.rpartition("/")[2]})

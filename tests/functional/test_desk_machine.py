@@ -109,6 +109,7 @@ class Talk:
     merged: str | None = None
     answered: bool = False
     long_resolved: bool = False
+    resolved_at: int = 0  # how many messages had been written anywhere
     unrecorded: int = 0  # versions that came of SQL
     messages: list[tuple[str, str, str | None, str]] = field(default_factory=list)
 
@@ -174,6 +175,7 @@ class Desk(RuleBasedStateMachine):
         self.work: dict[str, Work] = {}
         self.talks: dict[str, Talk] = {}
         self.delivered: dict[tuple[str, str], str] = {}
+        self.written, self.order = 0, dict[str, int]()  # of messages, in order of time
         self.before: dict[str, Any] = {}
         self.touched: set[str] = set()
 
@@ -612,6 +614,8 @@ class Desk(RuleBasedStateMachine):
 
     def _said(self, talk: Talk, key: str, direction: str, external_id: str | None) -> None:
         talk.messages.append((key, direction, external_id, talk.id))
+        self.written += 1
+        self.order[key] = self.written
         if external_id is not None:
             self.delivered[talk.channel, external_id] = key
         self.touched.add(talk.id)
@@ -624,6 +628,16 @@ class Desk(RuleBasedStateMachine):
         [was] = [message[1] for message in talk.messages if message[0] == known]
         same = (talk.customer, was) == (customer, direction)
         return set() if same else {"external-id-reused"}
+
+    def is_unanswered(self, talk: Talk) -> bool:
+        """Whether the customer wrote after the desk's last message or, if any, its resolution."""
+        since = talk.resolved_at if talk.status == "resolved" and not talk.long_resolved else 0
+        for key, direction, *_ in reversed(talk.messages):
+            if direction == "outbound":
+                return False
+            if direction == "inbound" and self.order[key] > since:
+                return True
+        return False
 
     def against(self, talk: Talk, allowed: set[str]) -> set[str]:
         return set() if talk.status in allowed else {"invalid-transition"}
@@ -719,6 +733,7 @@ class Desk(RuleBasedStateMachine):
         if task is not None:
             self._completed(task, {"by": "us"})
         talk.status, talk.long_resolved = "resolved", False
+        talk.resolved_at = self.written
         self.touched.add(talk.id)
 
     def _about(self, data: st.DataObject, talk: Talk) -> Work:
@@ -778,6 +793,9 @@ class Desk(RuleBasedStateMachine):
         if self.refused(answer, refusals):
             return
         assert answer.json["id"] == target.id
+        ranks = ["open", "snoozed", "pending", "resolved"]
+        soonest = min(source.status, target.status, key=ranks.index)
+        target.status = "open" if self.is_unanswered(source) else soonest
         target.messages += source.messages
         source.messages, source.status, source.merged = [], "closed", target.id
         self.touched |= {source.id, target.id}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.client import Answer
 
+    Sql = Callable[..., list[tuple[Any, ...]]]
     Start = Callable[..., str]
 
 PATH = "/v1/conversations"
@@ -87,12 +88,12 @@ def _at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
 
 
 def test_a_merge_answers_the_target(staff: Client, start: Start) -> None:
-    """The source is closed and says where it goes on; the target stays as it was."""
+    """The source is closed and says where it goes on; the target has one message more."""
     source, target = start("a"), start("b")
     before = staff.get(f"{PATH}/{target}")
     answer = _merge(staff, source, target)
     assert (answer.status_code, answer.json) == (200, before.json)
-    assert answer.headers["ETag"] == before.headers["ETag"]
+    assert (before.headers["ETag"], answer.headers["ETag"]) == ('"1:1"', '"1:2"')
     assert _get(staff, target) == before.json
     merged = _get(staff, source)
     assert (merged["status"], merged["merged_into_id"], merged["version"]) == ("closed", target, 2)
@@ -207,22 +208,103 @@ def test_a_known_message_is_found_at_the_end_of_the_chain(staff: Client, start: 
     assert (opened.status_code, opened.json["id"]) == (200, third)
 
 
-@pytest.mark.parametrize("status", ["pending", "snoozed", "resolved"])
+STATUSES = ["open", "snoozed", "pending", "resolved"]  # the desk looks at the first ones sooner
+
+
+def _bring_to(client: Client, key: str, status: str) -> None:
+    if status == "pending":
+        client.create(f"{PATH}/{key}/messages", {"direction": "outbound", "body": "x"})
+    elif status == "snoozed":
+        client.post(f"{PATH}/{key}/snooze", {"until": "2999-01-01T00:00:00Z"})
+    elif status == "resolved":
+        client.post(f"{PATH}/{key}/resolve")
+    assert _get(client, key)["status"] == status
+
+
+@pytest.mark.parametrize("status", STATUSES)
 def test_the_target_keeps_its_status(staff: Client, start: Start, status: str) -> None:
-    """What moves in is no news of the customer's; nor does the source's status matter."""
+    """It stays as it was where the source has the same status or has ended."""
+    for of_source in {status, "resolved"}:
+        source, target = start("a"), start("b")
+        _bring_to(staff, source, of_source)
+        _bring_to(staff, target, status)
+        before = _get(staff, target)
+        assert _merge(staff, source, target).json == before
+        merged = _get(staff, source)
+        assert (merged["status"], merged["snoozed_until"]) == ("closed", None)
+
+
+@pytest.mark.parametrize("of_target", STATUSES)
+@pytest.mark.parametrize("of_source", STATUSES)
+def test_nothing_is_buried_by_a_merge(
+    staff: Client, start: Start, sql: Sql, of_source: str, of_target: str
+) -> None:
+    """The target has the status that the desk looks at sooner, and its clock runs accordingly.
+
+    An event reports the change.
+    """
+    source, target = start("a"), start("b")
+    _bring_to(staff, source, of_source)
+    _bring_to(staff, target, of_target)
+    before, events = _get(staff, target), _told(staff, target)
+    merged = _merge(staff, source, target).json
+    expected = min(of_source, of_target, key=STATUSES.index)
+    assert merged["status"] == expected
+    assert merged == _get(staff, target)
+    assert (merged["snoozed_until"] is not None) == (expected == "snoozed")
+    new = _told(staff, target)[len(events) :]
+    if expected == of_target:
+        assert (new, merged) == ([], before)
+        return
+    [(action, changes)] = new
+    assert action == ("snoozed" if expected == "snoozed" else "reopened")
+    assert changes["status"] == {"before": of_target, "after": expected}
+    assert merged["version"] == before["version"] + 1
+    stands_still = expected in {"pending", "resolved"}
+    left = sql("SELECT resolution_left IS NOT NULL FROM conversations WHERE id = %s", target)
+    assert left == [(stands_still,)]
+    assert staff.get(f"{PATH}?status={expected}").json["items"] == [merged]
+
+
+@pytest.mark.parametrize("of_target", ["snoozed", "pending", "resolved"])
+def test_an_unanswered_message_opens_the_target(
+    staff: Client, start: Start, of_target: str
+) -> None:
+    """Also one in a snoozed conversation; where it was answered or resolved there is no need."""
+    asked = {"message": {"body": "Hello?"}}
+    source, target = start(**asked), start("b")
+    _bring_to(staff, source, "snoozed")
+    _bring_to(staff, target, of_target)
+    merged = _merge(staff, source, target).json
+    assert (merged["status"], merged["snoozed_until"]) == ("open", None)
+    for ended in ({"message": {"body": "Bye."}}, {}):
+        source, target = start(**asked), start("b")
+        staff.post(f"{PATH}/{source}/resolve", ended)
+        _bring_to(staff, target, of_target)
+        assert _merge(staff, source, target).json["status"] == of_target
+
+
+def test_a_message_that_came_too_late_to_reopen_opens_the_target(
+    staff: Client, start: Start, sql: Sql
+) -> None:
+    """A customer who wrote after the re-open window is unanswered."""
     source, target = start("a"), start("b")
     for key in (source, target):
-        if status == "pending":
-            staff.create(f"{PATH}/{key}/messages", {"direction": "outbound", "body": "x"})
-        elif status == "snoozed":
-            staff.post(f"{PATH}/{key}/snooze", {"until": "2999-01-01T00:00:00Z"})
-        else:
-            staff.post(f"{PATH}/{key}/resolve")
-    before = _get(staff, target)
-    assert before["status"] == status
-    assert _merge(staff, source, target).json == before
-    merged = _get(staff, source)
-    assert (merged["status"], merged["snoozed_until"]) == ("closed", None)
+        _bring_to(staff, key, "resolved")
+    sql("UPDATE conversations SET status_changed_at = status_changed_at - interval '8 days'")
+    staff.create(f"{PATH}/{source}/messages", {"direction": "inbound", "body": "Hello?"})
+    assert _get(staff, source)["status"] == "resolved"
+    assert _merge(staff, source, target).json["status"] == "open"
+
+
+def test_of_two_snoozed_ones_the_earlier_time_wakes(staff: Client, start: Start) -> None:
+    """Whichever is merged into which."""
+    times = ["2998-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+    for first, second in (times, times[::-1]):
+        source, target = start("a"), start("b")
+        staff.post(f"{PATH}/{source}/snooze", {"until": first})
+        staff.post(f"{PATH}/{target}/snooze", {"until": second})
+        assert _merge(staff, source, target).json["snoozed_until"] == times[0]
 
 
 def test_what_can_not_be_merged(staff: Client, start: Start, customer: str) -> None:

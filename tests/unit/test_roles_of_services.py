@@ -106,10 +106,13 @@ ROLES_BY_METHOD = {
 COMPUTE_ONLY = {
     "beside",
     "check_accounts",
+    "check_expected",
     "check_may_move",
     "clocks_after",
+    "completed",
     "effect",
     "event_changes",
+    "moved",
     "require_admin_for_deleted",
 }
 # What services are composed of; no edge calls them.

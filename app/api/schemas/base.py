@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from marshmallow import RAISE, Schema
 
 from app.api.schemas.fields import SOMETIMES, Coded, Id, Integer, Timestamp
@@ -18,7 +20,12 @@ class StrictSchema(Schema):
 
 
 class ResourceSchema(StrictSchema):
-    """The fields of every resource."""
+    """The fields of every resource.
+
+    `numbered_by` names a column that counts what moves no version: the ETag holds its value too.
+    """
+
+    numbered_by: ClassVar[str | None] = None
 
     id = Id(dump_only=True)
     version = Integer(dump_only=True)

@@ -13,6 +13,8 @@ _MOST_TAGS = 50
 
 
 class ConversationSchema(DeletableSchema):
+    numbered_by = "last_seq"
+
     number = Integer(dump_only=True)
     customer_id = Id(required=True)
     subject = Text(longest=500, required=True)
