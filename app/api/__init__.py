@@ -28,6 +28,7 @@ from app.api import (
     health,
     idempotency,
     messages,
+    problem_pages,
     problems,
     products,
     rate_limits,
@@ -89,6 +90,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(start.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(documentation.blueprint)
+    app.register_blueprint(problem_pages.blueprint)
     for module in _RESOURCES:
         app.register_blueprint(module.blueprint, url_prefix="/v1")
     idempotency.register(app)

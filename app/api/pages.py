@@ -27,6 +27,7 @@ code, pre { font-family: ui-monospace, monospace; font-size: 0.9rem }
 pre { overflow-x: auto; padding: 0.75rem 1rem; border: 1px solid; border-radius: 0.25rem }
 dt { font-weight: bold; margin-top: 1rem }
 dd { margin-left: 0 }
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 1rem 0.25rem 0 }
 """
 _LAYOUT = """<!doctype html>
 <html lang="en">

@@ -153,11 +153,15 @@ def type_of(code: str) -> str:
     return f"/problems/{code}"
 
 
+def title_of(code: str) -> str:
+    return code.replace("-", " ").capitalize()
+
+
 def body_of(problem: Problem, instance: str, request_id: str) -> dict[str, Any]:
     """What goes over the wire."""
     body: dict[str, Any] = {
         "type": type_of(problem.code),
-        "title": problem.code.replace("-", " ").capitalize(),
+        "title": title_of(problem.code),
         "status": problem.status,
         "detail": problem.detail,
         "instance": instance,

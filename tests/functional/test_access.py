@@ -29,6 +29,8 @@ MAY = {
     "GET /livez": EVERYBODY,
     "GET /readyz": EVERYBODY,
     "GET /openapi.json": EVERYBODY,
+    "GET /problems": EVERYBODY,
+    "GET /problems/<code>": EVERYBODY,
     "GET /docs": EVERYBODY,
     "GET /docs/start.js": EVERYBODY,
     "GET /docs/page.css": EVERYBODY,

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
 from app.api.access import policy_of
 from app.api.expansions import EXPANSIONS
+from app.api.openapi.routes import path_of
 from app.db.types import MinorUnits, TransactionId
 from app.domain.actors import Role
 from app.models import Base
@@ -50,7 +51,7 @@ def routes(app: Flask) -> list[str]:
         for rule in app.url_map.iter_rules():
             policy = policy_of(rule.endpoint)
             assert policy is not None
-            path = re.sub(r"<\w+:\w+>", "{id}", rule.rule)
+            path = path_of(rule.rule)
             allowed = [
                 "all" if policy.roles is None else "yes" if r in policy.roles else "no"
                 for r in Role

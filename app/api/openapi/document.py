@@ -10,6 +10,7 @@ from app.api.openapi.links import add_links
 from app.api.openapi.operations import operation_of
 from app.api.openapi.routes import routes
 from app.api.openapi.schemas import Schemas
+from app.api.problem_types import PROBLEM_TYPES
 
 _VERSION = "1"
 _TOKEN = {
@@ -37,8 +38,8 @@ def build() -> dict[str, Any]:
         components.parameter(name, parameter["in"], parameter)
     for name, header in parameters.HEADERS.items():
         components.header(name, header)
-    for code, problem in problems.PROBLEMS.items():
-        components.example(code, problems.example_of(problem))
+    for code, kind in PROBLEM_TYPES.items():
+        components.example(code, problems.example_of(kind))
     for route in sorted(routes(), key=lambda route: (route.path, route.method)):
         operation = operation_of(route, schemas)
         schemas.spec.path(route.path, operations={route.method.lower(): operation})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,7 @@ def operation_of(route: Route, schemas: Schemas) -> dict[str, Any]:
 def _parameters(route: Route) -> Iterator[parameters.Parameter | str]:
     """Those that it shares with others by their name alone."""
     yield "X-Request-Id"
-    if "{id}" in route.path:
-        yield "id"
+    yield from re.findall(r"\{(\w+)\}", route.path)
     if route.is_versioned:
         yield "If-Match"
     if route.method == "POST":
@@ -128,7 +128,7 @@ def _codes(route: Route) -> Iterator[str]:
         yield from (error.code for error in UNAVAILABLE)
     if route.contract.reader is not None:
         yield "invalid-cursor"
-    if "{id}" in route.path:
+    if "{" in route.path:
         yield "not-found"
     if route.is_versioned:
         yield "precondition-failed"

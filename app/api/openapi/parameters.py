@@ -9,6 +9,7 @@ from app.api.idempotency import HEADER, LONGEST, REPLAYED
 from app.api.openapi.examples import ID as EXAMPLE
 from app.api.openapi.filters import BOOLEAN, ID, STRING, shape_of
 from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
+from app.api.problem_types import PROBLEM_TYPES
 from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import fields_of
 
@@ -30,6 +31,7 @@ _WORDS: Shape = {
     "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
     "maxLength": LONGEST_SEARCH,
 }
+_CODE: Shape = {"type": "string", "enum": sorted(PROBLEM_TYPES)}
 _TAG: Shape = {"type": "string"}
 _KEY: Shape = {"type": "string", "pattern": r"^[!#-~]([ -~]*[!-~])?$", "maxLength": LONGEST}
 
@@ -59,6 +61,7 @@ def common(settings: Settings) -> dict[str, Parameter]:
     limit["default"] = settings.default_page
     return {
         "id": {**_parameter("id", {**ID, "examples": [EXAMPLE]}), "in": "path", "required": True},
+        "code": {**_parameter("code", _CODE, "Of a problem."), "in": "path", "required": True},
         "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
         HEADER: _header(HEADER, _KEY, "Names the request, so that it can be repeated."),
         "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),

@@ -38,9 +38,9 @@ class Route:
 
     @property
     def name(self) -> str:
-        words = re.split(r"\W+", self.path.removeprefix("/v1").replace("{id}", ""))
+        words = re.split(r"\W+", re.sub(r"\{\w+\}", "", self.path.removeprefix("/v1")))
         verb = "list" if self.contract.reader else _VERBS.get(self.method, "")
-        if self.method == "GET" and not verb and self.path.endswith("{id}"):
+        if self.method == "GET" and not verb and self.path.endswith("}"):
             verb = "read"
         words.append("" if self.acts else verb)
         return "_".join(filter(None, words)) or self.tag
@@ -91,4 +91,5 @@ def routes() -> Iterator[Route]:
 
 
 def path_of(rule: str) -> str:
-    return re.sub(r"<id:\w+>", "{id}", rule)
+    """With `{id}` for an id, and any other part of the path under its own name."""
+    return re.sub(r"<(\w+)>", r"{\1}", re.sub(r"<id:\w+>", "{id}", rule))

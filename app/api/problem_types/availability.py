@@ -1,0 +1,62 @@
+"""Problems of the service: the request is right, and can't be answered now."""
+
+from __future__ import annotations
+
+from app import errors
+from app.api.problem_types.entry import ProblemType, of_error
+from app.api.problems import Problem
+from app.services.readiness import SchemaMismatch
+
+_AGAIN = (
+    "Send the same request again after as many seconds as Retry-After says. Nothing was changed."
+)
+
+AVAILABILITY = (
+    ProblemType(
+        Problem(500, "internal-error", "Something went wrong; the request_id is in the log."),
+        "The service has made a mistake, or is set up wrongly. Nothing was changed.",
+        "Report the `request_id` to those who run the service: it is in the log, with the cause.",
+    ),
+    of_error(
+        errors.DatabaseUnreachable("The database can't be reached."),
+        "The database can't be reached, or refuses to work now.",
+        _AGAIN,
+    ),
+    of_error(
+        errors.ConnectionLost("The connection to the database was lost."),
+        "The connection to the database was lost before the work was done.",
+        _AGAIN,
+    ),
+    of_error(
+        errors.PoolExhausted("Too many requests wait for a connection."),
+        "All connections of this process to the database are in use.",
+        _AGAIN,
+    ),
+    of_error(
+        errors.StatementTimeout("A statement took too long."),
+        "A statement took longer than the service allows.",
+        f"{_AGAIN} If it happens each time, ask for less: a narrower filter, a smaller page.",
+    ),
+    of_error(
+        errors.LockTimeout("Something else holds the row."),
+        "Another request has kept the same row for longer than the service waits.",
+        _AGAIN,
+    ),
+    of_error(
+        errors.Contention("Another unit of work won."),
+        "Other requests changed the same rows at the same time, several times in a row.",
+        _AGAIN,
+    ),
+    of_error(
+        errors.OutcomeUnknown("The connection was lost during COMMIT."),
+        "The connection to the database was lost at the very end: the work is done in full, or "
+        "not at all.",
+        "A request with an Idempotency-Key is safe to send again. Otherwise read what it was to "
+        "change before you repeat it.",
+    ),
+    of_error(
+        SchemaMismatch("The schema is at 0002, not at 0003."),
+        "The schema of the database is not the one that this version of the service needs.",
+        "Those who run the service migrate the database: `flask db upgrade`.",
+    ),
+)
