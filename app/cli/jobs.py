@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import click
 
-from app.cli.commands import Group, service
+from app.cli.commands import Group, Refused, exit_code_of, service
 from app.cli.output import as_json, print_json
+from app.errors import CaseloadError
 from app.services.jobs import JobService
 
 jobs = Group("jobs", help="What time brings about; the service runs them by itself.")
@@ -12,9 +13,16 @@ jobs = Group("jobs", help="What time brings about; the service runs them by itse
 @jobs.command("run")
 @as_json
 def run(*, as_json: bool) -> None:
-    """Wake snoozed conversations, take back leases, let transactions expire: once."""
-    done = service(JobService).run_due()
+    """Wake snoozed conversations, take back leases, let transactions expire: once.
+
+    A job that fails does not stop the others, and the command ends with its error.
+    """
+    report = service(JobService).run_due()
     if as_json:
-        print_json(done)
+        print_json(report.done)
     else:
-        click.echo(", ".join(f"{count} {what}" for what, count in done.items()))
+        click.echo(", ".join(f"{count} {what}" for what, count in report.done.items()))
+    if report.failed:
+        first = next(iter(report.failed.values()))
+        code = exit_code_of(type(first)) if isinstance(first, CaseloadError) else 1
+        raise Refused("; ".join(f"{job}: {error}" for job, error in report.failed.items()), code)

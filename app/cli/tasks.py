@@ -86,7 +86,8 @@ def cancel(task_ids: tuple[UUID, ...]) -> None:
 @tasks.command("rescue")
 def rescue() -> None:
     """Take back every task whose lease ran out."""
-    click.echo(f"Took back {service(TaskQueueService).rescue()} tasks.")
+    queue = service(TaskQueueService)
+    click.echo(f"Took back {sum(iter(queue.rescue, 0))} tasks.")
 
 
 @tasks.command("stats")

@@ -42,7 +42,14 @@ _RECONCILE = _ADD.on_conflict_do_update(
         "updated_at": func.greatest(_LIMITS.c.updated_at, _ADD.excluded.updated_at),
     },
 ).returning(_LIMITS.c.token_id, _LIMITS.c.spent)
-_REMOVE_UNUSED = delete(_LIMITS).where(_LIMITS.c.updated_at < _NOW - bindparam("unused_for"))
+_UNUSED = (
+    select(_LIMITS.c.token_id)
+    .where(_LIMITS.c.updated_at < _NOW - bindparam("unused_for"))
+    .order_by(_LIMITS.c.token_id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_REMOVE_UNUSED = delete(_LIMITS).where(_LIMITS.c.token_id.in_(_UNUSED))
 
 
 class RateLimitRepository:
@@ -59,5 +66,6 @@ class RateLimitRepository:
         }
         return {row.token_id: row.spent for row in connection.execute(_RECONCILE, values)}
 
-    def remove_unused(self, connection: Connection, *, unused_for: timedelta) -> int:
-        return connection.execute(_REMOVE_UNUSED, {"unused_for": unused_for}).rowcount
+    def remove_unused(self, connection: Connection, *, unused_for: timedelta, at_most: int) -> int:
+        bound = {"unused_for": unused_for, "at_most": at_most}
+        return connection.execute(_REMOVE_UNUSED, bound).rowcount

@@ -28,17 +28,20 @@ class TaskQueue:
         *,
         limit: int,
         lease_seconds: int | None,
+        which: str = task_statements.ANY,
     ) -> list[Record]:
         """Take up to `limit` tasks, by priority, then by how long they have been available.
 
         Without `lease_seconds` they are held until they are given back. Tasks whose lease ran out
-        are taken too; those among them that may not run again come back as failed or cancelled.
+        are taken too; those among them that may not run again, the SPENT ones, come back as failed
+        or cancelled. `which` restricts the claim to RUNNABLE or SPENT tasks.
         """
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
         bound |= {"agent": agent_id, "limit": limit, "lease": lease_seconds}
         tasks = _records(
-            connection.execute(task_statements.claim(len(lanes)), bound), task_statements.TAKEN
+            connection.execute(task_statements.claim(len(lanes), which), bound),
+            task_statements.TAKEN,
         )
         self._end_lost(connection, tasks)
         return tasks
@@ -85,9 +88,9 @@ class TaskQueue:
             task_statements.END_ATTEMPT, {**bound, "to_outcome": outcome, "to_error": error}
         )
 
-    def rescue(self, connection: Connection) -> list[Record]:
-        """Give back every task whose lease ran out and that nobody has locked."""
-        bound = {"error": "The lease ran out.", "forgiven": 0}
+    def rescue(self, connection: Connection, *, limit: int) -> list[Record]:
+        """Give back up to `limit` tasks whose lease ran out and that nobody has locked."""
+        bound = {"error": "The lease ran out.", "forgiven": 0, "limit": limit}
         return _records(connection.execute(task_statements.RESCUED, bound), task_statements.HELD)
 
     def let_go(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[Record]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.db import retry
+from app.errors import ConnectionLost, DatabaseUnreachable, PoolExhausted
 from app.repositories import IdempotencyKeyRepository, RateLimitRepository
+from app.repositories.locks import try_lock_name
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.permissions import SYSTEM_ONLY, allowed
@@ -17,8 +19,21 @@ from app.services.transaction_lifecycle import TransactionLifecycle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Batch = Callable[[], int]
+
+DATABASE_AWAY = (DatabaseUnreachable, ConnectionLost, PoolExhausted)
+"""No job can run after one of these. Every other error is a failure of one job."""
+
 _REMOVED_AT_ONCE = 1000
 _SILENT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsReport:
+    """By the name of the job: how many rows it has changed, and why it failed if it did."""
+
+    done: dict[str, int]
+    failed: dict[str, Exception] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +42,19 @@ class JobService(Service):
     rate_limits: RateLimitRepository = RateLimitRepository()
 
     @allowed(SYSTEM_ONLY)
-    def run_due(self) -> dict[str, int]:
-        """Run every job until nothing is left to do; returns what was done, by job."""
-        queue, conversations = self.beside(TaskQueueService), self.beside(ConversationLifecycle)
-        transactions = self.beside(TransactionLifecycle)
-        return {
-            "leases taken back": queue.rescue(),
-            "conversations woken": _until_none_is_left(conversations.wake_due),
-            "transactions expired": _until_none_is_left(transactions.expire_due),
-            "idempotency keys removed": _until_none_is_left(self.remove_expired_keys),
-            "rate limits removed": self.remove_unused_rate_limits(),
-        }
+    def run_due(self) -> JobsReport:
+        """Run every job until nothing is left to do.
+
+        The jobs take turns, one batch each, so that a long one does not keep the others waiting. A
+        job that fails is not run again this time, and the others go on. Raises `DATABASE_AWAY`.
+        """
+        unfinished = self._jobs()
+        report = JobsReport(dict.fromkeys(unfinished, 0))
+        while unfinished:
+            for name, batch in list(unfinished.items()):
+                if not self._run_batch(name, batch, report):
+                    del unfinished[name]
+        return report
 
     @allowed(SYSTEM_ONLY)
     @retry
@@ -49,13 +66,35 @@ class JobService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def remove_unused_rate_limits(self) -> int:
-        """Those of tokens that were silent for an hour, and owe nothing by far."""
+        """Up to a thousand of tokens that were silent for an hour, and owe nothing by far."""
         with self.database.connect() as connection:
-            return self.rate_limits.remove_unused(connection, unused_for=_SILENT)
+            return self.rate_limits.remove_unused(
+                connection, unused_for=_SILENT, at_most=_REMOVED_AT_ONCE
+            )
 
+    def _jobs(self) -> dict[str, Batch]:
+        return {
+            "leases taken back": self.beside(TaskQueueService).rescue,
+            "conversations woken": self.beside(ConversationLifecycle).wake_due,
+            "transactions expired": self.beside(TransactionLifecycle).expire_due,
+            "idempotency keys removed": self.remove_expired_keys,
+            "rate limits removed": self.remove_unused_rate_limits,
+        }
 
-def _until_none_is_left(job: Callable[[], int]) -> int:
-    done = 0
-    while batch := job():
-        done += batch
-    return done
+    def _run_batch(self, name: str, batch: Batch, report: JobsReport) -> bool:
+        """Whether there may be more to do."""
+        try:
+            done = self._batch_alone(name, batch)
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller reports it; the other jobs go on
+            report.failed[name] = error
+            return False
+        report.done[name] += done
+        return done > 0
+
+    @retry
+    def _batch_alone(self, name: str, batch: Batch) -> int:
+        """Run one batch, unless another process is running one of the same job: then 0."""
+        with self.database.connect() as connection:
+            return batch() if try_lock_name(connection, f"job: {name}") else 0

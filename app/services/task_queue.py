@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.db import retry
@@ -15,6 +16,7 @@ from app.domain.tasks import Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
+from app.repositories.task_statements import RUNNABLE, SPENT
 from app.services.base import Service
 from app.services.changes import differences
 from app.services.permissions import SYSTEM_ONLY, WRITERS_AND_AGENTS, allowed
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from app.repositories.base import Changes
 
 _SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
+_RESCUED_AT_ONCE = 1000
+_ENDED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +60,16 @@ class TaskQueueService(Service):
             agent = self._claimer(connection)
             wanted = self._queues(agent, queues)
             lease = self._lease(agent, lease_seconds)
-            claimed: list[Record] = []
-            while wanted and len(claimed) < limit:
-                left = limit - len(claimed)
-                taken = self.queue.claim(
-                    connection, agent["id"], wanted, limit=left, lease_seconds=lease
-                )
-                self._record_each(connection, taken)
-                claimed += [task for task in taken if task["status"] == TaskStatus.RUNNING]
-                if len(taken) < left or len(claimed) == limit:
-                    break
+            take = partial(self.queue.claim, connection, agent["id"], wanted, lease_seconds=lease)
+            taken = take(limit=limit) if wanted else []
+            if len(taken) == limit and (ended := limit - len(_running(taken))):
+                # The limit was met by tasks that only end. There may be thousands more of them:
+                # end one batch, and pass over the others instead of taking them one by one.
+                taken += take(limit=_ENDED_AT_ONCE, which=SPENT)
+                taken += take(limit=ended, which=RUNNABLE)
+            self._record_each(connection, taken)
             self._note_seen(agent)
-            return claimed
+            return _running(taken)
 
     @allowed(WRITERS_AND_AGENTS)
     @retry
@@ -142,12 +144,12 @@ class TaskQueueService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def rescue(self) -> int:
-        """Give back every task whose lease ran out; returns how many.
+        """Give back up to a thousand tasks whose lease ran out; returns how many.
 
         A claim does so by itself for the queues it looks into.
         """
         with self.database.connect() as connection:
-            rescued = self.queue.rescue(connection)
+            rescued = self.queue.rescue(connection, limit=_RESCUED_AT_ONCE)
             self._record_each(connection, rescued)
             return len(rescued)
 
@@ -256,6 +258,10 @@ _ACTIONS = {
     (TaskStatus.RUNNING, TaskStatus.FAILED): "failed",
     (TaskStatus.RUNNING, TaskStatus.CANCELLED): "cancelled",
 }
+
+
+def _running(tasks: Sequence[Record]) -> list[Record]:
+    return [task for task in tasks if task["status"] == TaskStatus.RUNNING]
 
 
 def _parse(token: str) -> UUID | None:

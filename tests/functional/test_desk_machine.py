@@ -395,9 +395,14 @@ class Desk(RuleBasedStateMachine):
             and (task.expired if task.status == "running" else not task.delayed)
         ]
         claimed: list[Work] = []
-        for task in sorted(due, key=lambda t: (t.priority, t.since, t.id)):
-            if len(claimed) == limit:
-                break
+        some_ended = False
+        for place, task in enumerate(sorted(due, key=lambda t: (t.priority, t.since, t.id))):
+            ends = task.status == "running" and (task.cancel or task.spent)
+            # A claim that meets a spent task within its limit ends all that wait, but it does not
+            # look for one.
+            if len(claimed) == limit and not (ends and some_ended):
+                continue
+            some_ended = some_ended or (ends and place < limit)
             self.touched.add(task.id)
             if task.status == "running":
                 task.lose()

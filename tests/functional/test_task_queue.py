@@ -788,6 +788,44 @@ def test_a_claim_that_settles_tasks_still_fills_its_limit(
     assert claim_ids(agent, limit=100) == pending[3:]
 
 
+def test_a_claim_passes_over_thousands_of_spent_tasks(
+    staff: Client, hire: Hire, sql: Sql, round_trips: RoundTrips
+) -> None:
+    """It ends one batch of them, in as many messages as for a few, and still gets its task."""
+    agent = hire()
+    spend(sql, agent, 3000)
+    pending = make(staff)
+    claim(agent)  # note_seen, once a minute, sends messages of its own
+    another = make(staff)
+    round_trips.take()
+    assert claim_ids(agent) == [another]
+    assert len(round_trips) <= 12
+    assert status_of(staff, pending) == "running"
+    (ended,) = sql("SELECT count(*) FROM tasks WHERE status = 'failed'")
+    assert 100 <= ended[0] <= 300
+
+
+def spend(sql: Sql, agent: Client, count: int) -> None:
+    """Tasks whose last attempt was lost, first in the queue."""
+    sql(
+        "INSERT INTO tasks (id, kind, queue, priority, status, max_attempts, attempt,"
+        " claimed_by_id, lease_token, lease_seconds, lease_expires_at, started_at)"
+        " SELECT gen_random_uuid(), 'reply', 'work', 0, 'running', 1, 1, %s, gen_random_uuid(),"
+        " 60, now() - interval '1 minute', now() FROM generate_series(1, %s)",
+        agent.user_id,
+        count,
+    )
+    sql(
+        "INSERT INTO task_attempts (task_id, number, agent_id, started_at)"
+        " SELECT id, 1, claimed_by_id, started_at FROM tasks WHERE status = 'running'"
+    )
+
+
+def status_of(client: Client, key: str) -> str:
+    status: str = client.get(f"/v1/tasks/{key}").json["status"]
+    return status
+
+
 def test_a_lost_task_waits_with_the_others(staff: Client, hire: Hire, sql: Sql) -> None:
     """By its priority, then by when its lease ran out."""
     agent = hire()
