@@ -92,12 +92,14 @@ class BulkWriter(Reader[R]):
         """
         self._check_changes(values)
         bound = {f"set_{name}": value for name, value in values.items()}
-        statement = _update_where(self, tuple(values), tuple(filters))
+        statement = _update_where(self, tuple(values), tuple(sorted(filters)))
         return self._mass(connection, statement, {**bound, **self._bind(filters)}, at_most)
 
     def delete(self, connection: Connection, *, at_most: int, **filters: Any) -> list[UUID]:
         """Remove the live rows that fit, for good; as `update_where`."""
-        return self._mass(connection, _delete(self, tuple(filters)), self._bind(filters), at_most)
+        return self._mass(
+            connection, _delete(self, tuple(sorted(filters))), self._bind(filters), at_most
+        )
 
     def claim(
         self,
@@ -113,7 +115,7 @@ class BulkWriter(Reader[R]):
         Rows that another unit has locked are passed over, not waited for.
         """
         self._check_changes(values)
-        statement = _claim(self, tuple(values), tuple(sort), tuple(filters))
+        statement = _claim(self, tuple(values), tuple(sort), tuple(sorted(filters)))
         bound = {f"set_{name}": value for name, value in values.items()}
         rows = connection.execute(statement, {**bound, **self._bind(filters), "limit": limit})
         return [row._asdict() for row in rows]

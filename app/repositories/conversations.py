@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, update
@@ -120,13 +119,14 @@ class ConversationRepository(Repository[Conversation]):
     ) -> Sequence[Row[Any]]:
         """Whole rows of these statuses that fit, locked in the order of their ids."""
         bound = {"statuses": list(statuses), **self._bind(filters), "limit": limit}
-        return connection.execute(_lock_in(self, tuple(filters)), bound).all()
+        return self._prepared(connection, _lock_in, tuple(sorted(filters)), bound).all()
 
     def count_in(
         self, connection: Connection, statuses: Collection[str], filters: Mapping[str, Any]
     ) -> int:
         bound = {"statuses": list(statuses), **self._bind(filters)}
-        count: int = connection.execute(_count_in(self, tuple(filters)), bound).scalar_one()
+        names = tuple(sorted(filters))
+        count: int = self._prepared(connection, _count_in, names, bound).scalar_one()
         return count
 
     def due(self, session: Session, *, limit: int) -> list[Conversation]:
@@ -134,13 +134,11 @@ class ConversationRepository(Repository[Conversation]):
         return list(session.scalars(_DUE, {"limit": limit}))
 
 
-@lru_cache(maxsize=512)
 def _lock_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
     statement = _fitting(repository, names).order_by(_CONVERSATIONS.c.id)
     return statement.limit(bindparam("limit")).with_for_update(key_share=True)
 
 
-@lru_cache(maxsize=512)
 def _count_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
     return _fitting(repository, names).with_only_columns(func.count())
 

@@ -150,21 +150,21 @@ def check(filters: Filters, name: str) -> tuple[str, str]:
 
 
 def parameters(filters: Filters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The bind parameters for these filters, in the order in which they are given."""
+    """The bind parameters for these filters: `filter_` and the filter's name."""
     bound = {}
-    for position, (name, value) in enumerate(values.items()):
+    for name, value in values.items():
         field, operator = check(filters, name)
         if not filters[field].accepts(operator, value):
             raise InvalidCriterion(name, f"It is not a value of {field}.")
-        bound[f"filter_{position}"] = filters[field].parameter(operator, value)
+        bound[f"filter_{name}"] = filters[field].parameter(operator, value)
     return bound
 
 
 def clauses(filters: Filters, names: tuple[str, ...]) -> list[ColumnElement[bool]]:
     found = []
-    for position, name in enumerate(names):
+    for name in names:
         field, operator = check(filters, name)
-        found.append(filters[field].clause(operator, f"filter_{position}"))
+        found.append(filters[field].clause(operator, f"filter_{name}"))
     return found
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from app.db.cursors import stream
 from app.db.dialect import CHANGES_NOTHING
-from app.db.explain import explain
 from app.models.base import INTERNAL, SECRET, Identified
 from app.repositories import criteria, pages, searching, statements
 from app.repositories.full_text import RANK, FullText
 from app.repositories.pages import NumberedPage, Page, Query, Total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, CursorResult
+    from sqlalchemy import ColumnElement, Connection, CursorResult, Executable
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.base import ExecutableOption
 
@@ -27,12 +27,21 @@ Record = dict[str, Any]
 
 
 class Reader(Generic[M]):
-    """Name the model and declare what may be filtered, sorted and searched; the rest is here."""
+    """Name the model and declare what may be filtered, sorted and searched; the rest is here.
+
+    A repository has no state, so all of a class are equal: they share the statements kept for it.
+    """
 
     model: type[M]
     filters: criteria.Filters = {}  # noqa: RUF012 - a declaration, never changed
     sorts: pages.Sorts = {}  # noqa: RUF012 - same
     searched: searching.Searched = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
@@ -86,21 +95,23 @@ class Reader(Generic[M]):
 
     def find(self, session: Session, **filters: Any) -> M | None:
         """The one live row that fits the filters; more than one is an error."""
-        statement = statements.find(self, tuple(filters))
+        statement = statements.find(self, tuple(sorted(filters)))
         return cast("M | None", session.scalars(statement, self._bind(filters)).one_or_none())
 
     def page(
         self, session: Session, query: Query, *, load: Sequence[ExecutableOption] = ()
     ) -> Page[M]:
         """Entities in the order of the query, from the row after `query.after` on."""
-        statement = statements.page(self, statements.shape(query), entities=True)
+        shape = statements.shape(query)
+        statement = statements.prepared(statements.page, self, shape, entities=True).statement
         statement = statement.options(*load) if load else statement
         found = session.scalars(statement, self._bind_page(session.connection(), query))
         return _cut(list(found), query, getattr)
 
     def all(self, session: Session, query: Query, *, offset: int = 0) -> list[M]:
         """Up to `query.limit` entities, without those of the first `offset` rows."""
-        statement = statements.slice_(self, statements.shape(query), entities=True)
+        shape = statements.shape(query)
+        statement = statements.prepared(statements.slice_, self, shape, entities=True).statement
         bound = self._bind_filters(session.connection(), query)
         bound |= {"limit": query.limit, "offset": offset}
         return list(session.scalars(statement, bound))
@@ -121,23 +132,22 @@ class Reader(Generic[M]):
 
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """As `page`, without the ORM."""
-        statement = statements.page(self, statements.shape(query))
-        rows = connection.execute(statement, self._bind_page(connection, query))
+        bound = self._bind_page(connection, query)
+        rows = self._prepared(connection, statements.page, statements.shape(query), bound)
         return _cut(_records(rows), query, Record.__getitem__)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
         shape = statements.shape(query)
         bound = self._bind_filters(connection, query)
-        counted: int = connection.execute(
-            statements.count_capped(self, shape), {**bound, "cap": exact_to + 1}
+        capped = {**bound, "cap": exact_to + 1}
+        counted: int = self._prepared(
+            connection, statements.count_capped, shape, capped
         ).scalar_one()
         if counted <= exact_to:
             return Total(counted, is_estimate=False)
-        plan = connection.execute(
-            explain(statements.matching(self, shape)),
-            bound,
-            execution_options={CHANGES_NOTHING: True},
+        plan = self._prepared(
+            connection, statements.estimate, shape, bound, {CHANGES_NOTHING: True}
         ).scalar_one()
         return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
 
@@ -146,14 +156,11 @@ class Reader(Generic[M]):
 
         Both reads cost more the more rows there are: prefer `records`.
         """
-        statement = statements.slice_(self, statements.shape(query))
+        shape = statements.shape(query)
         bound = self._bind_filters(connection, query)
-        offset = (number - 1) * query.limit
-        rows = connection.execute(statement, {**bound, "limit": query.limit, "offset": offset})
-        items = _records(rows)
-        total: int = connection.execute(
-            statements.count_all(self, statements.shape(query)), bound
-        ).scalar_one()
+        sliced = {**bound, "limit": query.limit, "offset": (number - 1) * query.limit}
+        items = _records(self._prepared(connection, statements.slice_, shape, sliced))
+        total: int = self._prepared(connection, statements.count_all, shape, bound).scalar_one()
         return NumberedPage(items, number, -(-total // query.limit), total)
 
     def stream(
@@ -169,13 +176,26 @@ class Reader(Generic[M]):
             yield row._asdict()
 
     def count(self, connection: Connection, **filters: Any) -> int:
-        statement = statements.count(self, tuple(filters))
+        statement = statements.count(self, tuple(sorted(filters)))
         counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
         return counted
 
     def exists(self, connection: Connection, key: Any, *, include_deleted: bool = False) -> bool:
         statement = statements.exists(self, include_deleted=include_deleted)
         return connection.execute(statement, {"key": key}).one_or_none() is not None
+
+    def _prepared(
+        self,
+        connection: Connection,
+        build: Callable[..., Executable],
+        shape: Hashable,
+        bound: Mapping[str, Any],
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> CursorResult[Any]:
+        """Execute a statement whose shape a client may have chosen."""
+        prepared = statements.prepared(build, self, shape)
+        options = {**prepared.options, **options}
+        return connection.execute(prepared.statement, bound, execution_options=options)
 
     def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         return criteria.parameters(self.filters, filters)

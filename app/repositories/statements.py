@@ -1,6 +1,7 @@
 """The statements of the generic repository.
 
-Each is built once per shape and kept: building a statement costs as much as running it.
+Building a statement costs as much as running it, so it is built once and kept: for good where the
+code decides what is asked for, and by `prepared` where a client does.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
 
+from app.db.explain import explain
 from app.db.session import INCLUDE_DELETED, SAYS_LIVE
 from app.errors import InvalidCriterion
 from app.models.base import Identified, SoftDeleted
 from app.repositories import criteria, pages, searching
+from app.repositories.shape_cache import Prepared, ShapeCache
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from collections.abc import Callable, Hashable
+
+    from sqlalchemy import Executable, Select
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from app.repositories.pages import Query
@@ -25,14 +30,25 @@ if TYPE_CHECKING:
 # Saying by itself which rows are live spares a statement the cost of having it added.
 _SAYS_LIVE = {SAYS_LIVE: True}
 
+_OF_CLIENTS = ShapeCache(256)
+
 Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[bool, ...] | None, bool]
-"""Filters, words to search, sorts, which of the cursor's values are NULL, deleted too."""
+"""Names of the filters, sorted; number of words to search; sorts; which of the cursor's values are
+NULL; whether deleted rows are included."""
+
+
+def prepared(
+    build: Callable[..., Executable], reader: Reader[Any], shape: Hashable, **options: bool
+) -> Prepared:
+    """The statement `build(reader, shape, **options)`, kept if it is asked for often."""
+    key: tuple[object, ...] = (build, type(reader), shape, *options.items())
+    return _OF_CLIENTS.get(key, lambda: build(reader, shape, **options))
 
 
 def shape(query: Query) -> Shape:
     nulls = None if query.after is None else tuple(value is None for value in query.after)
     return (
-        tuple(query.filters),
+        tuple(sorted(query.filters)),
         len(searching.words(query.search)),
         query.sort,
         nulls,
@@ -99,7 +115,6 @@ def exists(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
     )
 
 
-@lru_cache(maxsize=512)
 def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     """The rows of a page and one more, which tells whether there is a next page."""
     statement = everything(repository, shape, entities=entities)
@@ -108,13 +123,11 @@ def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Se
     return statement.limit(bindparam("limit"))
 
 
-@lru_cache(maxsize=512)
 def slice_(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     statement = everything(repository, shape, entities=entities)
     return statement.limit(bindparam("limit")).offset(bindparam("offset"))
 
 
-@lru_cache(maxsize=512)
 def everything(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     """All rows that match, in the order of the query."""
     keys = _keys(repository, shape, entities=entities)
@@ -137,7 +150,6 @@ def _keys(
     return pages.order(sorts, shape[2], repository.model.__table__.c.id)
 
 
-@lru_cache(maxsize=512)
 def matching(repository: Reader[Any], shape: Shape) -> Select[Any]:
     names, word_count, _, _, include_deleted = shape
     searched = repository.searched
@@ -149,7 +161,6 @@ def matching(repository: Reader[Any], shape: Shape) -> Select[Any]:
     )
 
 
-@lru_cache(maxsize=512)
 def count_all(repository: Reader[Any], shape: Shape) -> Select[Any]:
     every = matching(repository, shape)
     return every.with_only_columns(func.count(), maintain_column_froms=True)
@@ -161,7 +172,11 @@ def count(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
     return every.with_only_columns(func.count(), maintain_column_froms=True)
 
 
-@lru_cache(maxsize=512)
+def estimate(repository: Reader[Any], shape: Shape) -> Executable:
+    """The plan, which says how many rows the planner expects."""
+    return explain(matching(repository, shape))
+
+
 def count_capped(repository: Reader[Any], shape: Shape) -> Select[Any]:
     some = matching(repository, shape).with_only_columns(literal(1), maintain_column_froms=True)
     return select(func.count()).select_from(some.limit(bindparam("cap")).subquery())
