@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.commands import Group, service
+from app.cli.commands import Group, SetUpVerb, service
 from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
 from app.cli.types import Email, Queue, Text
 from app.domain.agents import AgentKind
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 agents = Group("agents", help="People and programs that work tasks off.")
 
 
-@agents.command("create")
+@agents.command("create", cls=SetUpVerb)
 @click.argument("name", type=Text())
 @click.option("--kind", type=click.Choice([kind.value for kind in AgentKind]), default="ai")
 @click.option("--queue", "queues", type=Queue(), multiple=True, help="May be given repeatedly.")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from alembic.util.exc import CommandError
 from flask import current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo
 
 from app import errors
+from app.cli.place import check_exists, place
 from app.domain.actors import Actor, ActorKind
 
 if TYPE_CHECKING:
@@ -38,8 +39,23 @@ EXIT_CODES: dict[type[errors.CaseloadError], int] = {
 """By class; a subclass has its parent's."""
 
 
+class Verb(click.Command):
+    """A command of a group. It needs a database that exists already."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        app = ctx.find_object(ScriptInfo).load_app()  # type: ignore[union-attr] # Flask sets it
+        check_exists(app.extensions["settings"])
+        return super().invoke(ctx)
+
+
+class SetUpVerb(click.Command):
+    """A command of a group that makes the embedded database, or that needs none."""
+
+
 class Group(AppGroup):
     """A noun; its commands are verbs."""
+
+    command_class = Verb
 
     def invoke(self, ctx: click.Context) -> Any:
         with explained():
@@ -60,6 +76,9 @@ def explained() -> Iterator[None]:
     """Turn the errors that callers are expected to handle into exit codes."""
     try:
         yield
+    except errors.NotFound as error:
+        message = f"{str(error).removesuffix('.')} in {place(settings())}."
+        raise Refused(message, exit_code_of(type(error))) from error
     except errors.CaseloadError as error:
         raise Refused(str(error), exit_code_of(type(error))) from error
     except CommandError as error:

@@ -8,7 +8,7 @@ import time
 import click
 from sqlalchemy import make_url
 
-from app.cli.commands import Group, Refused, database
+from app.cli.commands import Group, Refused, SetUpVerb, database
 from app.cli.types import Text
 from app.db import migrations
 from app.db.embedded.binaries import find_bindir
@@ -19,7 +19,7 @@ from app.errors import Unavailable
 db = Group("db", help="The database and its schema.")
 
 
-@db.command("upgrade")
+@db.command("upgrade", cls=SetUpVerb)
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the schema up to REVISION."""
@@ -48,7 +48,7 @@ def check() -> None:
     migrations.check(database().url)
 
 
-@db.command("revision")
+@db.command("revision", cls=SetUpVerb)
 @click.option("-m", "--message", type=Text(), required=True)
 @click.option("--autogenerate", is_flag=True, help="Start from how the models differ.")
 def revision(message: str, *, autogenerate: bool) -> None:
@@ -72,7 +72,7 @@ def wait(timeout: float) -> None:
     click.echo("The database answers.")
 
 
-@db.command("roles")
+@db.command("roles", cls=SetUpVerb)
 def roles() -> None:
     """Print the SQL that makes roles of least privilege; it runs nothing."""
     click.echo(SETUP, nl=False)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.commands import Group, service
+from app.cli.commands import Group, SetUpVerb, service
 from app.cli.output import as_json, as_record, print_json, print_table
 from app.cli.types import Email, Text
 from app.domain.actors import USER_ROLES, Role
@@ -12,7 +12,7 @@ from app.services import UserService
 users = Group("users", help="Members of staff who can log in.")
 
 
-@users.command("create")
+@users.command("create", cls=SetUpVerb)
 @click.argument("email", type=Email(254))
 @click.option("--name", type=Text(), required=True)
 @click.option("--role", type=click.Choice([role.value for role in USER_ROLES]), required=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.commands import Command, Refused, service, settings
+from app.cli.place import check_exists
 from app.cli.types import Queue, Text
 from app.cli.worker import Worker
 from app.domain.actors import Actor, ActorKind, Role
@@ -59,6 +60,7 @@ def work(
     other than 0 fails it. SIGTERM or Ctrl-C lets it finish what it holds; the second one gives
     that back.
     """
+    check_exists(settings())
     rules = settings().rules
     seconds = min(lease or rules.lease_seconds, rules.longest_lease_seconds)
     worker = Worker(

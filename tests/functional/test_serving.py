@@ -20,6 +20,7 @@ import orjson
 import psycopg2
 import pytest
 
+from app.db import migrations
 from app.db.embedded import binaries, folders, postmaster
 from app.db.embedded.account import choose_account
 from app.settings import ROOT
@@ -40,7 +41,7 @@ main()
 FLASK = (sys.executable, "-c", _FLASK)
 SERVE = (*FLASK, "serve")
 GUNICORN = (sys.executable, "-m", "gunicorn", "wsgi:app")
-DONE = (0, "0008 (head)\n")
+DONE = (0, f"The schema is at {migrations.head()}.\n")
 
 
 class Started(subprocess.Popen[bytes]):
@@ -83,7 +84,7 @@ class Started(subprocess.Popen[bytes]):
 
 def flask(base: Path, *arguments: str, **more: str) -> tuple[int, str]:
     """The exit code, and all that was written."""
-    command = Started(base, *FLASK, *(arguments or ("db", "current")), **more)
+    command = Started(base, *FLASK, *(arguments or ("db", "upgrade")), **more)
     return command.wait(), command.output.read_text()
 
 
@@ -270,6 +271,40 @@ def test_the_way_without_make_leads_to_readmes_example(serve: Serve, base: Path)
     (path_of_example,) = re.findall(r"http://127.0.0.1:8000(/v1/customers\?[^']+)'", readme)
     page = orjson.dumps(desk.get(path_of_example, token.strip())).decode()
     assert page[:90] in readme
+
+
+_READING = [
+    ["users", "list"],
+    ["tokens", "create", "--user", "ada@demo.example"],
+    ["accounts", "verify"],
+    ["tasks", "stats"],
+    ["customers", "export"],
+    ["db", "current"],
+    ["db", "check"],
+    ["db", "wait"],
+    ["work", "--queue=mail", "--exec=cat", "--drain"],
+]
+
+
+@pytest.mark.parametrize("arguments", _READING, ids=" ".join)
+def test_a_command_that_reads_makes_no_database(base: Path, arguments: list[str]) -> None:
+    """It names the folder that was searched and what to do, and leaves the folder as it was."""
+    before = sorted(base.iterdir())
+    code, output = flask(base, *arguments)
+    assert (code, output.count("\n")) == (5, 1)
+    assert output.startswith(f"Error: No database in {base}/data/: make one with make run")
+    assert "CASELOAD_DATA_DIR" in output
+    assert [path for path in base.iterdir() if not path.name.startswith("output-")] == before
+
+
+def test_what_is_not_found_is_named_with_its_data_directory(base: Path) -> None:
+    """Another shell may have another data directory; one below the working directory is short."""
+    assert flask(base) == DONE
+    missing = ("tokens", "create", "--user", "ada@demo.example")
+    assert flask(base, *missing) == (3, f"Error: No user ada@demo.example in {base}/data/.\n")
+    there = {"BEFORE": f"os.chdir({str(base)!r})", "FLASK_APP": f"{ROOT}/wsgi.py"}
+    nearby = flask(base, *missing, **there)
+    assert nearby == (3, "Error: No user ada@demo.example in data/.\n")
 
 
 @pytest.mark.parametrize("name", ['it\'s a "day"; $HOME `x` \\ ü:%41?&', "a,b", "x" * 100])

@@ -1,0 +1,46 @@
+"""Which database the commands use: its name for messages, and whether it exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import make_url
+
+from app.db.embedded import EmbeddedServerError
+from app.db.embedded.cluster import Cluster
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+def place(settings: Settings) -> str:
+    """The data directory of the embedded server, or else the database's host and name."""
+    if settings.database_url is None:
+        return _folder(settings.data_dir)
+    url = make_url(settings.database_url)
+    host = url.host or url.query.get("host", "")
+    return f"{host}/{url.database or ''}" if host else str(url.database)
+
+
+def check_exists(settings: Settings) -> None:
+    """Raises EmbeddedServerError where the data directory holds no database; makes none."""
+    if settings.database_url is None and not _holds_data(settings.data_dir):
+        raise EmbeddedServerError(
+            f"No database in {_folder(settings.data_dir)}: make one with make run or flask demo, "
+            "or set CASELOAD_DATA_DIR."
+        )
+
+
+def _holds_data(directory: Path) -> bool:
+    try:
+        return Cluster(directory).exists
+    except OSError:  # somebody else's; the server says so when it is used
+        return True
+
+
+def _folder(path: Path) -> str:
+    """From the working directory on, where it lies below that."""
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{str(shown).rstrip('/')}/"
