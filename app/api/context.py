@@ -12,10 +12,14 @@ from uuid_utils.compat import uuid7
 from app.services import IdempotencyService, Seal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.db import Database
     from app.services import Authenticator, RateLimiter, Service
     from app.settings import Settings
 
     S = TypeVar("S", bound=Service)
+    T = TypeVar("T")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -41,6 +45,22 @@ def service(kind: type[S], **own: Any) -> S:
         rules=settings().rules,
         **own,
     )
+
+
+def at_one_moment(read: Callable[[], T], *, needed: bool = True) -> T:
+    """What `read` returns, with all of its service calls in one snapshot of the database.
+
+    It is called again where the connection was lost. One call alone needs no snapshot.
+    """
+    if not needed:
+        return read()
+    database: Database = current_app.extensions["database"]
+
+    def attempt() -> T:
+        with database.connect(read_only=True, isolation="REPEATABLE READ"):
+            return read()
+
+    return database.again(attempt)
 
 
 def idempotency() -> IdempotencyService:

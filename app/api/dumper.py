@@ -84,6 +84,8 @@ def _schema_of(schema: type[Schema], *, for_admin: bool, searched: bool) -> Sche
 
 def _found(thing: Thing, keys: set[Any], below: Tree) -> dict[Any, Item]:
     """What is there of it, by id, in one statement and one for each name below."""
+    if not keys:
+        return {}
     records = context.service(thing.kind).get_many(keys)
     rows, dumper = list(records.values()), _dumper_of(thing.schema)
     items = dumper.expanded(dumper.many(rows), rows, below)

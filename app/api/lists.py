@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import request
 
-from app.api import cursors, parameters
+from app.api import context, cursors, parameters
 from app.api.responses import respond
 from app.api.selection import SELECTION, selection
 from app.repositories import Query
@@ -46,11 +46,13 @@ def list_of(
     query = _query({"sort": sort, **given} if sort is not None else given, reader)
     selected = selection(given, dump.schema)
     wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
-    page, total = fetch(query, total=wants_total)
-    body: dict[str, Any] = {
-        "items": dump.selected(page.items, selected, searched="q" in given),
-        "next_cursor": None,
-    }
+
+    def read() -> tuple[Page[Record], Total | None, list[dict[str, Any]]]:
+        page, total = fetch(query, total=wants_total)
+        return page, total, dump.selected(page.items, selected, searched="q" in given)
+
+    page, total, items = context.at_one_moment(read, needed=bool(selected.expand))
+    body: dict[str, Any] = {"items": items, "next_cursor": None}
     headers = {}
     if page.next is not None:
         body["next_cursor"] = cursor = cursors.encode(page.next, _owner(query))

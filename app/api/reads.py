@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from app.api import parameters
+from app.api import context, parameters
 from app.api.responses import digest, respond_with
 from app.api.selection import selection
 
@@ -27,8 +27,13 @@ def read_of(
     Of anything but the plain answer that is all of it: what is expanded has versions of its own.
     """
     selected = selection(parameters.read_parameters(), dump.schema)
-    record = fetch()
-    (body,) = dump.selected([record], selected)
+
+    def read() -> tuple[Record, dict[str, Any]]:
+        record = fetch()
+        (body,) = dump.selected([record], selected)
+        return record, body
+
+    record, body = context.at_one_moment(read, needed=bool(selected.expand))
     number = dump.number_of(record)
     if not selected.is_plain:
         return respond_with(body, state=digest(body), version=record["version"], number=number)

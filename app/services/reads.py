@@ -48,8 +48,6 @@ class Reads(Service, Generic[R]):
     @retry
     def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
         """The live rows with these ids that the actor may see, by id."""
-        if not keys:
-            return {}
         with self.database.connect(read_only=True) as connection:
             visible = self._visible(connection, keys)
             return self.repository.by_id(connection, visible) if visible else {}
