@@ -11,7 +11,7 @@ from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.reads import read_of
-from app.api.responses import respond
+from app.api.responses import digest, respond
 from app.api.schemas.events import EventFeedSchema, EventSchema
 from app.api.selection import SELECTION
 from app.errors import InvalidCursor
@@ -37,7 +37,8 @@ def list_events() -> Response:
 @answers(EventSchema)
 def read_event(key: UUID) -> Response:
     service = context.service(EventService)
-    return read_of(_dump, lambda: service.get(key))
+    # What is erased or withheld moves no version.
+    return read_of(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
 
 
 @blueprint.get("/events/feed")

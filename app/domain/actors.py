@@ -22,6 +22,9 @@ class Role(StrEnum):
     AGENT = "agent"
 
 
+ADMINS_ONLY = ("users", "tokens")
+"""The types of rows whose events only admins may see."""
+
 USER_ROLES = (Role.ADMIN, Role.STAFF, Role.VIEWER)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
+from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
 from app.repositories.criteria import Filter, Filters, filters_on
 from app.repositories.reading import Reader
@@ -97,10 +98,6 @@ _ERASED = func.erased_changes(_EVENTS.c.object_type, _EVENTS.c.changes, type_=JS
 _ERASE_EARLIER = (
     update(_EVENTS).where(_OF_OBJECTS, _EVENTS.c.changes != _ERASED).values(changes=_ERASED)
 )
-
-
-ADMINS_ONLY = ("users", "tokens")
-"""The types of objects whose events only admins may see."""
 
 
 class EventRepository(Reader[Event]):

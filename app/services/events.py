@@ -4,31 +4,39 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.db import retry
+from app.domain.actors import ADMINS_ONLY
 from app.errors import NotFound
 from app.repositories.event_feed import Position, read_feed
-from app.repositories.events import ADMINS_ONLY
+from app.repositories.withheld_values import withheld_changes
 from app.services.base import Service
 from app.services.permissions import READERS, allowed
 from app.services.reading import read_one, read_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
+
+    from sqlalchemy import Connection
 
     from app.repositories import Page, Query, Record, Total
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventService(Service):
-    """What was done, by whom; who may not see users and tokens does not see their events either."""
+    """What was done, by whom.
+
+    Only admins see events of users and tokens, and personal values of deleted rows.
+    """
 
     @allowed(READERS)
     @retry
     def get(self, key: UUID) -> Record:
         with self.database.connect(read_only=True) as connection:
             event = read_one(connection, self.events, key)
-        if event["object_type"] in ADMINS_ONLY and not self.actor.is_admin:
-            raise NotFound("events", key)
-        return event
+            if event["object_type"] in ADMINS_ONLY and not self.actor.is_admin:
+                raise NotFound("events", key)
+            self._withhold(connection, [event])
+            return event
 
     @allowed(READERS)
     @retry
@@ -36,7 +44,9 @@ class EventService(Service):
         if not self.actor.is_admin:
             query = replace(query, filters={**query.filters, "admins_only": False})
         with self.database.connect(read_only=True) as connection:
-            return read_page(connection, self.events, query, total=total)
+            page, counted = read_page(connection, self.events, query, total=total)
+            self._withhold(connection, page.items)
+            return page, counted
 
     @allowed(READERS)
     @retry
@@ -44,4 +54,16 @@ class EventService(Service):
         """The next events in the order in which they became final, and where they end."""
         hidden = () if self.actor.is_admin else ADMINS_ONLY
         with self.database.connect(read_only=True) as connection:
-            return read_feed(connection, after, limit=limit, hidden=hidden)
+            events, end = read_feed(connection, after, limit=limit, hidden=hidden)
+            self._withhold(connection, events)
+            return events, end
+
+    def _withhold(self, connection: Connection, events: Sequence[Record]) -> None:
+        """Take out the personal values that this actor may not see.
+
+        It reads after the events were read, so a row that is deleted in between counts as deleted.
+        """
+        if events and not self.actor.is_admin:
+            withheld = withheld_changes(connection, [event["id"] for event in events])
+            for event in events:
+                event["changes"] = withheld.get(event["id"], event["changes"])
