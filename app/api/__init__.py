@@ -97,9 +97,13 @@ def register(app: Flask) -> None:
 
 
 def _check_path() -> None:
-    """To werkzeug, `//v1/me` and `v1/me` are `/v1/me`; here each thing has one path."""
+    """To werkzeug, `//v1/me`, `v1/me` and `/v1%2fme` are `/v1/me`; here each thing has one path.
+
+    No path here needs an escape, and a proxy's rules about paths may not see through one.
+    """
     path = request.environ["PATH_INFO"]
-    if not path.startswith("/") or path.startswith("//"):
+    sent: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI", "")
+    if not path.startswith("/") or path.startswith("//") or "%" in sent.partition("?")[0]:
         raise NotFound
 
 

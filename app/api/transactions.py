@@ -21,6 +21,7 @@ from app.errors import (
     AlreadyReversed,
     ApprovalRequired,
     BalanceOutOfRange,
+    ConversationMerged,
     CurrencyMismatch,
     InsufficientFunds,
     InvalidTransition,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("transactions", __name__)
 _new, _posting, _dump = TransactionSchema(), PostingSchema(), Dumper(TransactionSchema)
 _BOOK = (AccountClosed, AccountFrozen, BalanceOutOfRange, InsufficientFunds)
-CREATE = (*_BOOK, AlreadyExists, CurrencyMismatch, ReferenceReused)
+CREATE = (*_BOOK, AlreadyExists, ConversationMerged, CurrencyMismatch, ReferenceReused)
 _POST = (*_BOOK, InvalidTransition, ApprovalRequired, CurrencyMismatch)
 _APPROVE = (*_BOOK, InvalidTransition)
 _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)

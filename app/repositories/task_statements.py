@@ -186,7 +186,7 @@ HEARTBEAT = (
             bindparam("progress", type_=_TASKS.c.progress.type), _TASKS.c.progress
         ),
     )
-    .returning(_TASKS.c.lease_expires_at, _TASKS.c.cancel_requested)
+    .returning(_TASKS.c.lease_expires_at, _TASKS.c.cancel_requested, _TASKS.c.claimed_by_id)
 )
 END_ATTEMPT = (
     update(_ATTEMPTS)

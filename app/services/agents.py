@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
-from app.domain.agents import AgentKind
+from app.domain.agents import AgentKind, assignment_action
 from app.domain.conversations import ConversationStatus
 from app.domain.tasks import TaskStatus
 from app.errors import Forbidden, InUse, Invalid, Mistake, NotFound, UnknownReference
@@ -161,7 +161,9 @@ class AgentService(ResourceService[Agent]):
             status__ne=ConversationStatus.CLOSED,
         )
         assigned = {conversation: {"assignee_id": (key, to)} for conversation in conversations}
-        self.record(connection, "assigned", Conversation, assigned)
+        kinds = {} if to is None else self.repository.kinds(connection, {key, to})
+        action = assignment_action(kinds.get(key), None if to is None else kinds.get(to))
+        self.record(connection, action, Conversation, assigned)
         given_back = self.queue.let_go(connection, key, to=to)
         for action, status in (
             ("released", TaskStatus.PENDING),

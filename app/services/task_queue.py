@@ -86,7 +86,10 @@ class TaskQueueService(Service):
             if expected is not None:
                 self._held(connection, key, token, expected)
             renewed = self.queue.heartbeat(connection, key, _parse(token), progress)
-            return renewed or self._refuse(connection, key)
+            if renewed is None:
+                self._refuse(connection, key)
+            self._check_holder(renewed)
+            return renewed
 
     @allowed(WRITERS_AND_AGENTS)
     @retry
@@ -100,6 +103,7 @@ class TaskQueueService(Service):
             done = self.queue.complete(connection, key, _parse(token), output)
             if done is None:
                 self._refuse(connection, key)
+            self._check_holder(done)
             before = {"status": TaskStatus.RUNNING, "output": None, "completed_at": None}
             self.record(connection, "completed", Task, {key: differences(Task, before, done)})
             return done
@@ -215,9 +219,15 @@ class TaskQueueService(Service):
             raise NotFound("tasks", key)
         if task["lease_token"] is None or task["lease_token"] != _parse(token):
             raise LeaseLost
+        self._check_holder(task)
         if expected is not None and task["version"] not in expected:
             raise VersionMismatch(task["version"])
         return task
+
+    def _check_holder(self, task: Record) -> None:
+        """An agent ends only what it claimed itself, whatever lease tokens it may have found."""
+        if self.actor.kind is ActorKind.AGENT and task["claimed_by_id"] != self.actor.id:
+            raise LeaseLost
 
     def _give_back(
         self,

@@ -16,7 +16,7 @@ from app.domain.transactions import (
 )
 from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound, VersionMismatch
 from app.models import Transaction
-from app.repositories import Ledger
+from app.repositories import ConversationRepository, Ledger
 from app.services.base import Service
 from app.services.changes import differences
 from app.services.permissions import SYSTEM_ONLY, WRITERS, allowed
@@ -39,6 +39,7 @@ class TransactionLifecycle(Service):
     """Each call locks the transaction first, then its accounts in the order of their ids."""
 
     ledger: Ledger = Ledger()
+    conversations: ConversationRepository = ConversationRepository()
 
     @allowed(WRITERS)
     @retry
@@ -84,8 +85,8 @@ class TransactionLifecycle(Service):
             approved = self.ledger.approve(connection, key, self.actor.id)
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
             self.record(connection, "approved", Transaction, changes)
-            if held["post_when_approved"]:
-                return self._post(connection, held, held["held"])
+            if held["post_when_approved"]:  # its own event holds only what posting changes
+                return self._post(connection, {**held, **approved}, held["held"])
             return with_legs(approved, held["held"])
 
     @allowed(WRITERS)
@@ -99,7 +100,7 @@ class TransactionLifecycle(Service):
                 "kind": TransactionKind.REVERSAL,
                 "reverses_id": key,
                 "description": posted["description"],
-                "conversation_id": posted["conversation_id"],
+                "conversation_id": self._goes_on_in(connection, posted["conversation_id"]),
                 "task_id": posted["task_id"],
             }
             made = self.beside(TransactionService).make(connection, values, legs)
@@ -133,6 +134,12 @@ class TransactionLifecycle(Service):
         awaits = _awaits_approval(found)
         check_action(action, found["status"], found["kind"], awaits_approval=awaits)
         return found
+
+    def _goes_on_in(self, connection: Connection, key: UUID | None) -> UUID | None:
+        """The conversation itself, or the one that it was merged into since."""
+        if key is None:
+            return None
+        return self.conversations.merged_among(connection, {key}).get(key, key)
 
     def _check_may_move(self, connection: Connection, legs: Sequence[Leg]) -> None:
         """As `TransactionService.check_may_move`, whatever state the accounts are in."""

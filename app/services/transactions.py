@@ -26,6 +26,7 @@ from app.errors import (
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
 from app.services.changes import first_values
+from app.services.conversations import ConversationService
 from app.services.permissions import READERS, WRITERS, Roles, allowed
 from app.services.reads import Reads
 from app.services.writes import Writes
@@ -78,6 +79,16 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
             if known is None:
                 raise AlreadyExists("transactions", ("reference",))
             return known, False
+
+    def check_live(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        restoring: bool = False,
+    ) -> None:
+        super().check_live(connection, values, restoring=restoring)
+        self.beside(ConversationService).check_not_merged(connection, values)
 
     def make(
         self,

@@ -278,6 +278,19 @@ def test_who_is_deactivated_lets_go_of_everything(
     assert sql("SELECT attempts_forgiven FROM tasks WHERE id = %s", runs) == [(1,)]
 
 
+@pytest.mark.parametrize("kinds", [("ai", "human"), ("human", "ai"), ("ai", "ai")])
+def test_a_conversation_handed_over_to_the_other_kind_is_handed_off(
+    staff: Client, hire: Hire, kinds: tuple[str, str]
+) -> None:
+    """Its event says so where it goes from a person to a program or back, as with an assignment."""
+    old, new = hire("old", kind=kinds[0]), hire("new", kind=kinds[1])
+    talk = conversation(staff, customer(staff), assignee_id=old.user_id)
+    body = {"reassign_to": new.user_id}
+    assert staff.post(f"/v1/agents/{old.user_id}/deactivate", body).status_code == 200
+    expected = "assigned" if kinds[0] == kinds[1] else "handed-off"
+    assert events(staff, talk)[-1]["action"] == expected
+
+
 def test_a_deactivation_is_one_unit_of_work(staff: Client, hire: Hire) -> None:
     """All its events have one request; a refused one has changed nothing."""
     old = hire("old")

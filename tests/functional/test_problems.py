@@ -24,6 +24,13 @@ SOME_ID = "01a00000-0000-7000-8000-000000000000"
 ANN = {"reference": "C-1", "name": "Ann"}
 
 
+@pytest.mark.parametrize("path", ["/v1%2fme", "/v1%2Fme", "/v1/m%65", "/%76%31/me?fields=%69d"])
+def test_an_escaped_path_is_no_path(admin: Client, path: str) -> None:
+    """404, and so no way around a proxy's rules; escapes in a query are read."""
+    assert problem(admin.get(path)) == (404, "not-found")
+    assert admin.get("/v1/customers?sort=%6eame").status_code == 200
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -310,6 +310,30 @@ def test_a_heartbeat_renews_the_lease(staff: Client, hire: Hire, sql: Sql) -> No
     assert shown["version"] == task["version"]
 
 
+def test_an_agent_ends_only_what_it_claimed_itself(staff: Client, hire: Hire) -> None:
+    """Another agent with the right lease token is told what it is told with a wrong one."""
+    agent, other, key = hire(), hire("other"), make(staff)
+    (task,) = claim(agent)
+    before = staff.get(f"/v1/tasks/{key}").json
+    bodies: dict[str, dict[str, Any]] = {
+        "heartbeat": {"progress": 1},
+        "complete": {"output": 1},
+        "fail": {"error": "x"},
+        "release": {},
+    }
+    for verb, body in bodies.items():
+        refused = act(other, task, verb, **body)
+        assert problem(refused) == (409, "lease-lost")
+        wrong = act(other, {**task, "lease_token": str(uuid4())}, verb, **body)
+        assert wrong.json["detail"] == refused.json["detail"]
+        current = {"if_match": staff.get(f"/v1/tasks/{key}").headers["ETag"]}
+        path, sent = f"/v1/tasks/{key}/{verb}", {"lease_token": task["lease_token"], **body}
+        assert problem(other.post(path, sent, **current)) == (409, "lease-lost")
+    assert staff.get(f"/v1/tasks/{key}").json == before
+    assert act(agent, task, "heartbeat").status_code == 200
+    assert act(agent, task, "complete", output=1).status_code == 200
+
+
 @pytest.mark.parametrize("progress", [{"done": 3}, [1, 2], "half", 0.5, 0, False])
 def test_progress_is_kept(staff: Client, hire: Hire, progress: Any) -> None:
     """Any JSON; the last one stays where a heartbeat has none, and the next claim clears it."""

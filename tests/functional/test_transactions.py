@@ -345,6 +345,9 @@ def test_a_large_amount_waits_for_a_second_user(bank: Bank, staff: Client) -> No
     assert bank.do("reverse", made).status_code == 201
     events = bank.client.get(f"/v1/events?object_id={made['id']}&sort=occurred_at").json["items"]
     assert [event["action"] for event in events] == ["created", "approved", "posted"]
+    _, approved, posted = (event["changes"] for event in events)
+    assert approved == {"approved_by_id": {"before": None, "after": staff.user_id}}
+    assert set(posted) == {"status", "posted_at"}  # who approved it is in one event alone
 
 
 @pytest.mark.usefixtures("threshold")
@@ -481,6 +484,28 @@ def test_a_refund_is_part_of_resolving(bank: Bank, hire: Callable[..., Client]) 
     assert (made["kind"], made["task_id"], made["status"]) == ("refund", task["id"], "posted")
     assert bank.balance(key)[0] == "14.00"
     assert bank.client.get(f"/v1/tasks/{task['id']}").json["status"] == "completed"
+
+
+def test_no_transaction_names_a_merged_conversation(bank: Bank) -> None:
+    """409 with the target's id; what is known by its reference and what is reversed is not lost."""
+    key = bank.open("10")
+    body = {"customer_id": bank.customer, "subject": "Fee", "channel": "web"}
+    source, target = (bank.client.create("/v1/conversations", body)["id"] for _ in range(2))
+    about = {"conversation_id": source}
+    known = bank.transfer(key, bank.cash, "1", reference="r-1", **about)
+    assert bank.client.post(f"/v1/conversations/{source}/merge", {"into": target}).json["id"]
+    for pending in (False, True):
+        answer = bank.try_transfer(key, bank.cash, "1", pending=pending, **about)
+        assert problem(answer) == (409, "conversation-merged")
+        assert answer.json["merged_into_id"] == target
+    assert bank.balance(key) == ("9.00", "9.00")
+    again = bank.try_transfer(key, bank.cash, "1", reference="r-1", **about)
+    assert (again.status_code, again.json) == (200, known)
+    reversal = bank.do("reverse", known)
+    assert (reversal.status_code, reversal.json["conversation_id"]) == (201, target)
+    assert bank.transfer(key, bank.cash, "1", conversation_id=target)["conversation_id"] == target
+    path = f"/v1/transactions?conversation_id={target}&include_total=true"
+    assert bank.client.get(path).json["total"] == 2
 
 
 def test_events_tell_what_was_moved(bank: Bank) -> None:
