@@ -11,9 +11,10 @@ from uuid import uuid4
 import pytest
 
 from app import services
-from app.domain.actors import SYSTEM, Actor, ActorKind, Role
+from app.api.contract import repository_of
+from app.domain.actors import ADMINS_ONLY, SYSTEM, Actor, ActorKind, Role
 from app.errors import Forbidden
-from app.services import Service
+from app.services import Reads, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +208,16 @@ def test_each_role_may_call_what_the_table_says(service: str, method: str) -> No
     kind = every_service()[service]
     let_in = {name for name, actor in actors().items() if not is_refused(kind, method, actor)}
     assert let_in == ROLES_BY_METHOD[service, method]
+
+
+def test_events_are_for_admins_where_their_objects_are() -> None:
+    """Events show what the object holds."""
+    for_admins = {
+        repository_of(kind).model.__tablename__
+        for kind in every_service().values()
+        if issubclass(kind, Reads) and kind.readers == {Role.ADMIN}
+    }
+    assert for_admins == set(ADMINS_ONLY)
 
 
 @pytest.mark.parametrize(("service", "method"), ROLES_BY_METHOD)
