@@ -9,14 +9,16 @@ from app import create_database
 from app.cli import listener
 from app.environment import SettingsError
 from app.errors import CaseloadError
+from app.printable import make_logs_printable, printable
 from app.scheduler import run_regularly
 from app.services.jobs import JobService
 from app.settings import Settings
 
+make_logs_printable()
 try:
     settings = Settings.from_environment()
 except SettingsError as error:
-    print(f"Error: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    print(f"Error: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(2) from None
 
 # Loopback only: what faces the world is a proxy that speaks TLS.

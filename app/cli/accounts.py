@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from app.cli.commands import Group, Refused, service
-from app.cli.output import as_json, print_fields, print_json, print_table
+from app.cli.output import as_json, print_fields, print_json, print_line, print_table, print_text
 from app.cli.types import Text
 from app.domain.accounts import AccountStatus
 from app.domain.formats import parse_uuid
@@ -68,7 +68,7 @@ def show(account: str, count: int, *, as_json: bool) -> None:
         return
     print_fields(_readable(_with_money(found)))
     if lines:
-        click.echo("\nEntries")
+        print_text("\nEntries")
         columns = ["created_at", "kind", "amount", "balance", "description"]
         print_table([_readable(line) for line in lines], columns)
 
@@ -83,7 +83,7 @@ def verify(*, as_json: bool) -> None:
     elif differences:
         print_table(differences, ["check", "thing", "id", "expected", "found"])
     else:
-        click.echo("Every balance is what its entries say, and no rule is broken.")
+        print_line("Every balance is what its entries say, and no rule is broken.")
     if differences:
         raise Refused(f"{len(differences)} differences.", 1)
 
@@ -97,7 +97,7 @@ def import_balances(file: IO[bytes], against: str) -> None:
     All or nothing; an account that has entries already is refused.
     """
     loaded = service(OpeningBalanceService).load(_lines(file), against=against)
-    click.echo(f"Loaded {loaded} opening balances.")
+    print_line(f"Loaded {loaded} opening balances.")
 
 
 def _lines(file: IO[bytes]) -> Iterator[Line]:

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.commands import Group, SetUpVerb, service
-from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
+from app.cli.output import (
+    as_json,
+    as_record,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    public,
+)
 from app.cli.types import Email, Queue, Text
 from app.domain.agents import AgentKind
 from app.errors import NotFound
@@ -34,7 +43,7 @@ def create(
     if as_json:
         print_json(as_record(agent))
     else:
-        click.echo(f"Created the agent {agent.name} with the id {agent.id}.")
+        print_line(f"Created the agent {agent.name} with the id {agent.id}.")
 
 
 @agents.command("list")
@@ -61,7 +70,7 @@ def show(name: str, *, as_json: bool) -> None:
         return
     print_fields(as_record(agent))
     if waiting:
-        click.echo("\nPending tasks")
+        print_text("\nPending tasks")
         print_table(waiting, ["id", "queue", "kind", "priority", "run_after"])
 
 
@@ -72,7 +81,7 @@ def deactivate(name: str, heir: str | None) -> None:
     """Deactivate the agent NAME, who lets go of all tasks and conversations."""
     key, to = find_agent(name).id, None if heir is None else find_agent(heir).id
     service(AgentService).deactivate(key, reassign_to=to)
-    click.echo(f"Deactivated {name}.")
+    print_line(f"Deactivated {name}.")
 
 
 def find_agent(name: str) -> Agent:

@@ -15,6 +15,7 @@ from flask.cli import AppGroup, ScriptInfo
 from app import errors
 from app.cli.place import check_exists, place
 from app.domain.actors import Actor, ActorKind
+from app.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,10 @@ class Group(AppGroup):
 
     command_class = Verb
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with explained():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         with explained():
             return super().invoke(ctx)
@@ -64,6 +69,10 @@ class Group(AppGroup):
 
 class Command(click.Command):
     """A command that stands by itself."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with explained():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         # Flask pushes the application's context for its own group only.
@@ -83,11 +92,22 @@ def explained() -> Iterator[None]:
         raise Refused(str(error), exit_code_of(type(error))) from error
     except CommandError as error:
         raise Refused(str(error), 1) from error
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # it prints the help
+    except click.UsageError as error:  # its message quotes what was typed
+        raise click.UsageError(_usage_message(error), error.ctx) from error
+
+
+def _usage_message(error: click.UsageError) -> str:
+    message = error.format_message().expandtabs()
+    if isinstance(error, click.MissingParameter):  # it lists choices on lines of their own
+        return printable_lines(message)
+    return printable(message)
 
 
 class Refused(click.ClickException):
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(" ".join(message.split())))
         self.exit_code = exit_code  # type: ignore[misc] # click reads it off the instance
 
 

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.commands import Group, service
-from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
+from app.cli.output import (
+    as_json,
+    as_record,
+    print_fields,
+    print_json,
+    print_table,
+    print_text,
+    public,
+)
 from app.cli.types import Text
 from app.domain.conversations import ConversationStatus
 from app.domain.formats import parse_uuid
@@ -55,10 +63,10 @@ def show(conversation: str, *, as_json: bool) -> None:
         return
     print_fields(_with_people(found))
     if messages:
-        click.echo("\nMessages")
+        print_text("\nMessages")
         print_table(messages, ["seq", "created_at", "direction", "author_name", "body"])
     if tasks:
-        click.echo("\nTasks")
+        print_text("\nTasks")
         print_table(tasks, ["id", "queue", "kind", "status", "attempt"])
 
 

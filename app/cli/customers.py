@@ -7,10 +7,11 @@ import click
 from app.cli.commands import Group, service
 from app.cli.exports import WRITERS, format_of
 from app.cli.files import STDOUT, whole_file
-from app.cli.output import as_json, print_fields, print_json, print_table, printable, watched
+from app.cli.output import as_json, print_fields, print_json, print_line, print_table, watched
 from app.cli.types import Text
 from app.domain.formats import parse_uuid
 from app.errors import NotFound
+from app.printable import printable
 from app.repositories import Query, Record
 from app.services import CustomerService, ErasureService
 
@@ -79,7 +80,7 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
         print_json({"id": found["id"], "erased": erased})
         return
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count)
-    click.echo(f"Erased {found['id']}: {told or 'nothing was left'}.")
+    print_line(f"Erased {found['id']}: {told or 'nothing was left'}.")
 
 
 @customers.command("export")

@@ -9,6 +9,7 @@ import click
 from sqlalchemy import make_url
 
 from app.cli.commands import Group, Refused, SetUpVerb, database
+from app.cli.output import print_line, print_text
 from app.cli.types import Text
 from app.db import migrations
 from app.db.embedded.binaries import find_bindir
@@ -24,7 +25,7 @@ db = Group("db", help="The database and its schema.")
 def upgrade(revision: str) -> None:
     """Bring the schema up to REVISION."""
     migrations.upgrade(database().url, revision)
-    click.echo(f"The schema is at {migrations.current(database().url)}.")
+    print_line(f"The schema is at {migrations.current(database().url)}.")
 
 
 @db.command("downgrade")
@@ -32,14 +33,14 @@ def upgrade(revision: str) -> None:
 def downgrade(revision: str) -> None:
     """Take the schema back to REVISION, such as 0001, base or -1."""
     migrations.downgrade(database().url, revision)
-    click.echo(f"The schema is at {migrations.current(database().url) or 'base'}.")
+    print_line(f"The schema is at {migrations.current(database().url) or 'base'}.")
 
 
 @db.command("current")
 def current() -> None:
     """Print the schema's revision."""
     revision = migrations.current(database().url) or "base"
-    click.echo(f"{revision} (head)" if revision == migrations.head() else revision)
+    print_line(f"{revision} (head)" if revision == migrations.head() else revision)
 
 
 @db.command("check")
@@ -69,13 +70,13 @@ def wait(timeout: float) -> None:
             if time.monotonic() > deadline:
                 raise Refused(f"No answer within {timeout:g} s: {error}", 5) from error
             time.sleep(0.2)
-    click.echo("The database answers.")
+    print_line("The database answers.")
 
 
 @db.command("roles", cls=SetUpVerb)
 def roles() -> None:
     """Print the SQL that makes roles of least privilege; it runs nothing."""
-    click.echo(SETUP, nl=False)
+    print_text(SETUP.rstrip())
 
 
 @db.command("shell")

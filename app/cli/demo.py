@@ -3,6 +3,7 @@ from __future__ import annotations
 import click
 
 from app.cli.commands import Command, service
+from app.cli.output import print_line
 from app.services.demo import DemoService
 
 
@@ -10,4 +11,4 @@ from app.services.demo import DemoService
 def demo() -> None:
     """Load a small data set to try things on; again without harm."""
     loaded = service(DemoService).load()
-    click.echo("Loaded " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+    print_line("Loaded " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")

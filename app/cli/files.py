@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from app.cli.commands import Refused
+from app.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,11 @@ def _pour(file: IO[bytes], name: str) -> None:
     if name == STDOUT and sys.stdout is None:  # as by `>&-`
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     with click.open_file(name, "wb") as target:
-        shutil.copyfileobj(file, target)
+        if target.isatty():  # a person reads it, and programs read files and pipes
+            for line in file:
+                target.write(printable(line.decode().rstrip("\r\n")).encode() + b"\n")
+        else:
+            shutil.copyfileobj(file, target)
         target.flush()
 
 

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import click
-
 from app.cli.commands import Group, Refused, exit_code_of, service
-from app.cli.output import as_json, print_json
+from app.cli.output import as_json, print_json, print_line
 from app.errors import CaseloadError
 from app.services.jobs import JobService
 
@@ -21,7 +19,7 @@ def run(*, as_json: bool) -> None:
     if as_json:
         print_json(report.done)
     else:
-        click.echo(", ".join(f"{count} {what}" for what, count in report.done.items()))
+        print_line(", ".join(f"{count} {what}" for what, count in report.done.items()))
     if report.failed:
         first = next(iter(report.failed.values()))
         code = exit_code_of(type(first)) if isinstance(first, CaseloadError) else 1

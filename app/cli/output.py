@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +13,7 @@ from sqlalchemy import inspect
 from app.domain.formats import format_timestamp
 from app.models import Task
 from app.models.base import INTERNAL, SECRET, Resource
+from app.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,15 +21,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What a customer writes must not command the terminal, nor forge lines of a table.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
+def print_line(text: str) -> None:
+    click.echo(printable(text))  # noqa: TID251 - the one place that prints
+
+
+def print_text(text: str) -> None:
+    """Several lines."""
+    click.echo(printable_lines(text))  # noqa: TID251 - same
+
+
 def print_json(value: Any) -> None:
+    """The characters that `printable` escapes stand only in strings, so this is still JSON."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
-    click.echo(orjson.dumps(value, option=options).decode())
+    print_text(orjson.dumps(value, option=options).decode())
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -38,13 +45,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+        print_line("  ".join(padded).rstrip())
 
 
 def print_fields(row: Mapping[str, Any]) -> None:
     width = max(map(len, row))
     for name, value in row.items():
-        click.echo(f"{name.ljust(width)}  {_shown(value)}".rstrip())
+        print_line(f"{name.ljust(width)}  {_shown(value)}".rstrip())
 
 
 def watched(rows: Iterable[T], *, label: str) -> AbstractContextManager[Iterable[T]]:
@@ -75,9 +82,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return format_timestamp(value)
     if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
+        return printable(orjson.dumps(value).decode())
     return printable(str(value))
-
-
-def printable(text: str) -> str:
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -11,6 +11,7 @@ import click
 
 from app.cli import listener
 from app.cli.commands import Command, database, service, settings
+from app.cli.output import print_text
 from app.db import migrations
 from app.services.demo import ADMIN, DemoService
 from app.settings import ROOT
@@ -28,7 +29,7 @@ def serve() -> None:
         _load_demo_once()
     if own_address:  # gunicorn logs what else it listens at
         user = ADMIN if embedded else "EMAIL"
-        click.echo(_WELCOME.format(port=settings().port, user=user))
+        print_text(_WELCOME.format(port=settings().port, user=user))
         sys.stdout.flush()
     _run_gunicorn()
 

@@ -6,7 +6,16 @@ import click
 
 from app.cli.agents import find_agent
 from app.cli.commands import Group, service
-from app.cli.output import as_json, as_record, print_fields, print_json, print_table, public
+from app.cli.output import (
+    as_json,
+    as_record,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    public,
+)
 from app.cli.types import ID, Queue, Text
 from app.domain.tasks import TaskStatus
 from app.repositories import Query, Sort
@@ -56,11 +65,11 @@ def show(task_id: UUID, *, as_json: bool) -> None:
         return
     print_fields(public(as_record(task)))
     if attempts.items:
-        click.echo("\nAttempts")
+        print_text("\nAttempts")
         columns = ["number", "agent_id", "started_at", "ended_at", "outcome", "error"]
         print_table(attempts.items, columns)
     if subtasks:
-        click.echo("\nSub-tasks")
+        print_text("\nSub-tasks")
         print_table(subtasks, _COLUMNS)
 
 
@@ -70,7 +79,7 @@ def requeue(task_ids: tuple[UUID, ...]) -> None:
     """Let failed or cancelled tasks run again."""
     for task_id in task_ids:
         service(TaskService).requeue(task_id)
-        click.echo(f"Requeued {task_id}.")
+        print_line(f"Requeued {task_id}.")
 
 
 @tasks.command("cancel")
@@ -80,14 +89,14 @@ def cancel(task_ids: tuple[UUID, ...]) -> None:
     for task_id in task_ids:
         task = service(TaskService).cancel(task_id)
         done = "Cancelled" if task.status == TaskStatus.CANCELLED else "Asked to cancel"
-        click.echo(f"{done} {task_id}.")
+        print_line(f"{done} {task_id}.")
 
 
 @tasks.command("rescue")
 def rescue() -> None:
     """Take back every task whose lease ran out."""
     queue = service(TaskQueueService)
-    click.echo(f"Took back {sum(iter(queue.rescue, 0))} tasks.")
+    print_line(f"Took back {sum(iter(queue.rescue, 0))} tasks.")
 
 
 @tasks.command("stats")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.commands import Group, service
-from app.cli.output import as_json, print_json, print_table
+from app.cli.output import as_json, print_json, print_line, print_table
 from app.cli.types import ID, TIME, Email, Text
 from app.repositories import Query
 from app.services import TokenService
@@ -31,7 +31,7 @@ def create(email: str | None, agent: str | None, name: str, expires_at: datetime
         _, secret = tokens.issue_for_agent(agent, name, expires_at)
     else:
         raise click.UsageError("Either --user or --agent is required.")
-    click.echo(secret)
+    print_line(secret)
 
 
 @tokens.command("list")
@@ -51,4 +51,4 @@ def list_tokens(limit: int, *, as_json: bool) -> None:
 def revoke(token_id: UUID) -> None:
     """Revoke the token with the id TOKEN_ID: it lets nobody in within seconds."""
     service(TokenService).remove(token_id)
-    click.echo(f"Revoked {token_id}.")
+    print_line(f"Revoked {token_id}.")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 
 from app.cli.commands import Group, SetUpVerb, service
-from app.cli.output import as_json, as_record, print_json, print_table
+from app.cli.output import as_json, as_record, print_json, print_line, print_table
 from app.cli.types import Email, Text
 from app.domain.actors import USER_ROLES, Role
 from app.repositories import Query
@@ -23,7 +23,7 @@ def create(email: str, name: str, role: str, *, as_json: bool) -> None:
     if as_json:
         print_json(as_record(user))
     else:
-        click.echo(f"Created {user.role} {user.email} with the id {user.id}.")
+        print_line(f"Created {user.role} {user.email} with the id {user.id}.")
 
 
 @users.command("list")

@@ -239,6 +239,17 @@ def test_addresses_of_gunicorns_own_are_kept(serve: Serve) -> None:
     assert announced not in serving.until_ready().output.read_text()
 
 
+def test_what_a_client_sends_is_printable_in_the_log(serve: Serve) -> None:
+    """C1 characters reach gunicorn's access log by a header, and no terminal by the log."""
+    serving = serve(GUNICORN_CMD_ARGS="--access-logfile -").until_ready()
+    request = Request(serving.url + "/livez", headers={"User-Agent": "\x9b2J\x85forged"})  # noqa: S310 - it is our own
+    with urlopen(request):  # noqa: S310 - it is our own
+        pass
+    while "forged" not in (log := serving.output.read_text(encoding="utf-8")):
+        time.sleep(0.02)
+    assert "\\u009b2J\\u0085forged" in log
+
+
 def test_a_given_database_gets_no_demo(serve: Serve, base: Path, template_url: str) -> None:
     """DATABASE_URL names a server of the firm's own: it is migrated, and that is all."""
     url = copy_template(template_url, f"serving_{os.getpid()}")
