@@ -10,12 +10,12 @@ from flask import current_app, g, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.api import strict_json
 from app.api.context import settings
 from app.api.contract import contract_of
 from app.api.problems import Problem
 from app.api.schemas.base import StrictSchema
 from app.api.schemas.bulk import ItemsSchema
+from app.domain import strict_json
 from app.errors import Invalid, Mistake
 
 if TYPE_CHECKING:
