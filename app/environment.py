@@ -163,6 +163,7 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "trusted_proxies": _int("CASELOAD_TRUSTED_PROXIES", 0, 10),
     "max_body": _int("CASELOAD_MAX_BODY", 1024, 1024**3),
     "max_bulk_body": _int("CASELOAD_MAX_BULK_BODY", 1024, 1024**3),
+    "max_values": _int("CASELOAD_MAX_VALUES", 1000, 10_000_000),
     "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
     "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
     "max_bulk": _int("CASELOAD_MAX_BULK", 1, 100_000),

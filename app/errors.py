@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -60,13 +61,22 @@ class RateLimited(CaseloadError):
         self.wait = wait
 
 
+MOST_MISTAKES = 100
+"""The most that one answer lists."""
+
+_LONGEST_STEP = 200  # characters of a client's key in a path
+
+
 class Invalid(CaseloadError):
-    """The input is well-formed and wrong; every mistake is named."""
+    """The input is well-formed and wrong. `mistakes` has one more than an answer lists, at most.
+
+    What finds them is an iterator where there may be many: it is not asked for more.
+    """
 
     code = "validation-error"
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(mistakes)
+        self.mistakes = tuple(map(_shortened, islice(mistakes, MOST_MISTAKES + 1)))
         super().__init__("; ".join(f"{_dotted(m.path)}: {m.detail}" for m in self.mistakes))
 
 
@@ -396,6 +406,18 @@ class ReadOnlyViolation(CaseloadError):
     """A unit of work that was opened read-only tried to write: a bug of ours."""
 
     code = "internal-error"
+
+
+def _shortened(mistake: Mistake) -> Mistake:
+    """With a path that can be repeated in an answer, however long the keys are that were sent."""
+    if all(isinstance(step, int) or len(step) <= _LONGEST_STEP for step in mistake.path):
+        return mistake
+    path = (step if isinstance(step, int) else _cut(step) for step in mistake.path)
+    return replace(mistake, path=tuple(path))
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= _LONGEST_STEP else f"{key[:_LONGEST_STEP]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:

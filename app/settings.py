@@ -47,6 +47,7 @@ class Settings:
     trusted_proxies: int = 0
     max_body: int = 1024 * 1024
     max_bulk_body: int = 8 * 1024 * 1024
+    max_values: int = 150_000
     max_page: int = 100
     default_page: int = 25
     max_bulk: int = 1000

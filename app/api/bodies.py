@@ -40,18 +40,24 @@ def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
     return loaded
 
 
-def load_many(schema: Schema, many: Callable[[Any], Any]) -> list[dict[str, Any]]:
-    """The `items` of the body, as `many` reads them by `schema`; mistakes are told by index."""
-    items = load(_ITEMS)["items"]
-    try:
-        loaded: list[dict[str, Any]] = many(items)
-    except ValidationError as error:
-        messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
-        raise Invalid(
-            replace(mistake, path=("items", index, *mistake.path))
-            for index, of_one in messages.items()
-            for mistake in _mistakes(of_one, schema)
-        ) from error
+def load_many(schema: Schema, load_one: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    """The `items` of the body, each as `load_one` reads it by `schema`; raises Invalid, by index.
+
+    It stops where there are more mistakes than an answer lists.
+    """
+    loaded: list[dict[str, Any]] = []
+
+    def mistakes() -> Iterator[Mistake]:
+        for index, item in enumerate(load(_ITEMS)["items"]):
+            try:
+                loaded.append(load_one(item))
+            except ValidationError as error:
+                messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+                for mistake in _mistakes(messages, schema):
+                    yield replace(mistake, path=("items", index, *mistake.path))
+
+    if (invalid := Invalid(mistakes())).mistakes:
+        raise invalid
     return loaded
 
 
@@ -72,8 +78,8 @@ def read(*, empty_is_object: bool) -> Any:
     """The JSON of the body, which is read once however often it is asked for; raises Invalid."""
     if "body" not in g:
         body = _read()
-        if mistakes := list(strict_json.unacceptable(body)):
-            raise Invalid(mistakes)
+        if (mistakes := Invalid(strict_json.unacceptable(body))).mistakes:
+            raise mistakes
         g.body = body
     if g.body is not _NO_BODY:
         return g.body
@@ -89,6 +95,9 @@ def _read() -> Any:
     if not data and "Content-Type" not in request.headers:
         return _NO_BODY
     _check_content_type()
+    most = settings().max_values
+    if strict_json.has_more_values(data, most):
+        raise Problem(413, "body-too-large", f"The body holds more than {most:,} JSON values.")
     try:
         return strict_json.parse(data.decode("utf-8"))
     except UnicodeDecodeError as error:

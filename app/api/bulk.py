@@ -36,7 +36,7 @@ def add_bulk_route(
     @answers(schema, status=201, body=schema, problems=told, many=True)
     def create_many() -> Response:
         """All of them or none; what is wrong is told by index, as `/items/3/name`."""
-        created = context.service(kind).create_many(bodies.load_many(new, load.many))
+        created = context.service(kind).create_many(bodies.load_many(new, load.one))
         return respond({"items": dump.many(created)}, 201)
 
     blueprint.add_url_rule(f"/{name}/bulk", f"{name}_bulk", create_many, methods=["POST"])

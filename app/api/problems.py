@@ -64,6 +64,9 @@ class Problem(Exception):
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.mistakes, self.facts, self.headers = list(mistakes), facts or {}, headers or {}
+        if len(self.mistakes) > errors.MOST_MISTAKES:
+            self.mistakes = self.mistakes[: errors.MOST_MISTAKES]
+            self.facts = {**self.facts, "errors_truncated": True}
 
 
 def register(app: Flask) -> None:
@@ -99,8 +102,7 @@ def problem_of(error: errors.CaseloadError) -> Problem:
             {"pointer": pointer(mistake.path), "code": mistake.code, "detail": mistake.detail}
             for mistake in error.mistakes
         ]
-        if len(mistakes) > _MOST_IN_DETAIL:
-            detail = f"There are {len(mistakes)} mistakes; `errors` names them all."
+        detail = _summary(len(mistakes)) or detail
     elif isinstance(error, errors.InvalidCriterion):
         mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
     elif isinstance(error, errors.KeyReused):
@@ -124,6 +126,15 @@ def problem_of(error: errors.CaseloadError) -> Problem:
     return Problem(
         status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
     )
+
+
+def _summary(count: int) -> str | None:
+    """The detail where there are too many mistakes to repeat them in it."""
+    if count > errors.MOST_MISTAKES:
+        return f"There are many mistakes; `errors` lists the first {errors.MOST_MISTAKES}."
+    if count > _MOST_IN_DETAIL:
+        return f"There are {count} mistakes; `errors` names them all."
+    return None
 
 
 def _challenge(error: errors.Unauthenticated) -> str:

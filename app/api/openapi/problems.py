@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from app.api.problem_types import PROBLEM_TYPES, ProblemType
 from app.api.problems import MEDIA_TYPE
 from app.api.rate_limits import LEFT, POLICY
+from app.errors import MOST_MISTAKES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,16 @@ PROBLEM: Shape = {
         "detail": {"type": "string"},
         "instance": {"type": "string"},
         "request_id": {"type": "string"},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"}},
+        "errors": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Error"},
+            "maxItems": MOST_MISTAKES,
+        },
+        "errors_truncated": {
+            "type": "boolean",
+            "const": True,
+            "description": f"There are more than {MOST_MISTAKES} mistakes; `errors` has the first.",
+        },
         "from": {"type": "string", "description": "Of an invalid-transition: the status."},
         "allowed": {"type": "array", "items": {"type": "string"}},
         "expected": {"type": "integer", "description": "Of a count-mismatch."},

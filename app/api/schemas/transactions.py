@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load
+from marshmallow import ValidationError, fields, post_load
 
 from app.api.schemas.base import ResourceSchema, StrictSchema
 from app.api.schemas.fields import Actor, Boolean, Choice, Coded, Id, Messages, Text, Timestamp
@@ -32,17 +32,25 @@ class EntrySchema(StrictSchema):
         return Leg(**values)
 
 
-def _entries() -> fields.List[Any]:
-    """The domain counts them; here it is only told."""
-    told = {"minItems": LEAST_ENTRIES, "maxItems": MOST_ENTRIES}
-    entry = fields.Nested(EntrySchema)
-    return fields.List(entry, required=True, error_messages=_LIST, metadata=told)
+class _Entries(fields.List[Any]):
+    """The domain counts them too; here too many are refused before each is looked at."""
+
+    def __init__(self) -> None:
+        bounds = {"minItems": LEAST_ENTRIES, "maxItems": MOST_ENTRIES}
+        entry = fields.Nested(EntrySchema)
+        super().__init__(entry, required=True, error_messages=_LIST, metadata=bounds)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and len(value) > MOST_ENTRIES:
+            detail = f"It must have {LEAST_ENTRIES} to {MOST_ENTRIES} items."
+            raise ValidationError(Coded("length", detail))
+        return super()._deserialize(value, *args, **kwargs)
 
 
 class TransactionSchema(ResourceSchema):
     kind = Choice(KINDS_TO_CHOOSE, answered=TransactionKind)
     description = Text(longest=500)
-    entries = _entries()
+    entries = _Entries()
     pending = Boolean(load_only=True)
     reference = Text(longest=255, allow_none=True)
     conversation_id = Id(allow_none=True)
@@ -61,7 +69,7 @@ class RefundSchema(StrictSchema):
     """The refund with which a conversation is resolved."""
 
     description = Text(longest=500)
-    entries = _entries()
+    entries = _Entries()
     reference = Text(longest=255, allow_none=True)
     task_id = Id(allow_none=True)
 
