@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from app.errors import InvalidTransition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TaskStatus(StrEnum):
@@ -29,7 +33,7 @@ class Outcome(StrEnum):
 
 
 OPEN = (TaskStatus.PENDING, TaskStatus.RUNNING)
-HIGHEST, LOWEST = 0, 9  # priorities
+HIGHEST, LOWEST, DEFAULT_PRIORITY = 0, 9, 5
 
 _ACTIONS = {
     "claim": {TaskStatus.PENDING},
@@ -49,6 +53,16 @@ def check_action(action: str, status: str) -> None:
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
         raise InvalidTransition("task", action, status, allowed)
+
+
+def due_now_or_later(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a new task without a `run_after` that has passed: it is due when it is made.
+
+    A time in the past would let it overtake all tasks of its priority.
+    """
+    given = values.get("run_after")
+    is_past = given is not None and given <= datetime.now(UTC)
+    return {name: value for name, value in values.items() if name != "run_after" or not is_past}
 
 
 def after_failure(

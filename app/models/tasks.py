@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, SmallInteger, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.domain.tasks import TaskStatus
+from app.domain.tasks import DEFAULT_PRIORITY, TaskStatus
 from app.errors import OpenSubtasks, ParentFinished, TaskCycle
 from app.models.base import (
     BOOKKEEPING,
@@ -37,14 +37,17 @@ class Task(DeletableResource):
 
     `attempt` numbers the attempts; those that do not count against `max_attempts` (released ones,
     and all from before a requeue) are `attempts_forgiven`. `claimed_by_id` is who runs it, or ran
-    it last. Triggers count `open_subtasks` and refuse cycles.
+    it last. Triggers count `open_subtasks`, refuse cycles, and let no task be due (`run_after`)
+    before it was made.
     """
 
     __tablename__ = "tasks"
 
     kind: Mapped[str]
     queue: Mapped[str]
-    priority: Mapped[int] = mapped_column(SmallInteger, default=5, server_default="5")
+    priority: Mapped[int] = mapped_column(
+        SmallInteger, default=DEFAULT_PRIORITY, server_default=str(DEFAULT_PRIORITY)
+    )
     conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
     agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))

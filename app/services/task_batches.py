@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.domain.actors import ActorKind
-from app.domain.tasks import OPEN
+from app.domain.tasks import OPEN, due_now_or_later
 from app.errors import ConversationMerged, Forbidden, Invalid, Mistake, ParentFinished
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
 from app.services.bulk import BulkService, check_known, path_of
@@ -39,7 +39,7 @@ class TaskBatchService(BulkService):
         if self.actor.kind is ActorKind.AGENT:
             raise Forbidden("An agent cannot create tasks in bulk.")
         return super().create_many(
-            [{"max_attempts": self.rules.max_attempts, **item} for item in items]
+            [{"max_attempts": self.rules.max_attempts, **due_now_or_later(item)} for item in items]
         )
 
     def check_all_live(self, connection: Connection, items: Items) -> None:

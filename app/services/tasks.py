@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.domain.actors import ActorKind
-from app.domain.tasks import TaskStatus, check_action
+from app.domain.subtasks import as_subtask
+from app.domain.tasks import TaskStatus, check_action, due_now_or_later
 from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
@@ -59,15 +60,18 @@ class TaskService(ResourceService[Task]):
     def submit(self, values: Mapping[str, Any]) -> tuple[Task, bool]:
         """A new task, or the pending or running one with its `dedupe_key`; and whether it is new.
 
-        An agent may only break up a task that it runs, and learns of nothing that it may not see.
+        An agent may only break up a task that it runs, within the limits of `as_subtask`, and
+        learns of nothing that it may not see.
         """
-        values = {"max_attempts": self.rules.max_attempts, **values}
-        key = values.get("dedupe_key")
+        values = {"max_attempts": self.rules.max_attempts, **due_now_or_later(values)}
         with self.database.session() as session:
             self._check_agent(session.connection(), values)
             outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
             self.check_live(session.connection(), outer)
-            self._check_parent(session, values.get("parent_id"))
+            parent = self._check_parent(session, values.get("parent_id"))
+            if parent is not None and self.actor.kind is ActorKind.AGENT:
+                values = self._as_subtask(session.connection(), values, parent)
+            key = values.get("dedupe_key")
             if key is None:
                 return self.add(session, values), True
             if (twin := self._find_twin(session, key)) is not None:
@@ -187,6 +191,8 @@ class TaskService(ResourceService[Task]):
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
+        if "run_after" in values:
+            values = {**values, "run_after": max(values["run_after"], entity.created_at)}
         changes = super().apply(session, entity, values, expected=expected, action=action)
         if action == "updated" and changes:
             check_action("update", entity.status)
@@ -216,13 +222,27 @@ class TaskService(ResourceService[Task]):
         super().check_live(connection, values, restoring=restoring)
         self.beside(ConversationService).check_not_merged(connection, values)
 
-    def _check_parent(self, session: Session, parent_id: UUID | None) -> None:
+    def _check_parent(self, session: Session, parent_id: UUID | None) -> Task | None:
+        """The parent, locked."""
         parent = None if parent_id is None else self.repository.get(session, parent_id, lock=True)
         if self.actor.kind is ActorKind.AGENT and not self._is_run_by_actor(parent):
             raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
         if parent is not None:
             above = self.repository.levels_above(session.connection(), parent.id)
             self._check_levels(above + 1)
+        return parent
+
+    def _as_subtask(
+        self, connection: Connection, values: Mapping[str, Any], parent: Task
+    ) -> dict[str, Any]:
+        agent = self.beside(AgentService).repository.record(connection, self.agent_id)
+        return as_subtask(
+            values,
+            parent_id=parent.id,
+            parent_priority=parent.priority,
+            queues={parent.queue, *(() if agent is None else agent["queues"])},
+            max_attempts=self.rules.max_attempts,
+        )
 
     def _lock_parents(self, session: Session, key: UUID, parent_id: UUID | None) -> None:
         """The old one and the new one, before the task: nobody else moves tasks meanwhile."""

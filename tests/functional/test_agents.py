@@ -538,8 +538,8 @@ def test_an_agent_writes_where_it_works(staff: Client, hire: Hire) -> None:
 
 
 def test_an_agent_breaks_up_what_it_runs(staff: Client, hire: Hire) -> None:
-    """It makes sub-tasks of a task that it runs, for any queue; and of no other task."""
-    agent, other = hire("bot"), hire("other", queues=["elsewhere"])
+    """It makes sub-tasks of a task that it runs, for any of its queues; and of no other task."""
+    agent, other = hire("bot", queues=["work", "elsewhere"]), hire("other", queues=["elsewhere"])
     mine = make(staff)
     held = claim(agent)[mine]
     child = make(agent, parent_id=mine, queue="elsewhere")
@@ -564,18 +564,69 @@ def claim_again(staff: Client, agent: Client, key: str) -> dict[str, Any]:
 
 
 def test_an_agent_learns_nothing_by_a_dedupe_key(staff: Client, hire: Hire) -> None:
-    """A key that another's task has is 403; that of its own sub-task is answered with it."""
-    agent = hire()
+    """A key that another's task has is as free as any; it counts among the parent's sub-tasks."""
+    agent, other = hire(), hire("other", queues=["work"])
     mine = make(staff)
     claim(agent)
+    theirs = make(staff)
+    claim(other)
     secret = make(staff, dedupe_key="secret", input={"pin": 1234}, queue="elsewhere")
-    answer = agent.post("/v1/tasks", {**WORK, "parent_id": mine, "dedupe_key": "secret"})
-    assert problem(answer) == FORBIDDEN
-    assert secret not in answer.text
-    assert "1234" not in answer.text
-    child = make(agent, parent_id=mine, dedupe_key="own")
-    again = agent.post("/v1/tasks", {**WORK, "parent_id": mine, "dedupe_key": "own"})
-    assert (again.status_code, again.json["id"]) == (200, child)
+    make(other, parent_id=theirs, dedupe_key="own")
+    for key in ("secret", "free", "own"):
+        body = {**WORK, "parent_id": mine, "dedupe_key": key}
+        made = agent.post("/v1/tasks", body)
+        again = agent.post("/v1/tasks", {**body, "input": {"other": 1}})
+        assert (made.status_code, again.status_code, again.json) == (201, 200, made.json)
+        assert made.json["dedupe_key"] == f"{mine}:{key}"
+        assert secret not in made.text
+    assert staff.post("/v1/tasks", {**WORK, "dedupe_key": "secret"}).json["id"] == secret
+    long = agent.post("/v1/tasks", {**WORK, "parent_id": mine, "dedupe_key": "d" * 219})
+    assert codes(long) == {"/dedupe_key": "length"}
+    assert make(agent, parent_id=mine, dedupe_key="d" * 218)
+
+
+def test_ten_attempts_at_one_sub_task_make_one(app: Flask, staff: Client, hire: Hire) -> None:
+    """At the same time, by the agent that runs the parent: the others get the one that is new."""
+    agent, mine = hire(), make(staff)
+    claim(agent)
+    body = {**WORK, "parent_id": mine, "dedupe_key": "once"}
+    clients = [Client(app, agent.token) for _ in range(10)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda client: client.post("/v1/tasks", body), clients))
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
+    assert len({answer.json["id"] for answer in answers}) == 1
+
+
+def test_an_agents_sub_task_is_within_its_limits(staff: Client, hire: Hire) -> None:
+    """Its own queues or the parent's, no more urgent than the parent, attempts as the firm says."""
+    agent = hire(queues=["work", "mail"])
+    mine = make(staff, priority=7)
+    claim(agent)
+    body = {**WORK, "parent_id": mine}
+    child = agent.create("/v1/tasks", body)
+    assert (child["priority"], child["max_attempts"]) == (7, 3)
+    assert agent.create("/v1/tasks", {**body, "queue": "mail", "priority": 9})["queue"] == "mail"
+    greedy = {**body, "queue": "payments", "priority": 0, "max_attempts": 100}
+    answer = agent.post("/v1/tasks", greedy)
+    assert problem(answer) == (422, "validation-error")
+    assert codes(answer) == {
+        "/queue": "not-allowed",
+        "/priority": "range",
+        "/max_attempts": "range",
+    }
+    assert agent.post("/v1/tasks", {**body, "priority": 6}).status_code == 422
+    assert staff.post("/v1/tasks", greedy).status_code == 201
+    staff.patch(f"/v1/agents/{agent.user_id}", {"queues": ["mail"]})
+    assert agent.post("/v1/tasks", body).status_code == 201  # the parent's queue
+
+
+def test_a_sub_task_of_an_urgent_task_is_of_medium_urgency(staff: Client, hire: Hire) -> None:
+    """Unless the agent says otherwise, up to the parent's priority."""
+    agent, mine = hire(), make(staff, priority=1)
+    claim(agent)
+    body = {**WORK, "parent_id": mine}
+    assert agent.create("/v1/tasks", body)["priority"] == 5
+    assert agent.create("/v1/tasks", {**body, "priority": 1})["priority"] == 1
 
 
 def test_an_agent_can_not_let_itself_into_a_conversation(staff: Client, hire: Hire) -> None:

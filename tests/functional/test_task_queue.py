@@ -130,13 +130,43 @@ def test_tasks_come_by_priority_then_by_age(staff: Client, hire: Hire) -> None:
     assert claim(agent) == []
 
 
-def test_age_is_how_long_a_task_has_been_available(staff: Client, hire: Hire) -> None:
+def test_age_is_how_long_a_task_has_been_available(staff: Client, hire: Hire, sql: Sql) -> None:
     """A task that was put off comes after one that was made later and was due before."""
-    late = make(staff, run_after="2026-01-02T00:00:00Z")
-    early = make(staff, run_after="2026-01-01T00:00:00Z")
-    now = make(staff)
+    late, early, now = make(staff), make(staff), make(staff)
+    made_long_ago(sql, late, due="2026-01-02Z")
+    made_long_ago(sql, early, due="2026-01-01Z")
     make(staff, run_after="2100-01-01T00:00:00Z", priority=0)
     assert claim_ids(hire(), limit=10) == [early, late, now]
+
+
+def made_long_ago(sql: Sql, key: str, due: str) -> None:
+    sql("UPDATE tasks SET created_at = '2026-01-01Z', run_after = %s WHERE id = %s", due, key)
+
+
+def test_a_task_that_is_due_in_the_past_overtakes_nobody(
+    staff: Client, hire: Hire, sql: Sql
+) -> None:
+    """A run_after that has passed is the moment of its making: by POST, bulk, PATCH and SQL."""
+    past = {"run_after": "0001-01-01T00:00:00Z"}
+    keys = [make(staff), make(staff, **past)]
+    bulk = staff.post("/v1/tasks/bulk", {"items": [{**WORK, **past}, WORK]}).json["items"]
+    keys += [item["id"] for item in bulk]
+    keys.append(make(staff))
+    patched = staff.patch(f"/v1/tasks/{keys[-1]}", past)
+    assert patched.status_code == 200
+    sql(
+        "INSERT INTO tasks (id, kind, queue, run_after)"
+        " VALUES (gen_random_uuid(), 'x', 'work', '0001-01-01Z')"
+    )
+    (last,) = sql("SELECT id::text FROM tasks WHERE kind = 'x'")[0]
+    for key in (*keys, last):
+        shown = staff.get(f"/v1/tasks/{key}").json
+        assert shown["run_after"] == shown["created_at"]
+    assert staff.get(f"/v1/tasks/{keys[-1]}").json == patched.json
+    assert patched.json["version"] == 1  # nothing has changed
+    claimed = claim_ids(hire(), limit=10)
+    bulk_keys = {keys[2], keys[3]}  # made at the same moment
+    assert [key for key in claimed if key not in bulk_keys] == [*keys[:2], keys[4], last]
 
 
 def test_a_claim_may_name_some_of_the_queues(staff: Client, hire: Hire) -> None:
@@ -856,7 +886,8 @@ def test_a_lost_task_waits_with_the_others(staff: Client, hire: Hire, sql: Sql) 
     lost = make(staff)
     claim(agent)
     sql(EXPIRE)
-    older = make(staff, run_after="2026-01-01T00:00:00Z")
+    older = make(staff)
+    made_long_ago(sql, older, due="2026-01-01Z")
     first = make(staff, priority=0)
     newer = make(staff)
     found = [claim_ids(agent)[0] for _ in range(4)]
@@ -873,9 +904,10 @@ def test_many_who_claim_at_once_share_the_tasks(
     count, crew = 200, 8
     agents = [hire(f"bot-{number}", queues=["work", "mail"]) for number in range(crew)]
     sql(
-        "INSERT INTO tasks (id, kind, queue, priority, run_after)"
+        "INSERT INTO tasks (id, kind, queue, priority, run_after, created_at)"
         " SELECT gen_random_uuid(), 'x', CASE n %% 2 WHEN 0 THEN 'work' ELSE 'mail' END, n %% 10,"
-        " now() - n * interval '1 second' FROM generate_series(1, %s) AS n",
+        " now() - n * interval '1 second', now() - n * interval '1 second'"
+        " FROM generate_series(1, %s) AS n",
         count,
     )
     start, lock, left = threading.Barrier(crew), threading.Lock(), count
