@@ -30,11 +30,13 @@ _SETTINGS = {
 class TestServer:
     __test__ = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, throw_away: bool = False) -> None:
+        """`throw_away`: a new server also where TEST_DATABASE_URL names one."""
         self._embedded: EmbeddedServer | None = None
         self._directory: Path | None = None
         self._databases: list[str] = []
-        self._server_url = os.environ.get("TEST_DATABASE_URL") or self._start()
+        given = None if throw_away else os.environ.get("TEST_DATABASE_URL")
+        self._server_url = given or self._start()
         self._prefix = f"caseload_test_{os.getpid()}"
 
     def create_template(self) -> str:
@@ -42,6 +44,10 @@ class TestServer:
         url = self._create(f"{self._prefix}_template")
         migrations.upgrade(url)
         return url
+
+    def create_empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        return self._create(f"{self._prefix}_empty_{len(self._databases)}")
 
     def stop(self) -> None:
         for name in self._databases:

@@ -50,10 +50,10 @@ def read_feed() -> Response:
     limit = parameters.limit(given.get("limit"))
     after = _position(given["cursor"]) if "cursor" in given else START
     events, end = context.service(EventService).feed(after, limit=limit)
-    cursor = cursors.encode([end.xid, end.id], request.path)
+    cursor = cursors.encode([end.epoch, end.xid, end.id], request.path)
     return respond({"items": _dump.many(events), "next_cursor": cursor})
 
 
 def _position(cursor: str) -> Position:
-    xid, key = cursors.decode(cursor, request.path)
-    return Position(xid, UUID(key))
+    *epoch, xid, key = cursors.decode(cursor, request.path)
+    return Position(epoch[0] if epoch else 0, xid, UUID(key))  # at first there were no epochs

@@ -8,7 +8,7 @@ import time
 import click
 from sqlalchemy import make_url
 
-from app.cli.commands import Group, Refused, SetUpVerb, database
+from app.cli.commands import Group, Refused, SetUpVerb, database, service
 from app.cli.output import print_line, print_text
 from app.cli.types import Text
 from app.db import migrations
@@ -16,6 +16,7 @@ from app.db.embedded.binaries import find_bindir
 from app.db.embedded.errors import EmbeddedServerError
 from app.db.roles import SETUP
 from app.errors import Unavailable
+from app.services import EventService
 
 db = Group("db", help="The database and its schema.")
 
@@ -55,6 +56,16 @@ def check() -> None:
 def revision(message: str, *, autogenerate: bool) -> None:
     """Write a new migration to fill in."""
     migrations.revision(database().url, message, autogenerate=autogenerate)
+
+
+@db.command("restored")
+def restored() -> None:
+    """Continue the change feed after a dump was restored here, before anything writes.
+
+    Run it right after pg_restore, as the owner of the tables. Run twice it does no harm.
+    """
+    epoch = service(EventService).begin_epoch()
+    print_line(f"The change feed continues in epoch {epoch}.")
 
 
 @db.command("wait")

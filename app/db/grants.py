@@ -70,7 +70,8 @@ def grant(connection: Connection, accesses: Mapping[str, Access]) -> None:
                 privileges = declared[name].privileges(role, columns)
                 statements += _exactly(privileges, f"TABLE {_quoted(name)}", role)
         for name in connection.execute(_SEQUENCES).scalars():
-            privileges = ["USAGE"] if role == APP else []
+            moved = name not in declared or declared[name].added
+            privileges = ["USAGE" if moved else "SELECT"] if role == APP else []
             statements += _exactly(privileges, f"SEQUENCE {_quoted(name)}", role)
     if statements:
         connection.exec_driver_sql("; ".join(statements))

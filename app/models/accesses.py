@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 from app.db.grants import Access
 from app.models import Base
 from app.models.base import CHANGED, REMOVED, SECRET
+from app.models.events import EPOCHS
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
 
 
 def accesses(metadata: MetaData = Base.metadata) -> dict[str, Access]:
-    """Every table's, by its name; raises TypeError where a table does not tell enough."""
-    return {table.name: _access(table) for table in metadata.sorted_tables}
+    """Every table's, by its name; raises TypeError where a table does not tell enough.
+
+    And that of the sequence of epochs, which services read and never move.
+    """
+    of_tables = {table.name: _access(table) for table in metadata.sorted_tables}
+    return {**of_tables, EPOCHS.name: Access(added=False, changed=())}
 
 
 def _access(table: Table) -> Access:

@@ -4,23 +4,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import TransactionId
 from app.models.base import CHANGED, PERSONAL, SECRET, Base, Identified
 
+EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
+"""Its last value is the epoch in which events are written; 0 before the first."""
+
+CURRENT_EPOCH = text("coalesce(pg_sequence_last_value('event_epochs'), 0)")
+
 
 class Event(Identified):
-    """One change of one thing. A trigger refuses to change or remove it, but for what was written
+    """One change of one object. A trigger refuses to change or remove it, but for what was written
     of personal columns before they were marked so: that may be erased.
 
-    `xid` is the id of the writer's transaction: with it a feed can wait for late commits.
+    `object_version` is the object's version after the change. `xid` is the id of the writer's
+    transaction: with it a feed can wait for late commits. It is unique within an `epoch`, which
+    ends where a dump is restored: the new server counts its transactions from the beginning.
     """
 
     __tablename__ = "events"
 
     occurred_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default=CURRENT_EPOCH)
     xid: Mapped[int] = mapped_column(TransactionId, server_default=func.pg_current_xact_id())
     actor_kind: Mapped[str]
     actor_id: Mapped[UUID | None]
@@ -28,6 +36,7 @@ class Event(Identified):
     action: Mapped[str]
     object_type: Mapped[str]
     object_id: Mapped[UUID]
+    object_version: Mapped[int | None]
     changes: Mapped[dict[str, Any]]
     request_id: Mapped[str | None]
 
@@ -54,4 +63,4 @@ class PersonalValues(Base):
 
 Index("ix_events_occurred_at", Event.occurred_at, Event.id)
 Index("ix_events_object_id", Event.object_id, Event.occurred_at, Event.id)
-Index("ix_events_xid", Event.xid, Event.id)
+Index("ix_events_feed", Event.epoch, Event.xid, Event.id)

@@ -3,8 +3,13 @@
 Neither the time nor the id of an event will do: a unit of work that began early may commit late,
 and its events would appear behind a reader's back. So the feed is ordered by the writer's xid8,
 and ends before the oldest transaction that is still running (the xmin of the snapshot). That
-horizon is the whole server's: a transaction left open anywhere holds the feed back. A restore of
-a dump restarts the ids of transactions: a reader then starts from the beginning.
+horizon is the whole server's: a transaction left open anywhere holds the feed back.
+
+It is not the order of one object's changes: a unit gets its xid8 with its first write, and may
+then wait for a row that a unit with a later xid8 changes first. `object_version` has that order.
+
+A server counts its transactions from the beginning. So whoever restores a dump begins an epoch,
+and events are ordered by epoch first. All events of the epochs before are final.
 """
 
 from __future__ import annotations
@@ -13,53 +18,85 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Text, Uuid, bindparam, text
+from sqlalchemy import ARRAY, Text, Uuid, all_, bindparam, cast, func, literal_column, select, text
+from sqlalchemy import tuple_ as row_
+
+from app.db.types import TransactionId
+from app.models import Event
+from app.models.events import CURRENT_EPOCH, EPOCHS
+from app.repositories.events import EventRepository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from app.repositories.reading import Record
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Behind the event with this id, written by the transaction `xid`."""
+    """Behind the event with this id, written by the transaction `xid` in this epoch."""
 
+    epoch: int
     xid: str
     id: UUID
 
 
-START = Position("0", UUID(int=0))
+START = Position(0, "0", UUID(int=0))
 
-
-READ_FEED = text(
-    """
-    SELECT e.id, e.occurred_at, e.occurred_at AS created_at, e.occurred_at AS updated_at,
-           1 AS version, e.actor_kind, e.actor_id, e.actor_name, e.action, e.object_type,
-           e.object_id, e.changes || coalesce(p.changes, '{}') AS changes, e.request_id,
-           e.xid::text AS xid
-    FROM events e LEFT JOIN event_personal_values p ON p.event_id = e.id
-    WHERE (e.xid, e.id) > (CAST(:xid AS xid8), :id)
-      AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
-      AND e.object_type <> ALL (:hidden)
-    ORDER BY e.xid, e.id
-    LIMIT :limit
-    """
-).bindparams(
-    bindparam("xid", type_=Text),
+_EVENTS = Event.__table__
+_ORDER = (_EVENTS.c.epoch, _EVENTS.c.xid, _EVENTS.c.id)
+_AFTER = (
+    bindparam("epoch", type_=_EVENTS.c.epoch.type),
+    cast(bindparam("xid", type_=Text), TransactionId),
     bindparam("id", type_=Uuid),
-    bindparam("hidden", type_=ARRAY(Text)),
-    bindparam("limit", type_=Integer),
 )
+# A scalar subquery is read once per statement, so that the index ends the scan.
+_EPOCH_NOW: ColumnElement[int] = literal_column(f"(SELECT {CURRENT_EPOCH.text})")
+_HORIZON = (_EPOCH_NOW, func.pg_snapshot_xmin(func.pg_current_snapshot()))
+
+READ_FEED = (
+    select(*EventRepository().columns, _EVENTS.c.epoch, cast(_EVENTS.c.xid, Text).label("xid"))
+    .where(
+        row_(*_ORDER) > row_(*_AFTER),
+        row_(_EVENTS.c.epoch, _EVENTS.c.xid) < row_(*_HORIZON),
+        _EVENTS.c.object_type != all_(bindparam("hidden", type_=ARRAY(Text))),
+    )
+    .order_by(*_ORDER)
+    .limit(bindparam("limit"))
+)
+
+# The lock waits for all who write events or read the feed, and holds up those who come: what has
+# been written in the epoch that ends is committed, and no reader has a snapshot from before.
+_LOCK = text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+# Unlike nextval(), setval() writes no value ahead that would show after a crash.
+_BEGIN_EPOCH = text(f"SELECT setval('{EPOCHS.name}', {CURRENT_EPOCH.text} + 1)")
 
 
 def read_feed(
     connection: Connection, after: Position, *, limit: int, hidden: Sequence[str] = ()
 ) -> tuple[list[Record], Position]:
     """Up to `limit` events behind `after`, without those of `hidden` types, and where they end."""
-    parameters = {"xid": after.xid, "id": after.id, "hidden": list(hidden), "limit": limit}
+    parameters = {
+        "epoch": after.epoch,
+        "xid": after.xid,
+        "id": after.id,
+        "hidden": list(hidden),
+        "limit": limit,
+    }
     records = [row._asdict() for row in connection.execute(READ_FEED, parameters)]
-    end = Position(records[-1]["xid"], records[-1]["id"]) if records else after
-    return records, end
+    if not records:
+        return records, after
+    last = records[-1]
+    return records, Position(last["epoch"], last["xid"], last["id"])
+
+
+def begin_epoch(connection: Connection) -> int:
+    """Order all events written from now on behind those that are there; returns the new epoch.
+
+    Locks the events until the unit of work ends.
+    """
+    connection.execute(_LOCK)
+    epoch: int = connection.execute(_BEGIN_EPOCH).scalar_one()
+    return epoch

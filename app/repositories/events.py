@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    table,
     text,
     update,
 )
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Insert
 
+    from app.models.base import Resource
     from app.repositories.pages import Sorts
 
 _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
@@ -41,7 +44,10 @@ _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """`changes` names all changed fields; the values of personal ones are in `personal` alone."""
+    """`changes` names all changed fields; the values of personal ones are in `personal` alone.
+
+    `object_version` is the version after the change; None where the caller does not know it.
+    """
 
     actor_kind: str
     actor_id: UUID | None
@@ -49,6 +55,7 @@ class NewEvent:
     action: str
     object_type: str
     object_id: UUID
+    object_version: int | None
     changes: dict[str, Any]
     personal: dict[str, Any] | None
     request_id: str | None
@@ -57,7 +64,6 @@ class NewEvent:
 
 _FIELDS = fields(NewEvent)
 
-# Any number of events, and their personal values, in one statement.
 _NAMES = [
     "id",
     "actor_kind",
@@ -66,6 +72,7 @@ _NAMES = [
     "action",
     "object_type",
     "object_id",
+    "object_version",
     "changes",
     "request_id",
 ]
@@ -76,15 +83,27 @@ _ROWS = (
     )
     .render_derived(name="rows", with_types=True)
 )
-_ADD_EVENTS = insert(_EVENTS).from_select(_NAMES, select(*(_ROWS.c[name] for name in _NAMES)))
-_ADD = (
-    insert(_PERSONAL)
-    .from_select(
-        ["event_id", "changes"],
-        select(_ROWS.c.id, _ROWS.c.personal).where(func.jsonb_typeof(_ROWS.c.personal) == "object"),
-    )
-    .add_cte(_ADD_EVENTS.cte("added"))
-)
+
+
+def _add(object_version: ColumnElement[Any]) -> Insert:
+    """Any number of events, and their personal values, in one statement."""
+    columns = {**_ROWS.c, "object_version": object_version}
+    events = insert(_EVENTS).from_select(_NAMES, select(*(columns[name] for name in _NAMES)))
+    personal = select(_ROWS.c.id, _ROWS.c.personal)
+    personal = personal.where(func.jsonb_typeof(_ROWS.c.personal) == "object")
+    add = insert(_PERSONAL).from_select(["event_id", "changes"], personal)
+    return add.add_cte(events.cte("added"))
+
+
+_ADD = _add(_ROWS.c.object_version)
+
+
+@lru_cache
+def _add_with_version(name: str) -> Insert:
+    """Takes the versions from the table of this name, which the unit of work has changed by now."""
+    objects = table(name, column("id", Uuid), column("version"))
+    found = select(objects.c.version).where(objects.c.id == _ROWS.c.object_id)
+    return _add(func.coalesce(_ROWS.c.object_version, found.scalar_subquery()))
 
 
 _PERSONAL_CHANGES = (
@@ -124,16 +143,21 @@ class EventRepository(Reader[Event]):
         """With the personal values, as far as they are not erased, in their places."""
         changes = _EVENTS.c.changes.concat(func.coalesce(_PERSONAL_CHANGES, text("'{}'::jsonb")))
         return [
-            *(column for column in _EVENTS.c if column.name not in ("changes", "xid")),
+            *(column for column in _EVENTS.c if column.name not in ("changes", "epoch", "xid")),
             changes.label("changes"),
             literal(1).label("version"),
             _EVENTS.c.occurred_at.label("created_at"),
             _EVENTS.c.occurred_at.label("updated_at"),
         ]
 
-    def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
+    def add_many(
+        self, connection: Connection, model: type[Resource], events: Sequence[NewEvent]
+    ) -> None:
+        """Events of the model's rows, which the unit of work has changed already."""
         if events:
-            connection.execute(_ADD, {"rows": [_row(event) for event in events]})
+            known = all(event.object_version is not None for event in events)
+            statement = _ADD if known else _add_with_version(model.__tablename__)
+            connection.execute(statement, {"rows": [_row(event) for event in events]})
 
     def erase(self, connection: Connection, objects: Collection[UUID]) -> int:
         """The personal values in all events of these objects; returns how many events had any."""

@@ -65,13 +65,28 @@ class Service:
         action: str,
         model: type[Resource],
         changes: Mapping[UUID, Changes],
+        *,
+        versions: Mapping[UUID, int] | None = None,
     ) -> None:
-        """Write one event per changed row, in the unit of work that changes it."""
-        self.events.add_many(
-            connection, [self._event(action, model, key, of) for key, of in changes.items()]
-        )
+        """Write one event per changed row, in the unit of work that changes it.
 
-    def _event(self, action: str, model: type[Resource], key: UUID, changes: Changes) -> NewEvent:
+        `versions` are those after the change, by id. Without them the statement that writes the
+        events looks them up, which costs PostgreSQL half as much again.
+        """
+        known = versions or {}
+        events = [
+            self._event(action, model, key, of, known.get(key)) for key, of in changes.items()
+        ]
+        self.events.add_many(connection, model, events)
+
+    def _event(
+        self,
+        action: str,
+        model: type[Resource],
+        key: UUID,
+        changes: Changes,
+        version: int | None = None,
+    ) -> NewEvent:
         shown, personal = _shown(model, changes)
         return NewEvent(
             actor_kind=self.actor.kind,
@@ -80,6 +95,7 @@ class Service:
             action=action,
             object_type=model.__tablename__,
             object_id=key,
+            object_version=version,
             changes=shown | dict.fromkeys(personal),
             personal=personal or None,
             request_id=self.request_id,

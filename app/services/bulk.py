@@ -38,7 +38,8 @@ class BulkService(Service):
             self._check_all_unique(connection, items)
             records = self.repository.create_many(connection, items)
             changes = {record["id"]: first_values(model, record) for record in records}
-            self.record(connection, "created", model, changes)
+            versions = {record["id"]: record["version"] for record in records}
+            self.record(connection, "created", model, changes, versions=versions)
             return records
 
     def check_all_live(self, connection: Connection, items: Items) -> None:

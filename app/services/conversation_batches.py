@@ -117,4 +117,4 @@ class ConversationBatchService(Service):
                 changed.append({"id": row.id, **wanted})
                 events.append(self._event(action, Conversation, row.id, changes))
         self.repository.update_each(connection, changed)
-        self.events.add_many(connection, events)
+        self.events.add_many(connection, Conversation, events)

@@ -33,7 +33,8 @@ class Adds(Writes[R]):
         self.check_live(connection, values)
         entity = self.repository.add(session, self.model(**values))
         changes = self.event_changes(entity, initial_values(entity))
-        self.record(connection, "created", self.model, {entity.id: changes})
+        versions = {entity.id: entity.version}
+        self.record(connection, "created", self.model, {entity.id: changes}, versions=versions)
         return entity
 
 

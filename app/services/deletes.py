@@ -40,7 +40,13 @@ class Deletes(Service, Generic[D]):
             if removed is None:
                 raise NotFound(name, key)
             deleted_at = {"deleted_at": (None, removed["deleted_at"])}
-            self.record(connection, "deleted", self.repository.model, {key: deleted_at})
+            self.record(
+                connection,
+                "deleted",
+                self.repository.model,
+                {key: deleted_at},
+                versions={key: removed["version"]},
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,8 @@ class Restores(Writes[D]):
                 raise self._why_not_restored(connection, key)
             self.check_live(connection, restored, restoring=True)
             deleted_at = {"deleted_at": (deleted["deleted_at"], None)}
-            self.record(connection, "restored", self.model, {key: deleted_at})
+            versions = {key: restored["version"]}
+            self.record(connection, "restored", self.model, {key: deleted_at}, versions=versions)
             return restored
 
     def _why_not_restored(self, connection: Connection, key: UUID) -> NotFound | NotDeleted:

@@ -81,7 +81,7 @@ class ErasureService(Service):
             names = self.erasure.fields(model, messages=messages)
             for part in _parts(keys):
                 told = [self._erased(model, key, names) for key in part]
-                self.events.add_many(connection, told)
+                self.events.add_many(connection, model, told)
 
     def _erased(self, model: type[Resource], key: UUID, names: Sequence[str]) -> NewEvent:
         return replace(self._event("erased", model, key, {}), changes=dict.fromkeys(names))

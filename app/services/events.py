@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from app.db import retry
 from app.domain.actors import ADMINS_ONLY
 from app.errors import NotFound
-from app.repositories.event_feed import Position, read_feed
+from app.repositories.event_feed import Position, begin_epoch, read_feed
 from app.repositories.withheld_values import withheld_changes
 from app.services.base import Service
-from app.services.permissions import READERS, allowed
+from app.services.permissions import READERS, SYSTEM_ONLY, allowed
 from app.services.reading import read_one, read_page
 
 if TYPE_CHECKING:
@@ -51,12 +51,20 @@ class EventService(Service):
     @allowed(READERS)
     @retry
     def feed(self, after: Position, *, limit: int) -> tuple[list[Record], Position]:
-        """The next events in the order in which they became final, and where they end."""
+        """The next events that are final, and where they end. None is ever skipped."""
         hidden = () if self.actor.is_admin else ADMINS_ONLY
         with self.database.connect(read_only=True) as connection:
             events, end = read_feed(connection, after, limit=limit, hidden=hidden)
             self._withhold(connection, events)
             return events, end
+
+    @allowed(SYSTEM_ONLY)
+    @retry
+    def begin_epoch(self) -> int:
+        """After a dump was restored: order new events behind restored ones, although this server
+        counts its transactions from the beginning. Returns the epoch, which only ever grows."""
+        with self.database.connect() as connection:
+            return begin_epoch(connection)
 
     def _withhold(self, connection: Connection, events: Sequence[Record]) -> None:
         """Take out the personal values that this actor may not see.

@@ -160,7 +160,8 @@ class MessageService(Service):
             **self._author(connection, conversation, values["direction"]),
         )
         self.messages.add(session, message)
-        self.record(connection, "created", Message, {message.id: initial_values(message)})
+        changes, versions = {message.id: initial_values(message)}, {message.id: message.version}
+        self.record(connection, "created", Message, changes, versions=versions)
         return message
 
     def effect(self, conversation: Conversation, direction: str) -> dict[str, Any]:

@@ -105,7 +105,9 @@ class TaskQueueService(Service):
                 self._refuse(connection, key)
             self._check_holder(done)
             before = {"status": TaskStatus.RUNNING, "output": None, "completed_at": None}
-            self.record(connection, "completed", Task, {key: differences(Task, before, done)})
+            changes = {key: differences(Task, before, done)}
+            versions = {key: done["version"]}
+            self.record(connection, "completed", Task, changes, versions=versions)
             return done
 
     @allowed(WRITERS_AND_AGENTS)
@@ -204,11 +206,12 @@ class TaskQueueService(Service):
     def _record_each(self, connection: Connection, tasks: Sequence[Record]) -> None:
         """What became of tasks that were claimed or given back, one event each."""
         by_action: dict[str, dict[UUID, Changes]] = defaultdict(dict)
+        versions = {task["id"]: task["version"] for task in tasks}
         for task in tasks:
             action = _ACTIONS[task["was"]["status"], task["status"]]
             by_action[action][task["id"]] = differences(Task, task["was"], task)
         for action, changes in by_action.items():
-            self.record(connection, action, Task, changes)
+            self.record(connection, action, Task, changes, versions=versions)
 
     def _held(
         self, connection: Connection, key: UUID, token: str, expected: Collection[int] | None

@@ -66,9 +66,9 @@ class TransactionLifecycle(Service):
             held = self._checked(connection, key, "void", expected)
             self._check_may_move(connection, held["held"])
             (voided,) = self.ledger.end(connection, [key], TransactionStatus.VOIDED)
-            self.record(
-                connection, "voided", Transaction, {key: differences(Transaction, held, voided)}
-            )
+            changes = {key: differences(Transaction, held, voided)}
+            versions = {key: voided["version"]}
+            self.record(connection, "voided", Transaction, changes, versions=versions)
             return with_legs(voided, held["held"])
 
     @allowed(WRITERS)
@@ -84,7 +84,8 @@ class TransactionLifecycle(Service):
             self._check_may_move(connection, held["held"])
             approved = self.ledger.approve(connection, key, self.actor.id)
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
-            self.record(connection, "approved", Transaction, changes)
+            versions = {key: approved["version"]}
+            self.record(connection, "approved", Transaction, changes, versions=versions)
             if held["post_when_approved"]:  # its own event holds only what posting changes
                 return self._post(connection, {**held, **approved}, held["held"])
             return with_legs(approved, held["held"])
@@ -154,7 +155,8 @@ class TransactionLifecycle(Service):
         changes = differences(Transaction, held, posted)
         if legs != held["held"]:
             changes["entries"] = (told(held["held"]), told(legs))
-        self.record(connection, "posted", Transaction, {held["id"]: changes})
+        versions = {held["id"]: posted["version"]}
+        self.record(connection, "posted", Transaction, {held["id"]: changes}, versions=versions)
         return with_legs(posted, legs)
 
 

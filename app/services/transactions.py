@@ -117,7 +117,8 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         if made is None:
             return None
         changes = {**first_values(Transaction, made), "entries": (None, told(legs))}
-        self.record(connection, "created", Transaction, {made["id"]: changes})
+        versions = {made["id"]: made["version"]}
+        self.record(connection, "created", Transaction, {made["id"]: changes}, versions=versions)
         return with_legs(made, legs)
 
     def check_accounts(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:

@@ -52,7 +52,13 @@ class Applies(Writes[R]):
         changes = self.repository.update(session, entity, values, expected=expected)
         if changes:
             recorded = self.event_changes(entity, changes)
-            self.record(session.connection(), action, self.model, {entity.id: recorded})
+            self.record(
+                session.connection(),
+                action,
+                self.model,
+                {entity.id: recorded},
+                versions={entity.id: entity.version},
+            )
         return changes
 
 

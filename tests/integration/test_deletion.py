@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.db import Database
+    from app.models.base import Resource
 
 
 class NoEvents(EventRepository):
     """The library's resources are not in the events' tables of the desk."""
 
-    def add_many(self, connection: Connection, events: Sequence[NewEvent]) -> None:
+    def add_many(
+        self, connection: Connection, model: type[Resource], events: Sequence[NewEvent]
+    ) -> None:
         pass
 
 

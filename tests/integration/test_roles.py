@@ -16,7 +16,7 @@ from app.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses
 from app.models.base import CHANGED
-from app.services import ErasureService, RateLimiter
+from app.services import ErasureService, EventService, RateLimiter
 from app.services.jobs import JobService
 from app.services.ledger_check import LedgerCheckService
 from app.settings import Settings
@@ -83,6 +83,8 @@ REFUSED = [
     "ALTER ROLE caseload_app SUPERUSER",
     "GRANT caseload_owner TO caseload_app",
     "SELECT setval('entries_seq', 1)",
+    "SELECT setval('event_epochs', 1)",
+    "SELECT nextval('event_epochs')",
     "COPY customers TO PROGRAM 'true'",
 ]
 
@@ -145,6 +147,20 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     desk.rows.put_back()
 
 
+def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
+    """Who restores a dump owns the tables."""
+    service, owner = (open_database(as_role(owned_url, role)) for role in (APP, OWNER))
+    with pytest.raises(NotPermitted, match="permission denied for table events"):
+        EventService.as_system(service).begin_epoch()
+    before = EventService.as_system(owner).begin_epoch()
+    desk.calls["customers.create"]()
+    written = "SELECT DISTINCT epoch FROM events WHERE epoch >= %(epoch)s"
+    assert run(owned_url, written, epoch=before) == [(before,)]
+    service.dispose()
+    owner.dispose()
+    desk.rows.put_back()
+
+
 @pytest.mark.parametrize("statement", REFUSED)
 def test_caseload_app_can_do_nothing_else(owned_url: str, statement: str) -> None:
     """Refused for want of a right, before any trigger is asked."""
@@ -170,6 +186,7 @@ def test_the_catalog_says_what_is_declared(owned_url: str) -> None:
     assert granted.pop("alembic_version") == "SELECT"
     sequences = {"account_numbers", "entries_seq", "conversations_number_seq"}
     assert {granted.pop(name) for name in sequences} == {"USAGE"}
+    assert granted.pop("event_epochs") == "SELECT"
     assert granted == {name: of_app(table) for name, table in Base.metadata.tables.items()}
     assert readable == {
         name: spelt("SELECT", {column.name for column in table.c} - HIDDEN.get(name, set()))

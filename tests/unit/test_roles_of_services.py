@@ -61,7 +61,7 @@ MAY: dict[str, dict[frozenset[str], str]] = {
     },
     "DemoService": {SYSTEM_ONLY: "load"},
     "ErasureService": {SYSTEM_ONLY: "erase"},
-    "EventService": {READERS: "get page feed"},
+    "EventService": {READERS: "get page feed", SYSTEM_ONLY: "begin_epoch"},
     "FaqService": {
         EVERYBODY: "get get_many find page",
         WRITERS: f"{PLAIN_WRITES} create_many",

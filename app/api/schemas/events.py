@@ -3,7 +3,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Actor, Id, JSONObject, Text, Timestamp
+from app.api.schemas.fields import Actor, Id, Integer, JSONObject, Text, Timestamp
 
 
 class EventSchema(ResourceSchema):
@@ -12,6 +12,7 @@ class EventSchema(ResourceSchema):
     action = Text(longest=64, dump_only=True)
     object_type = Text(longest=64, dump_only=True)
     object_id = Id(dump_only=True)
+    object_version = Integer(dump_only=True, allow_none=True)
     changes = JSONObject(dump_only=True)
     request_id = Text(longest=64, dump_only=True, allow_none=True)
 
