@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import signal
-import subprocess
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from app.cli.output import public
-from app.errors import CaseloadError, Unavailable
+from app.cli.worker.output import parse_output
+from app.cli.worker.program import MOST_OUTPUT, Program
+from app.errors import CaseloadError, Invalid, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_OUTPUT = 1024 * 1024  # bytes
 _MOST_ERROR = 2000  # characters of what the program said last
 _TICK = 0.2  # seconds between two looks at whether to go on
 _GRACE = 5.0  # seconds that a program has to end
@@ -38,7 +35,8 @@ class Worker:
     """Each of its threads claims a task, runs the program on it, and ends the task.
 
     The program reads the task's JSON on stdin. Its stdout completes the task, as JSON where it is
-    JSON and else as a string; an exit code other than 0 fails it, with the end of stderr.
+    JSON and else as a string; output that cannot be stored as it is and an exit code other than 0
+    fail it, the latter with the end of stderr.
     """
 
     queue: TaskQueueService
@@ -96,50 +94,62 @@ class Worker:
     def _run(self, task: Record) -> None:
         logger.info("%s: attempt %s of %s", task["id"], task["attempt"], task["kind"])
         try:
-            process = _start(self.program)
+            program = Program(self.program, orjson.dumps(public(task), option=orjson.OPT_UTC_Z))
         except OSError as error:  # no fault of the task
-            self._end(task, lambda: self.queue.release(task["id"], str(task["lease_token"])))
+            self._release(task)
             self._give_up(str(error))
             return
-        output, errors, given_up = self._wait(process, task)
-        key, token = task["id"], str(task["lease_token"])
-        if given_up:
-            self._end(task, lambda: self.queue.release(key, token))
-        elif process.returncode != 0:
-            said = errors.decode(errors="replace").replace("\0", "").strip()[-_MOST_ERROR:]
-            self._fail(task, f"Exit code {process.returncode}. {said}".strip())
-        elif len(output) > _MOST_OUTPUT:
-            self._fail(task, f"It wrote more than {_MOST_OUTPUT} bytes.", retry=False)
+        is_wanted = self._wait(program, task)
+        program.finish()
+        if is_wanted:
+            self._end_with(program, task)
         else:
-            self._end(task, lambda: self.queue.complete(key, token, _value(output)))
+            self._release(task)
+
+    def _wait(self, program: Program, task: Record) -> bool:
+        """Until the program ends: False where it was ended because nobody wants its result."""
+        beat = time.monotonic()
+        kill_at: float | None = None
+        while not program.wait(_TICK):
+            now = time.monotonic()
+            if kill_at is not None:
+                if now > kill_at:
+                    program.send_signal(signal.SIGKILL)
+                continue
+            is_wanted = not self.aborting.is_set()
+            if is_wanted and now > beat + self.lease_seconds / 3:
+                beat, is_wanted = now, self._is_still_wanted(task)
+            if not is_wanted:
+                kill_at = now + _GRACE
+                program.send_signal(signal.SIGTERM)
+        return kill_at is None
+
+    def _end_with(self, program: Program, task: Record) -> None:
+        """Complete the task with the program's output, or fail it with the reason."""
+        if program.wrote_too_much:
+            reason = f"The program wrote more than {MOST_OUTPUT} bytes to stdout."
+            self._fail(task, reason, retry=False)
+        elif program.exit_code != 0:
+            said = program.errors.decode(errors="replace").replace("\0", "").strip()
+            reason = f"Exit code {program.exit_code}. {said[-_MOST_ERROR:]}"
+            self._fail(task, reason.strip())
+        else:
+            self._complete(task, bytes(program.output))
+
+    def _complete(self, task: Record, written: bytes) -> None:
+        key, token = task["id"], str(task["lease_token"])
+        try:
+            output = parse_output(written)
+            self._end(task, lambda: self.queue.complete(key, token, output))
+        except Invalid as error:
+            self._fail(task, f"The output cannot be stored: {error}"[:_MOST_ERROR])
 
     def _fail(self, task: Record, error: str, *, retry: bool = True) -> None:
         key, token = task["id"], str(task["lease_token"])
         self._end(task, lambda: self.queue.fail(key, token, error, retry=retry))
 
-    def _wait(self, process: subprocess.Popen[bytes], task: Record) -> tuple[bytes, bytes, bool]:
-        """Until the program ends: what it wrote, and whether it was ended before its time."""
-        given: bytes | None = orjson.dumps(public(task), option=orjson.OPT_UTC_Z)
-        beat = time.monotonic()
-        killed_at: float | None = None
-        while True:
-            try:
-                output, errors = process.communicate(given, timeout=_TICK)
-            except subprocess.TimeoutExpired:
-                given = None  # it is being written already
-            else:
-                return output, errors, killed_at is not None
-            now = time.monotonic()
-            if killed_at is not None:
-                if now > killed_at:
-                    _signal(process, signal.SIGKILL)
-            elif self.aborting.is_set():
-                killed_at = now + _GRACE
-            elif now > beat + self.lease_seconds / 3:
-                beat = now
-                killed_at = None if self._is_still_wanted(task) else now + _GRACE
-            if killed_at == now + _GRACE:
-                _signal(process, signal.SIGTERM)
+    def _release(self, task: Record) -> None:
+        self._end(task, lambda: self.queue.release(task["id"], str(task["lease_token"])))
 
     def _is_still_wanted(self, task: Record) -> bool:
         try:
@@ -153,7 +163,7 @@ class Worker:
         return not renewed["cancel_requested"]
 
     def _end(self, task: Record, how: Callable[[], object]) -> None:
-        """The lease decides how long it is worth trying."""
+        """Try as long as the lease lasts; raises Invalid where the service refuses a value."""
         deadline = time.monotonic() + self.lease_seconds
         while True:
             try:
@@ -163,40 +173,10 @@ class Worker:
                 if time.monotonic() > deadline:
                     return
                 time.sleep(self.poll)
+            except Invalid:
+                raise
             except CaseloadError as error:
                 logger.warning("%s: %s", task["id"], error)
                 return
             else:
                 return
-
-
-def _start(program: Sequence[str]) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that a terminal's Ctrl-C reaches the worker alone."""
-    return subprocess.Popen(  # noqa: S603 - the program that the worker was told to run
-        program,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """To the program and all that it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def _value(output: bytes) -> Any:
-    """JSON as what it means, if it can be kept exactly; anything else as text."""
-    text = output.decode(errors="replace").replace("\0", "").strip()
-    try:
-        value = json.loads(text, parse_constant=_refuse)
-        orjson.dumps(value)
-    except (ValueError, TypeError, RecursionError):
-        return text or None
-    return text if "\\u0000" in text else value
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON.")
