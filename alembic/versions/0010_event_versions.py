@@ -4,15 +4,15 @@ copies, also after a dump was restored on another server.
 Old code runs on this schema: the database fills in the epoch, and null stands for no version. It
 reads the feed without its index until it ends.
 
-Revision ID: 0009
-Revises: 0008
+Revision ID: 0010
+Revises: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
