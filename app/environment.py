@@ -23,6 +23,7 @@ _PREFIX = "CASELOAD_"
 _LEAST_SECRET = 16  # characters
 _LARGEST_THRESHOLD = 10**15
 _LONGEST_TARGET = 60 * 1000  # minutes
+_LARGEST_JSON = 8 * 1024 * 1024  # bytes; the database's own bound (MOST_JSON_BYTES) is 16 times it
 
 
 class SettingsError(CaseloadError):
@@ -167,6 +168,9 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
     "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
     "max_bulk": _int("CASELOAD_MAX_BULK", 1, 100_000),
+    "max_json": _int("CASELOAD_MAX_JSON", 1024, _LARGEST_JSON),
+    "max_json_keys": _int("CASELOAD_MAX_JSON_KEYS", 10, 1_000_000),
+    "max_task_data": _int("CASELOAD_MAX_TASK_DATA", 1024, _LARGEST_JSON),
     "max_deactivate": _int("CASELOAD_MAX_DEACTIVATE", 1, 1_000_000),
     "job_interval": _seconds("CASELOAD_JOB_INTERVAL", 0, 3600),
     "time_zone": lambda env: env.str("CASELOAD_TIME_ZONE", None, validate=_zone),

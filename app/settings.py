@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app import environment
 from app.domain.calendar import BusinessCalendar, parse_hours
 from app.domain.clocks import ServiceLevels, Targets
+from app.domain.json_size import JSONLimit
 from app.domain.rules import Rules
 from app.domain.tasks import RetryDelay
 from app.environment import SettingsError
@@ -51,6 +52,9 @@ class Settings:
     max_page: int = 100
     default_page: int = 25
     max_bulk: int = 1000
+    max_json: int = 64 * 1024
+    max_json_keys: int = 1000
+    max_task_data: int = 1024 * 1024
     max_deactivate: int = 10_000
     job_interval: float = 2.0
     time_zone: str = "Europe/London"
@@ -97,6 +101,8 @@ class Settings:
             longest_lease_seconds=self.max_task_lease,
             max_attempts=self.task_attempts,
             max_task_depth=self.max_task_depth,
+            json_limit=JSONLimit(self.max_json, self.max_json_keys),
+            task_data_limit=JSONLimit(self.max_task_data, None),
             approval_threshold=self.approval_threshold,
             retry_delay=RetryDelay(
                 timedelta(seconds=self.task_retry_base), timedelta(seconds=self.task_retry_cap)

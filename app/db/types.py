@@ -19,15 +19,15 @@ class JSONObject(types.TypeDecorator[dict[str, Any]]):
         super().__init__(none_as_null=True)  # None is SQL's NULL, whichever way it is written
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        return _same(x, y)
+        return same_json(x, y)
 
 
-def _same(x: Any, y: Any) -> bool:
+def same_json(x: Any, y: Any) -> bool:
     """As PostgreSQL compares jsonb: numbers by value, and true is no number."""
     if isinstance(x, dict) and isinstance(y, dict):
-        return x.keys() == y.keys() and all(_same(x[key], y[key]) for key in x)
+        return x.keys() == y.keys() and all(same_json(x[key], y[key]) for key in x)
     if isinstance(x, list) and isinstance(y, list):
-        return len(x) == len(y) and all(map(_same, x, y))
+        return len(x) == len(y) and all(map(same_json, x, y))
     if isinstance(x, bool) or isinstance(y, bool):
         return x is y
     return bool(x == y)

@@ -7,10 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.domain.clocks import ServiceLevels
+from app.domain.json_size import JSONLimit
 from app.domain.tasks import RetryDelay
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+
+_JSON_LIMIT = JSONLimit(64 * 1024, 1000)
+_TASK_DATA_LIMIT = JSONLimit(1024 * 1024, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,5 +27,7 @@ class Rules:
     longest_lease_seconds: int = 3600
     max_attempts: int = 3
     max_task_depth: int = 5
+    json_limit: JSONLimit = _JSON_LIMIT
+    task_data_limit: JSONLimit = _TASK_DATA_LIMIT
     approval_threshold: Decimal | None = None
     retry_delay: RetryDelay = field(default_factory=RetryDelay)

@@ -53,8 +53,15 @@ SECRET = "secret"  # noqa: S105 - the name of a mark; such a value is in no even
 BOOKKEEPING = "bookkeeping"  # a change of it moves no version and writes no event
 INTERNAL = "internal"  # how the row is kept or found: in no record and no event
 UNRECORDED = "unrecorded"  # its value stands in its row alone: events do not repeat it
+TASK_DATA = "task_data"  # JSON that a task works on: it may be larger than other JSON
 OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
 HISTORY = "history"  # a foreign key that tells who did it: not in the way either
+
+MOST_JSON_BYTES = 128 * 1024 * 1024
+"""Of a JSON column, in PostgreSQL's own form, which takes up to 16 times the text's bytes."""
+
+SIZE_SUFFIX = "_size"
+"""Of a constraint's name, after the field that it is about."""
 
 # What a table's info may say:
 LIVE_WHILE = "live_while"  # of rows never deleted: while it holds, one is in the way of its parents
@@ -63,6 +70,13 @@ REMOVED = "removed"  # services remove rows, for good
 # SECRET: reports see none of it
 
 LIVE = text("deleted_at IS NULL")
+
+
+def json_size(column: str) -> CheckConstraint:
+    """Far above what the settings may allow; reads no value, as a comparison of its text would."""
+    return CheckConstraint(
+        f"pg_column_size({column}) <= {MOST_JSON_BYTES}", name=f"{column}{SIZE_SUFFIX}"
+    )
 
 
 def one_of(column: str, choices: Iterable[str]) -> CheckConstraint:

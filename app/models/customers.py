@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import LIVE, PERSONAL, DeletableResource
+from app.models.base import LIVE, PERSONAL, DeletableResource, json_size
 
 # What `q=` looks in, spelt as PostgreSQL spells it back, so that index and query are the same.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)
@@ -28,6 +28,7 @@ class Customer(DeletableResource):
         CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="email"),
         CheckConstraint("char_length(phone) BETWEEN 1 AND 40", name="phone"),
         CheckConstraint("jsonb_typeof(attributes) = 'object'", name="attributes"),
+        json_size("attributes"),
         Index(
             "ix_customers_search",
             SEARCHED.label("searched"),

@@ -15,7 +15,9 @@ from app.models.base import (
     INTERNAL,
     PERSONAL,
     SECRET,
+    TASK_DATA,
     DeletableResource,
+    json_size,
     one_of,
 )
 
@@ -52,7 +54,7 @@ class Task(DeletableResource):
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
     agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
     input: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, server_default=text("'{}'"), info={PERSONAL: True}
+        default=dict, server_default=text("'{}'"), info={PERSONAL: True, TASK_DATA: True}
     )
     # `metadata` itself is taken by SQLAlchemy.
     metadata_: Mapped[dict[str, Any]] = mapped_column(
@@ -74,7 +76,7 @@ class Task(DeletableResource):
     claimed_by_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("agents.id"), info={HISTORY: True}
     )
-    output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True})
+    output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True, TASK_DATA: True})
     error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     progress: Mapped[dict[str, Any] | None] = mapped_column(
         info={BOOKKEEPING: True, PERSONAL: True}
@@ -98,6 +100,7 @@ class Task(DeletableResource):
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
         CheckConstraint("jsonb_typeof(input) = 'object'", name="input"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        *map(json_size, ("input", "metadata", "output", "progress")),
         CheckConstraint("max_attempts BETWEEN 1 AND 100", name="max_attempts"),
         CheckConstraint("char_length(dedupe_key) BETWEEN 1 AND 255", name="dedupe_key"),
         one_of("status", TaskStatus),

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, UniqueConst
 
 from app.errors import AlreadyExists, CaseloadError, Invalid, Mistake, UnknownReference
 from app.models import Base
+from app.models.base import SIZE_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,12 +31,16 @@ def _of_table(table: Table) -> Iterator[tuple[str, Callable[[], CaseloadError]]]
         if isinstance(constraint, ForeignKeyConstraint):
             yield name, partial(UnknownReference, *constraint.column_keys)
         elif isinstance(constraint, CheckConstraint):
-            yield name, partial(_invalid, name.removeprefix(f"ck_{table.name}_"))
+            yield name, partial(_invalid, _field(name.removeprefix(f"ck_{table.name}_")))
         elif isinstance(constraint, UniqueConstraint):
             yield name, partial(AlreadyExists, table.name, tuple(constraint.columns.keys()))
         else:  # the primary key
             yield name, partial(AlreadyExists, table.name, ("id",))
     yield from table.info.get("rules", {}).items()  # last: it may tell more than what stands above
+
+
+def _field(name: str) -> str:
+    return name.removesuffix(SIZE_SUFFIX)
 
 
 def _fields(index: Index) -> tuple[str, ...]:

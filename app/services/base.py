@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from app.db.types import JSONObject
 from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.rules import Rules
 from app.errors import Forbidden
 from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED
 from app.repositories import EventRepository, NewEvent
+from app.services.changes import changed_members
 from app.services.permissions import SYSTEM_ONLY, Roles
 
 if TYPE_CHECKING:
@@ -117,10 +119,12 @@ def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dic
     """What an event tells, and what of it is personal; a name may be that of no column."""
     shown: dict[str, Any] = {}
     personal: dict[str, Any] = {}
-    for name, (before, after) in changes.items():
+    for name, change in changes.items():
         column = model.__table__.c.get(name)
         marks = {} if column is None else column.info
         if _IN_NO_EVENT.isdisjoint(marks):
             label = name if column is None else str(column.name)
+            is_json = column is not None and isinstance(column.type, JSONObject)
+            before, after = changed_members(*change) if is_json else change
             (personal if PERSONAL in marks else shown)[label] = {"before": before, "after": after}
     return shown, personal

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
 from app.errors import AlreadyExists, Invalid, Mistake
 from app.services.base import Service
 from app.services.changes import first_values
+from app.services.json_limits import json_mistakes
 from app.services.permissions import allowed
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class BulkService(Service):
     def create_many(self, items: Items) -> list[Record]:
         """All or none of them, in as many statements as one takes; mistakes are told by index."""
         model = self.repository.model
+        self._check_all_json(items)
         with self.database.connect() as connection:
             self.check_all_live(connection, items)
             self._check_all_unique(connection, items)
@@ -45,6 +47,16 @@ class BulkService(Service):
     def check_all_live(self, connection: Connection, items: Items) -> None:
         """`Writes.check_live` for many new rows: the same rules, checked by a few statements."""
         check_known(self.repository.missing_among(connection, items))
+
+    def _check_all_json(self, items: Items) -> None:
+        model = self.repository.model
+        mistakes = (
+            replace(mistake, path=path_of((at, mistake.path[0])))
+            for at, item in enumerate(items)
+            for mistake in json_mistakes(self.rules, model, item)
+        )
+        if (invalid := Invalid(mistakes)).mistakes:
+            raise invalid
 
     def _check_all_unique(self, connection: Connection, items: Items) -> None:
         if taken := self.repository.taken_among(connection, items):
@@ -60,5 +72,5 @@ def check_known(missing: Iterable[tuple[int, str]]) -> None:
         raise Invalid(mistakes)
 
 
-def path_of(place: tuple[int, str]) -> tuple[str | int, ...]:
+def path_of(place: tuple[int, str | int]) -> tuple[str | int, ...]:
     return ("items", *place)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 
-from app.db.types import JSONObject
+from app.db.types import JSONObject, same_json
 from app.domain.merge_patch import merge
 from app.models.base import BOOKKEEPING
 
@@ -52,6 +52,21 @@ def first_values(model: type[Resource], record: Record) -> Changes:
         for column in model.__table__.c
         if column.key not in _SET_BY_DATABASE and record.get(column.key) is not None
     }
+
+
+def changed_members(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two JSON objects the members that differ, so that events grow with what was changed.
+
+    A member that is in one of the two alone was removed or added. Anything else stays as it is.
+    """
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return before, after
+    same = {key for key in before.keys() & after.keys() if same_json(before[key], after[key])}
+    return _without(before, same), _without(after, same)
+
+
+def _without(members: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in members.items() if key not in keys}
 
 
 def merged(entity: Resource, name: str, value: Any) -> Any:

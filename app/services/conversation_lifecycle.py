@@ -248,7 +248,7 @@ class ConversationLifecycle(Service):
     ) -> None:
         with _within("complete_task"):
             self._check_is_about(session, task_id, key, "id")
-        self.beside(TaskQueueService).complete(task_id, lease_token, output)
+            self.beside(TaskQueueService).complete(task_id, lease_token, output)
 
     def _check_is_about(
         self, session: Session, task_id: UUID | None, key: UUID, field: str = "task_id"

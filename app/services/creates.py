@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.db import retry
 from app.models.base import Resource
 from app.services.changes import initial_values
+from app.services.json_limits import check_json
 from app.services.permissions import allowed
 from app.services.writes import Writes
 
@@ -30,6 +31,7 @@ class Adds(Writes[R]):
     def add(self, session: Session, values: Mapping[str, Any]) -> R:
         """Insert a row with these values and record the event, in the open unit of work."""
         connection = session.connection()
+        check_json(self.rules, self.model, values)
         self.check_live(connection, values)
         entity = self.repository.add(session, self.model(**values))
         changes = self.event_changes(entity, initial_values(entity))

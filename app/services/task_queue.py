@@ -19,6 +19,7 @@ from app.repositories import AgentRepository, TaskQueue, TaskRepository
 from app.repositories.task_statements import RUNNABLE, SPENT
 from app.services.base import Service
 from app.services.changes import differences
+from app.services.json_limits import check_json
 from app.services.permissions import SYSTEM_ONLY, WRITERS_AND_AGENTS, allowed
 from app.services.tasks import TaskService
 
@@ -82,6 +83,7 @@ class TaskQueueService(Service):
         expected: Collection[int] | None = None,
     ) -> Record:
         """Renew the lease: its `lease_expires_at`, and whether there is a `cancel_requested`."""
+        check_json(self.rules, Task, {"progress": progress})
         with self.database.connect() as connection:
             if expected is not None:
                 self._held(connection, key, token, expected)
@@ -97,6 +99,7 @@ class TaskQueueService(Service):
         self, key: UUID, token: str, output: Any, *, expected: Collection[int] | None = None
     ) -> Record:
         """Raises LeaseLost, OpenSubtasks."""
+        check_json(self.rules, Task, {"output": output})
         with self.database.connect() as connection:
             if expected is not None:
                 self._held(connection, key, token, expected)

@@ -9,6 +9,7 @@ from app.db import retry
 from app.errors import Conflict, Invalid, NotFound
 from app.models.base import Resource
 from app.services.changes import merged
+from app.services.json_limits import check_json
 from app.services.permissions import allowed
 from app.services.writes import Writes
 
@@ -49,6 +50,7 @@ class Applies(Writes[R]):
 
         Returns the changed fields; where nothing changes, there is no event.
         """
+        check_json(self.rules, self.model, values)
         changes = self.repository.update(session, entity, values, expected=expected)
         if changes:
             recorded = self.event_changes(entity, changes)

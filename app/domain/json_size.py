@@ -1,0 +1,50 @@
+"""How large a JSON value is, and whether that is more than the firm allows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import orjson
+
+_SHORTEST_MEMBER = 4  # bytes: `"":1`
+
+
+class JSONLimit(NamedTuple):
+    """`keys` counts those of all objects inside too; None allows any number."""
+
+    bytes: int
+    keys: int | None
+
+
+def excess(value: Any, limit: JSONLimit) -> str | None:
+    """What is too large about a value, for the client; None where it is within the limit."""
+    size = size_of(value)
+    if size > limit.bytes:
+        return f"It has {size:,} bytes of JSON; at most {limit.bytes:,} are allowed."
+    if limit.keys is None or size < limit.keys * _SHORTEST_MEMBER:
+        return None
+    keys = _count_keys(value)
+    return (
+        None if keys <= limit.keys else f"It has {keys:,} keys; at most {limit.keys:,} are allowed."
+    )
+
+
+def size_of(value: Any) -> int:
+    """In bytes of UTF-8, without any white space."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # a number beyond 64 bits
+        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _count_keys(value: Any) -> int:
+    count, rest = 0, [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            rest += item.values()
+        elif isinstance(item, list):
+            rest += item
+    return count
