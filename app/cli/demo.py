@@ -1,14 +1,33 @@
 from __future__ import annotations
 
+import sys
+
 import click
 
-from app.cli.commands import Command, service
+from app.cli.commands import Command, Refused, service, settings
 from app.cli.output import print_line
-from app.services.demo import DemoService
+from app.cli.place import place
+from app.printable import printable
+from app.services.demo import ADMIN, DemoService
 
 
 @click.command("demo", cls=Command)
-def demo() -> None:
-    """Load a small data set to try things on; again without harm."""
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def demo(*, yes: bool) -> None:
+    """Load a small data set to try things on; again without harm.
+
+    It has an administrator and made-up money: where DATABASE_URL is set, it asks first.
+    """
+    if settings().database_url is not None and not yes:
+        _confirm()
     loaded = service(DemoService).load()
     print_line("Loaded " + ", ".join(f"{count} {what}" for what, count in loaded.items()) + ".")
+
+
+def _confirm() -> None:
+    """Raises Refused where nobody can be asked, and Abort where the answer is no."""
+    what = f"made-up customers, accounts and the administrator {ADMIN}"
+    where = printable(place(settings()))
+    if not sys.stdin.isatty():
+        raise Refused(f"flask demo loads {what} into {where}: confirm it with --yes.", 2)
+    click.confirm(f"Load {what} into {where}?", abort=True, err=True)

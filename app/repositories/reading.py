@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from app.db.cursors import stream
 from app.db.dialect import CHANGES_NOTHING
+from app.errors import InvalidCriterion
 from app.models.base import INTERNAL, SECRET, Identified
 from app.repositories import criteria, pages, searching, statements
 from app.repositories.full_text import RANK, FullText
@@ -94,9 +95,15 @@ class Reader(Generic[M]):
         return list(session.scalars(statement.options(*load) if load else statement, bound))
 
     def find(self, session: Session, **filters: Any) -> M | None:
-        """The one live row that fits the filters; more than one is an error."""
+        """The live row that fits the filters; raises InvalidCriterion where several do.
+
+        So the filters must be of unique fields.
+        """
         statement = statements.find(self, tuple(sorted(filters)))
-        return cast("M | None", session.scalars(statement, self._bind(filters)).one_or_none())
+        found = session.scalars(statement, self._bind(filters)).all()
+        if len(found) > 1:
+            raise InvalidCriterion("filters", f"Several rows have this {' and '.join(filters)}.")
+        return cast("M", found[0]) if found else None
 
     def page(
         self, session: Session, query: Query, *, load: Sequence[ExecutableOption] = ()

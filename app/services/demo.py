@@ -26,6 +26,8 @@ from app.services.users import UserService
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from app.services.reads import Reads
+
 ADMIN = "ada@demo.example"
 
 _USERS = [
@@ -249,7 +251,7 @@ class DemoService(Service):
 
     def _load_todos(self) -> int:
         todos, owner = self.beside(TodoService), self.beside(UserService).find(email=ADMIN)
-        if owner is None or todos.find(description=_REMINDER, user_id=owner.id) is not None:
+        if owner is None or _has_one(todos, description=_REMINDER, user_id=owner.id):
             return 0
         todos.create({"description": _REMINDER, "user_id": owner.id})
         return 1
@@ -264,10 +266,15 @@ class DemoService(Service):
 
     def _load_faqs(self) -> int:
         faqs, products = self.beside(FaqService), self.beside(ProductService)
-        new = [row for row in _FAQS if faqs.find(question=row[0]) is None]
+        new = [row for row in _FAQS if not _has_one(faqs, question=row[0])]
         for question, answer, sku, tags, is_published in new:
             product = None if sku is None else products.find(sku=sku)
             values = {"question": question, "answer": answer, "tags": tags}
             product_id = None if product is None else product.id
             faqs.create({**values, "product_id": product_id, "is_published": is_published})
         return len(new)
+
+
+def _has_one(service: Reads[Any], **filters: Any) -> bool:
+    """Also where several rows fit: neither questions nor reminders are unique."""
+    return bool(service.page(Query(filters=filters, limit=1))[0].items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -70,11 +71,11 @@ def test_the_demo_can_be_loaded_twice(
     """The second time finds everything there."""
     assert (
         "3 users, 8 customers, 4 accounts, 2 agents, 4 conversations, 1 to-dos, 3 products, 5 FAQs"
-        in flask("demo").stdout
+        in flask("demo", "--yes").stdout
     )
     assert (
         "0 users, 0 customers, 0 accounts, 0 agents, 0 conversations, 0 to-dos, 0 products, 0 FAQs"
-        in flask("demo").stdout
+        in flask("demo", "--yes").stdout
     )
     assert sql("SELECT count(*) FROM customers") == [(8,)]
 
@@ -83,20 +84,54 @@ def test_the_demo_is_loaded_where_its_conversations_are_not_as_they_were(
     flask: Run, staff: Client
 ) -> None:
     """One that was deleted, or given to another customer, is left alone."""
-    flask("demo")
+    flask("demo", "--yes")
     one, other, *_ = staff.get("/v1/conversations").json["items"]
     staff.delete(f"/v1/conversations/{one['id']}")
     customers = {item["id"] for item in staff.get("/v1/customers").json["items"]}
     another = (customers - {other["customer_id"]}).pop()
     staff.patch(f"/v1/conversations/{other['id']}", {"customer_id": another})
-    again = flask("demo")
+    again = flask("demo", "--yes")
     assert (again.returncode, again.stderr) == (0, "")
     assert ", 0 conversations," in again.stdout
 
 
+def test_the_demo_is_harmless_where_a_question_is_there_twice(
+    flask: Run, staff: Client, sql: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """Neither questions nor reminders are unique: the demo's own are not loaded again."""
+    flask("demo", "--yes")
+    [faq] = staff.get("/v1/faqs?limit=1").json["items"]
+    staff.create("/v1/faqs", {"question": faq["question"], "answer": "Another one."})
+    [todo] = sql("SELECT description, user_id FROM todos")
+    staff.create("/v1/todos", {"description": todo[0], "user_id": str(todo[1])})
+    again = flask("demo", "--yes")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "0 to-dos, 0 products, 0 FAQs" in again.stdout
+
+
+def test_the_demo_asks_before_it_goes_into_a_given_database(
+    flask: Run, environment: dict[str, str], sql: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """Nobody can answer where stdin is no terminal: nothing is loaded, nor after a no."""
+    refused = flask("demo")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--yes" in refused.stderr
+    assert f"/{make_url(environment['DATABASE_URL']).database}: " in refused.stderr
+    for answer, code in ((b"n\n", 1), (b"y\n", 0)):
+        assert sql("SELECT count(*) FROM users") == [(0,)]
+        terminal, other = pty.openpty()
+        os.write(terminal, answer)
+        command = [sys.executable, "-m", "flask", "demo"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdin=other, check=False)  # noqa: S603 - the program under test
+        os.close(terminal)
+        os.close(other)
+        assert done.returncode == code
+    assert sql("SELECT count(*) FROM users") == [(3,)]
+
+
 def test_customers_are_listed_and_shown(flask: Run) -> None:
     """As a table for people and as JSON for machines, by reference or id."""
-    flask("demo")
+    flask("demo", "--yes")
     table = flask("customers", "list", "--search", "harbour").stdout.splitlines()
     assert table[0].split() == ["ID", "REFERENCE", "NAME", "EMAIL", "CREATED_AT"]
     assert len(table) == 2

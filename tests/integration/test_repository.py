@@ -170,6 +170,18 @@ def test_unique_values_are_free_again_after_deletion(
     assert (caught.value.resource, caught.value.fields) == ("customers", ("reference",))
 
 
+def test_a_find_of_several_rows_is_an_error(database: Database) -> None:
+    """One of the domain, not SQLAlchemy's: the filters were not of unique fields."""
+    with database.session() as session:
+        for reference in ("A", "B"):
+            REPOSITORY.add(session, Customer(reference=reference, name="Ann"))
+        with pytest.raises(InvalidCriterion, match="Several rows have this name"):
+            REPOSITORY.find(session, name="Ann")
+        found = REPOSITORY.find(session, name="Ann", reference="B")
+        assert found is not None
+        assert found.reference == "B"
+
+
 def test_an_unknown_filter_operator_or_value_is_an_error(database: Database) -> None:
     """Never "all rows"."""
     with database.session() as session:
