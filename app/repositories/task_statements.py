@@ -86,10 +86,13 @@ RUNNABLE = f"NOT {SPENT}"
 
 _COMPLETE = "SELECT {columns} FROM complete_task(:key, :token, :output) AS tasks"
 
+# A lost attempt ends at the moment when the claim began the next one, or ended the task.
 _LOST = """
 UPDATE task_attempts
-SET outcome = 'lost', ended_at = statement_timestamp(), error = 'The lease ran out.'
+SET outcome = 'lost', ended_at = coalesce(tasks.completed_at, tasks.started_at),
+    error = 'The lease ran out.'
 FROM unnest(CAST(:tasks AS uuid[]), CAST(:numbers AS int[])) AS lost (task, attempt)
+    JOIN tasks ON tasks.id = lost.task
 WHERE task_id = lost.task AND number = lost.attempt
 """
 

@@ -299,7 +299,8 @@ def test_whom_the_firm_has_to_know_is_not_erased(ann: str, admin: Client, flask:
     admin.post(f"/v1/accounts/{account}/freeze")
     admin.post(f"/v1/conversations/{talk}/resolve")
     admin.post(f"/v1/tasks/{task}/cancel")
-    assert refusal(flask, ann) == "Error: There are 1 accounts that are not closed.\n"
+    told = "Error: The customer cannot be erased: there are 1 accounts that are not closed.\n"
+    assert refusal(flask, ann) == told
     assert admin.get(f"/v1/customers/{ann}").json["name"] == "Ann"
     admin.post(f"/v1/accounts/{account}/close")
     assert erase(flask, ann)["erased"]["accounts"] == 1

@@ -388,6 +388,19 @@ def test_a_heartbeat_saves_a_lease_that_has_run_out(staff: Client, hire: Hire, s
     assert claim(other) == []
 
 
+def test_a_lost_attempt_ends_when_the_next_one_begins(staff: Client, hire: Hire, sql: Sql) -> None:
+    """To the microsecond, so that no two agents seem to run the task at once; the last one ends
+    with the task."""
+    key = make(staff, max_attempts=2)
+    for name in ("first", "second", "third"):
+        claim(hire(name))
+        sql(EXPIRE)
+    first, second = staff.get(f"/v1/tasks/{key}/attempts?sort=number").json["items"]
+    assert (first["outcome"], second["outcome"]) == ("lost", "lost")
+    assert first["ended_at"] == second["started_at"]
+    assert second["ended_at"] == staff.get(f"/v1/tasks/{key}").json["completed_at"]
+
+
 def test_a_heartbeat_tells_of_a_wish_to_cancel(staff: Client, hire: Hire) -> None:
     """A running task goes on until its holder gives it back; then it is cancelled."""
     agent, key = hire(), make(staff)
