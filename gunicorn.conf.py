@@ -9,6 +9,7 @@ from app import create_database
 from app.cli import listener
 from app.environment import SettingsError
 from app.errors import CaseloadError
+from app.logs import log_to_stderr
 from app.printable import make_logs_printable, printable
 from app.scheduler import run_regularly
 from app.services.jobs import JobService
@@ -55,6 +56,7 @@ def post_worker_init(worker: Any) -> None:
     The worker's own way to end at once waits for ever where a second signal interrupts it.
     The jobs run beside the requests.
     """
+    log_to_stderr()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     database = worker.wsgi.extensions["database"]

@@ -28,6 +28,7 @@ from app.api import (
     health,
     idempotency,
     messages,
+    methods,
     problem_pages,
     problems,
     products,
@@ -80,8 +81,10 @@ def register(app: Flask) -> None:
     app.url_map.merge_slashes = False
     app.before_request(context.take_request_id)
     app.before_request(_check_path)
+    app.before_request(methods.answer_options)
     app.before_request(access.check_access)
     app.before_request(bodies.allow_batches)
+    app.after_request(context.drop_request_id)
     app.after_request(authentication.record_use)
     app.after_request(rate_limits.tell)
     app.after_request(_name_request)

@@ -61,6 +61,13 @@ def load_many(schema: Schema, load_one: Callable[[Any], Any]) -> list[dict[str, 
     return loaded
 
 
+def accepted_by(method: str) -> dict[str, str]:
+    """The header that says of which media types a body of POST or PATCH may be."""
+    if method == "PATCH":
+        return {"Accept-Patch": f"application/json, {_MERGE_PATCH}"}
+    return {"Accept-Post": "application/json"}
+
+
 def load_nothing() -> None:
     """For an action without fields: no body, or an empty object."""
     load(_NOTHING, empty_is_object=True)
@@ -163,8 +170,4 @@ def _malformed(detail: str) -> Problem:
 
 
 def _unsupported(detail: str) -> Problem:
-    accepted = (
-        f"application/json, {_MERGE_PATCH}" if request.method == "PATCH" else "application/json"
-    )
-    name = "Accept-Patch" if request.method == "PATCH" else "Accept-Post"
-    return Problem(415, "unsupported-media-type", detail, headers={name: accepted})
+    return Problem(415, "unsupported-media-type", detail, headers=accepted_by(request.method))

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from flask import current_app, g, request
 from uuid_utils.compat import uuid7
 
+from app import logs
 from app.services import IdempotencyService, Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask import Response
 
     from app.db import Database
     from app.services import Authenticator, RateLimiter, Service
@@ -70,3 +73,13 @@ def idempotency() -> IdempotencyService:
 def take_request_id() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+    logs.request_id.set(g.request_id)
+
+
+def drop_request_id(response: Response) -> Response:
+    """Once all is done that is done after the answer, no record belongs to this request any more.
+
+    What is registered first after a request is called last, and so is what it adds.
+    """
+    response.call_on_close(lambda: logs.request_id.set("-"))
+    return response

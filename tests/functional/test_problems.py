@@ -87,7 +87,6 @@ def _call(app: Flask, method: str, **environ: str) -> tuple[str, dict[str, str],
     [
         ("PUT", "/v1/customers", {"GET", "HEAD", "POST"}),
         ("DELETE", "/v1/customers", {"GET", "HEAD", "POST"}),
-        ("OPTIONS", "/v1/customers", {"GET", "HEAD", "POST"}),
         ("TRACE", "/v1/customers", {"GET", "HEAD", "POST"}),
         ("BREW", "/v1/customers", {"GET", "HEAD", "POST"}),
         ("POST", f"/v1/customers/{SOME_ID}", {"GET", "HEAD", "PATCH", "DELETE"}),
@@ -98,11 +97,47 @@ def _call(app: Flask, method: str, **environ: str) -> tuple[str, dict[str, str],
     ],
 )
 def test_a_wrong_method_is_405(app: Flask, method: str, path: str, allowed: set[str]) -> None:
-    """With what is allowed instead; OPTIONS is told so too."""
+    """With what is allowed instead; OPTIONS always is."""
     status, headers, _ = _call(app, method, PATH_INFO=path)
     assert status == "405 METHOD NOT ALLOWED"
     assert headers["Content-Type"] == "application/problem+json"
-    assert set(headers["Allow"].split(", ")) == allowed
+    assert set(headers["Allow"].split(", ")) == {*allowed, "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (
+            "/v1/customers",
+            {"Allow": "GET, HEAD, OPTIONS, POST", "Accept-Post": "application/json"},
+        ),
+        (
+            f"/v1/customers/{SOME_ID}",
+            {
+                "Allow": "DELETE, GET, HEAD, OPTIONS, PATCH",
+                "Accept-Patch": "application/json, application/merge-patch+json",
+            },
+        ),
+        ("/v1/users/deactivate", {"Allow": "OPTIONS, POST", "Accept-Post": "application/json"}),
+        ("/livez", {"Allow": "GET, HEAD, OPTIONS"}),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "Bearer cl_wrong"])
+def test_options_names_the_methods_of_a_path(
+    app: Flask, path: str, told: dict[str, str], token: str
+) -> None:
+    """RFC 9110, 9.3.7, and RFC 5789, 3.1: 204 for everybody, whatever token is shown."""
+    status, headers, body = _call(app, "OPTIONS", PATH_INFO=path, HTTP_AUTHORIZATION=token)
+    assert (status, body) == ("204 NO CONTENT", b"")
+    named = ("Allow", "Accept-Post", "Accept-Patch")
+    assert {name: headers[name] for name in named if name in headers} == told
+    assert headers["X-Request-Id"]
+
+
+def test_options_of_nothing_is_404(app: Flask) -> None:
+    """What is not there has no methods."""
+    for path in ("/v1/nothing", "/v1/customers/1", "*"):
+        assert _call(app, "OPTIONS", PATH_INFO=path)[0] == "404 NOT FOUND"
 
 
 def test_a_problem_has_all_its_parts(staff: Client) -> None:

@@ -23,9 +23,10 @@ The system of record behind a support desk. JSON in UTF-8; ids are canonical low
 RFC 3339 in UTC. Errors are `application/problem+json`. HEAD is answered wherever GET is.
 A query has at most 50 parameters, and no string anywhere has a NUL in it.
 
-Any other path is 404, any other method of a path 405 with `Allow`. The server itself refuses,
-without a problem, what is no HTTP (400), an `Expect` that it does not know (417) and, by default,
-a request line (414) or a header (431) of more than 8,190 bytes, or more than 100 headers (431)."""
+OPTIONS of every path is 204 with `Allow`, and with what it reads of POST and PATCH. Any other path
+is 404, any other method of a path 405 with `Allow`. The server itself refuses, without a problem,
+what is no HTTP (400), an `Expect` that it does not know (417) and, by default, a request line (414)
+or a header (431) of more than 8,190 bytes, or more than 100 headers (431)."""
 
 
 def build() -> dict[str, Any]:
