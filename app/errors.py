@@ -197,6 +197,15 @@ class TaskCycle(Conflict):
         super().__init__("A task cannot be below itself.")
 
 
+class TaskTooDeep(Conflict):
+    """A task can't come back to where it was: the tasks above it were moved down meanwhile."""
+
+    code = "task-too-deep"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Tasks are at most {most} levels deep.")
+
+
 class OpenSubtasks(Conflict):
     code = "open-subtasks"
 

@@ -176,7 +176,7 @@ def work(database: Database, ids: Ids) -> None:
     tasks.remove(ids["tasks_deleted"])
     ids["tasks_parent"] = new("parent")
     new("child", parent_id=ids["tasks_parent"])
-    new("addressed", agent_id=ids["agents_bot"])
+    new("addressed", "work", agent_id=ids["agents_bot"], run_after=LATER)
     new("claimable", "claims")
 
 

@@ -33,6 +33,7 @@ from app.errors import (
     OpenSubtasks,
     ParentFinished,
     TaskCycle,
+    TaskTooDeep,
 )
 from app.services import TaskBatchService, TaskQueueService, TaskService
 
@@ -51,7 +52,7 @@ _PLACE = (ConversationMerged, ParentFinished)
 add_reads(blueprint, TaskService, TaskSchema)
 add_update(blueprint, TaskService, TaskSchema, (InvalidTransition, TaskCycle, *_PLACE))
 add_delete(blueprint, TaskService, TaskSchema, (InvalidTransition,))
-add_restore(blueprint, TaskService, TaskSchema, _PLACE)
+add_restore(blueprint, TaskService, TaskSchema, (TaskTooDeep, *_PLACE))
 add_bulk_route(blueprint, TaskBatchService, TaskSchema, _PLACE)
 
 

@@ -1,9 +1,15 @@
-"""What an agent is, and how a queue may be called."""
+"""What an agent is, how a queue may be called, and who gets work."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from app.errors import Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class AgentKind(StrEnum):
@@ -21,3 +27,16 @@ def assignment_action(old: str | None, new: str | None) -> str:
 
 MOST_QUEUES = 50
 QUEUE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+
+def why_unfit(
+    agent: Mapping[str, Any] | None, path: tuple[str | int, ...], queue: str | None = None
+) -> Mistake | None:
+    """Why the agent at `path` of a body gets no work, or none of this queue; None: it does."""
+    if agent is None:
+        return Mistake(path, "unknown-reference", "Refers to nothing that exists.")
+    if not agent["is_active"]:
+        return Mistake(path, "inactive", "The agent is not active.")
+    if queue is not None and queue not in agent["queues"]:
+        return Mistake(path, "wrong-queue", f"The agent does not work the queue {queue}.")
+    return None

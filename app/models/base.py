@@ -56,6 +56,7 @@ UNRECORDED = "unrecorded"  # its value stands in its row alone: events do not re
 TASK_DATA = "task_data"  # JSON that a task works on: it may be larger than other JSON
 OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
 HISTORY = "history"  # a foreign key that tells who did it: not in the way either
+HISTORY_UNLESS = "history_unless"  # SQL condition on the row; while it is false, as HISTORY
 
 MOST_JSON_BYTES = 128 * 1024 * 1024
 """Of a JSON column, in PostgreSQL's own form, which takes up to 16 times the text's bytes."""

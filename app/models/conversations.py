@@ -12,6 +12,7 @@ from app.domain.conversations import Channel, ConversationStatus, Priority
 from app.models.agents import Agent
 from app.models.base import (
     BOOKKEEPING,
+    HISTORY_UNLESS,
     INTERNAL,
     LIVE,
     PERSONAL,
@@ -42,7 +43,9 @@ class Conversation(DeletableResource):
     tags: Mapped[list[str]] = mapped_column(
         ARRAY(Text), default=list, server_default=text("'{}'"), info={PERSONAL: True}
     )
-    assignee_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    assignee_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("agents.id"), info={HISTORY_UNLESS: "status <> 'closed'"}
+    )
     assignment_reason: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     status: Mapped[str] = mapped_column(
         server_default=ConversationStatus.OPEN, default=ConversationStatus.OPEN

@@ -11,7 +11,7 @@ from app.domain.tasks import DEFAULT_PRIORITY, TaskStatus
 from app.errors import OpenSubtasks, ParentFinished, TaskCycle
 from app.models.base import (
     BOOKKEEPING,
-    HISTORY,
+    HISTORY_UNLESS,
     INTERNAL,
     PERSONAL,
     SECRET,
@@ -52,7 +52,9 @@ class Task(DeletableResource):
     )
     conversation_id: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
-    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agents.id"))
+    agent_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("agents.id"), info={HISTORY_UNLESS: "status IN ('pending', 'running')"}
+    )
     input: Mapped[dict[str, Any]] = mapped_column(
         default=dict, server_default=text("'{}'"), info={PERSONAL: True, TASK_DATA: True}
     )
@@ -74,7 +76,7 @@ class Task(DeletableResource):
     attempts_forgiven: Mapped[int] = mapped_column(default=0, server_default="0", info=_INTERNAL)
     cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     claimed_by_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("agents.id"), info={HISTORY: True}
+        ForeignKey("agents.id"), info={HISTORY_UNLESS: "status = 'running'"}
     )
     output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True, TASK_DATA: True})
     error: Mapped[str | None] = mapped_column(info={PERSONAL: True})

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 
-from app.models import Agent
+from app.models import Agent, User
 from app.repositories.base import Repository
 from app.repositories.criteria import filters_on
 from app.repositories.pages import sorts_on
@@ -13,18 +13,47 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from uuid import UUID
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from app.repositories.reading import Record
 
-_AGENTS = Agent.__table__
+_AGENTS, _USERS = Agent.__table__, User.__table__
 
-_WORKING = select(_AGENTS).where(_AGENTS.c.deleted_at.is_(None)).with_for_update(read=True)
+# Whoever deactivates a user deactivates the agent too, but SQL and older versions did not.
+_USER_IS_ACTIVE = or_(
+    _AGENTS.c.user_id.is_(None),
+    exists().where(_USERS.c.id == _AGENTS.c.user_id, _USERS.c.is_active),
+)
+_WORKING: Select[Any] = (
+    select(
+        *(column for column in _AGENTS.c if column.key != "is_active"),
+        (_AGENTS.c.is_active & _USER_IS_ACTIVE).label("is_active"),
+    )
+    .where(_AGENTS.c.deleted_at.is_(None))
+    .with_for_update(read=True)
+)
 _AMONG = _WORKING.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(_AGENTS.c.id)
 _BY_ID = _WORKING.where(_AGENTS.c.id == bindparam("key"))
 _BY_USER = _WORKING.where(_AGENTS.c.user_id == bindparam("key"))
 _KINDS = select(_AGENTS.c.id, _AGENTS.c.kind).where(
     _AGENTS.c.id.in_(bindparam("keys", expanding=True))
+)
+_of_users = (
+    select(_AGENTS.c.id)
+    .where(
+        _AGENTS.c.user_id.in_(bindparam("users", expanding=True)),
+        _AGENTS.c.is_active,
+        _AGENTS.c.deleted_at.is_(None),
+    )
+    .order_by(_AGENTS.c.id)
+    .with_for_update(key_share=True)
+    .cte("of_users")
+)
+_DEACTIVATE = (
+    update(_AGENTS)
+    .where(_AGENTS.c.id == _of_users.c.id)
+    .values(is_active=False)
+    .returning(_AGENTS.c.id)
 )
 _TOUCH = (
     update(_AGENTS)
@@ -49,7 +78,10 @@ class AgentRepository(Repository[Agent]):
     searched = Agent.name.expression
 
     def at_work(self, connection: Connection, key: UUID) -> Record | None:
-        """The agent, locked FOR SHARE: it is not deactivated before the unit ends."""
+        """The agent, locked FOR SHARE: it is not deactivated before the unit ends.
+
+        `is_active` is false where its user is inactive too.
+        """
         return self._one(connection.execute(_BY_ID, {"key": key}).one_or_none())
 
     def at_work_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
@@ -60,6 +92,10 @@ class AgentRepository(Repository[Agent]):
     def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
         """The agent of this user, as `at_work`."""
         return self._one(connection.execute(_BY_USER, {"key": user_id}).one_or_none())
+
+    def deactivate_of_users(self, connection: Connection, users: Collection[UUID]) -> list[UUID]:
+        """Deactivate the active agents of these users, locked in the order of their ids."""
+        return list(connection.execute(_DEACTIVATE, {"users": list(users)}).scalars())
 
     def kinds(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, str]:
         """Person or program, by id; of deleted ones too."""

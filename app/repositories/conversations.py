@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import selectinload
 
+from app.errors import TooManyRows
 from app.models import Conversation
 from app.repositories import criteria
 from app.repositories.base import Repository
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.repositories.pages import Page, Query
+    from app.repositories.reading import Record
 
 _CONVERSATIONS = Conversation.__table__
 
@@ -37,6 +39,24 @@ _REDIRECT = (
 _MERGED = select(_CONVERSATIONS.c.id, _CONVERSATIONS.c.merged_into_id).where(
     _CONVERSATIONS.c.id.in_(bindparam("keys", expanding=True)),
     _CONVERSATIONS.c.merged_into_id.is_not(None),
+)
+_held = (
+    select(_CONVERSATIONS.c.id, _CONVERSATIONS.c.assignee_id, _CONVERSATIONS.c.assignment_reason)
+    .where(
+        _CONVERSATIONS.c.assignee_id.in_(bindparam("agents", expanding=True)),
+        _CONVERSATIONS.c.status != "closed",
+        _CONVERSATIONS.c.deleted_at.is_(None),
+    )
+    .order_by(_CONVERSATIONS.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(key_share=True)
+    .cte("held")
+)
+_REASSIGN = (
+    update(_CONVERSATIONS)
+    .where(_CONVERSATIONS.c.id == _held.c.id)
+    .values(assignee_id=bindparam("to"), assignment_reason=None)
+    .returning(_held)
 )
 _DUE = (
     select(Conversation)
@@ -103,6 +123,19 @@ class ConversationRepository(Repository[Conversation]):
         """Let what was merged into `source` lead to `target`."""
         bound = {"source": source, "target": target}
         return list(connection.execute(_REDIRECT, bound).scalars())
+
+    def reassign(
+        self, connection: Connection, agents: Collection[UUID], to: UUID | None, *, at_most: int
+    ) -> list[Record]:
+        """Assign all that these agents have and that is not closed to another agent, or to nobody.
+
+        Returns `id`, and `assignee_id` and `assignment_reason` as they were. Raises TooManyRows.
+        """
+        bound = {"agents": list(agents), "to": to, "limit": at_most + 1}
+        reassigned = [row._asdict() for row in connection.execute(_REASSIGN, bound)]
+        if len(reassigned) > at_most:
+            raise TooManyRows(at_most)
+        return reassigned
 
     def merged_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, UUID]:
         """Those of them that were merged, each with what it was merged into."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import (
@@ -13,16 +14,16 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
-    union_all,
+    union,
 )
 
 from app.errors import VersionMismatch
-from app.models.base import HISTORY, LIVE_WHILE, OWNED, DeletableResource
+from app.models.base import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED, DeletableResource
 from app.repositories import statements
 from app.repositories.reading import Reader, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -46,11 +47,20 @@ class Deleter(Reader[D]):
         return self._change_one(connection, statement, key, expected, deleted=False)
 
     def restore(
-        self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
+        self,
+        connection: Connection,
+        key: Any,
+        values: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        expected: Collection[int] | None = None,
     ) -> Record | None:
-        """Show a deleted row again; raises AlreadyExists where a unique value was taken."""
-        statement = statements.restore(self, versioned=expected is not None)
-        return self._change_one(connection, statement, key, expected, deleted=True)
+        """Show a deleted row again, with these values instead of those that it had.
+
+        Raises AlreadyExists where a unique value was taken.
+        """
+        statement = statements.restore(self, tuple(values), versioned=expected is not None)
+        new = {f"new_{name}": value for name, value in values.items()}
+        return self._change_one(connection, statement, key, expected, new, deleted=True)
 
     def dependants(self, connection: Connection, key: Any) -> list[str]:
         """The tables whose live rows refer to this one, which is locked until the unit ends.
@@ -74,10 +84,13 @@ class Deleter(Reader[D]):
         statement: ReturningUpdate[Any],
         key: Any,
         expected: Collection[int] | None,
+        values: Mapping[str, Any] = MappingProxyType({}),
         *,
         deleted: bool,
     ) -> Record | None:
-        bound = {"key": key} if expected is None else {"key": key, "expected": list(expected)}
+        bound = {"key": key, **values}
+        if expected is not None:
+            bound["expected"] = list(expected)
         row = connection.execute(statement, bound).one_or_none()
         if row is not None:
             return row._asdict()
@@ -98,12 +111,17 @@ def _inbound(reader: Reader[Any]) -> Iterator[Column[Any]]:
 def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
     found = [
         select(literal(column.table.name).label("name")).where(
-            exists().where(column == bindparam("key"), live)
+            exists().where(column == bindparam("key"), live, *_while(column))
         )
         for column in _inbound(reader)
         if (live := _live(column.table)) is not None and not column.info.keys() & {OWNED, HISTORY}
     ]
-    return union_all(*found) if found else None
+    return union(*found).order_by("name") if found else None
+
+
+def _while(column: Column[Any]) -> list[ColumnElement[bool]]:
+    condition = column.info.get(HISTORY_UNLESS)
+    return [] if condition is None else [literal_column(f"({condition})", Boolean)]
 
 
 def _live(table: Any) -> ColumnElement[bool] | None:

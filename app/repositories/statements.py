@@ -191,9 +191,14 @@ def soft_delete(repository: Reader[Any], *, versioned: bool) -> ReturningUpdate[
 
 
 @lru_cache(maxsize=512)
-def restore(repository: Reader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
-    deleted_at = repository.model.__table__.c.deleted_at
-    return _set_deleted(repository, None, deleted_at.is_not(None), versioned=versioned)
+def restore(
+    repository: Reader[Any], names: tuple[str, ...] = (), *, versioned: bool
+) -> ReturningUpdate[Any]:
+    """The columns in `names` get the values that are bound as `new_<name>`."""
+    columns = repository.model.__table__.c
+    new = {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
+    where = columns.deleted_at.is_not(None)
+    return _set_deleted(repository, None, where, versioned=versioned).values(new)
 
 
 def _set_deleted(

@@ -8,7 +8,7 @@ from app.domain.tasks import TaskStatus
 from app.repositories import task_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection, CursorResult
@@ -93,9 +93,12 @@ class TaskQueue:
         bound = {"error": "The lease ran out.", "forgiven": 0, "limit": limit}
         return _records(connection.execute(task_statements.RESCUED, bound), task_statements.HELD)
 
-    def let_go(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[Record]:
-        """Give back all that an agent runs, for any agent or for one alone."""
-        bound = {"error": None, "forgiven": 1, "agent": agent_id, "to": to}
+    def let_go(
+        self, connection: Connection, agents: Collection[UUID], *, to: UUID | None
+    ) -> list[Record]:
+        """Give back all that these agents run, for any agent or for one alone."""
+        connection.execute(task_statements.LOCK_PARENTS, {"agents": list(agents)})
+        bound = {"error": None, "forgiven": 1, "agents": [*map(str, agents)], "to": to}
         return _records(connection.execute(task_statements.LET_GO_OF, bound), task_statements.HELD)
 
     def cancel(self, connection: Connection, key: UUID) -> list[Record]:
@@ -107,15 +110,25 @@ class TaskQueue:
             cancelled += found
         return cancelled
 
-    def readdress(self, connection: Connection, agent_id: UUID, *, to: UUID | None) -> list[UUID]:
-        """Let what waits for an agent alone wait for another one, or for any."""
-        return list(
-            connection.execute(task_statements.READDRESS, {"agent": agent_id, "to": to}).scalars()
-        )
+    def readdress(
+        self,
+        connection: Connection,
+        agents: Collection[UUID],
+        *,
+        to: UUID | None = None,
+        but_in: Collection[str] = (),
+    ) -> dict[UUID, UUID]:
+        """Address the open tasks of these agents to another one, or to none.
 
-    def is_busy(self, connection: Connection, agent_id: UUID) -> bool:
-        """Whether the agent runs a task."""
-        return connection.execute(task_statements.BUSY, {"agent": agent_id}).first() is not None
+        Tasks in the queues `but_in` stay as they are. Returns the former agent of each.
+        """
+        bound = {"agents": list(agents), "to": to, "kept": list(but_in)}
+        rows = connection.execute(task_statements.READDRESS, bound)
+        return {row.id: row.agent_id for row in rows}
+
+    def queues_of(self, connection: Connection, agent_id: UUID) -> list[str]:
+        """The queues of the tasks that the agent runs and of those addressed to it."""
+        return list(connection.execute(task_statements.QUEUES_OF, {"agent": agent_id}).scalars())
 
     def stats(self, connection: Connection) -> list[Record]:
         """How many live tasks each queue has in each status, and since when."""

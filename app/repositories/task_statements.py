@@ -10,8 +10,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, bindparam, column, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, column, func, or_, select, text, update
 
+from app.domain.tasks import OPEN
 from app.models import Task, TaskAttempt
 
 if TYPE_CHECKING:
@@ -167,12 +168,12 @@ _RESCUE = {
     "lock": "ORDER BY claimed_by_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED",
 }
 _LET_GO = {
-    "which": "claimed_by_id = :agent",
+    "which": "claimed_by_id = ANY (CAST(:agents AS uuid[]))",
     "spent": "false",
     "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
-    " WHEN tasks.agent_id <> :agent THEN tasks.agent_id END",
+    " WHEN tasks.agent_id <> ALL (CAST(:agents AS uuid[])) THEN tasks.agent_id END",
     "outcome": "CASE becomes WHEN 'cancelled' THEN 'cancelled' ELSE 'released' END",
-    "lock": "FOR NO KEY UPDATE",
+    "lock": "ORDER BY id FOR NO KEY UPDATE",
 }
 
 HEARTBEAT = (
@@ -200,24 +201,52 @@ END_ATTEMPT = (
         ended_at=func.statement_timestamp(),
     )
 )
-READDRESS = (
-    update(_TASKS)
-    .where(
-        _TASKS.c.agent_id == bindparam("agent"),
-        _TASKS.c.status == "pending",
-        _TASKS.c.deleted_at.is_(None),
-    )
-    .values(agent_id=bindparam("to"))
-    .returning(_TASKS.c.id)
-)
-BUSY = (
+_children = _TASKS.alias()
+LOCK_PARENTS = (
     select(_TASKS.c.id)
     .where(
-        _TASKS.c.claimed_by_id == bindparam("agent"),
-        _TASKS.c.status == "running",
+        _TASKS.c.id.in_(
+            select(_children.c.parent_id).where(
+                _children.c.claimed_by_id.in_(bindparam("agents", expanding=True)),
+                _children.c.status == "running",
+                _children.c.deleted_at.is_(None),
+            )
+        )
+    )
+    .order_by(_TASKS.c.id)
+    .with_for_update(key_share=True)
+)
+_addressed = (
+    select(_TASKS.c.id, _TASKS.c.agent_id)
+    .where(
+        _TASKS.c.agent_id.in_(bindparam("agents", expanding=True)),
+        _TASKS.c.status.in_(OPEN),
+        _TASKS.c.queue.not_in(bindparam("kept", expanding=True)),
         _TASKS.c.deleted_at.is_(None),
     )
-    .limit(1)
+    .order_by(_TASKS.c.id)
+    .with_for_update(key_share=True)
+    .cte("addressed")
+)
+READDRESS = (
+    update(_TASKS)
+    .where(_TASKS.c.id == _addressed.c.id)
+    .values(agent_id=bindparam("to"))
+    .returning(_addressed)
+)
+QUEUES_OF = (
+    select(_TASKS.c.queue)
+    .where(
+        _TASKS.c.status.in_(OPEN),
+        _TASKS.c.deleted_at.is_(None),
+        ~_TASKS.c.cancel_requested,
+        or_(
+            (_TASKS.c.claimed_by_id == bindparam("agent")) & (_TASKS.c.status == "running"),
+            _TASKS.c.agent_id == bindparam("agent"),
+        ),
+    )
+    .distinct()
+    .order_by(_TASKS.c.queue)
 )
 STATS = (
     select(

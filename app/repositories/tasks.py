@@ -48,10 +48,11 @@ _PENDING = (
     .limit(bindparam("limit"))
 )
 _LOCK_TREE = select(func.pg_advisory_xact_lock(7203116))
+_SHARE_TREE = select(func.pg_advisory_xact_lock_shared(7203116))
 
 _above = select(Task.id, Task.parent_id).where(Task.id == bindparam("key")).cte(recursive=True)
 _above = _above.union(select(Task.id, Task.parent_id).where(Task.id == _above.c.parent_id))
-_ABOVE = select(func.count()).select_from(_above)
+_ABOVE = select(_above.c.id)
 
 _LOCK_AMONG = (
     select(Task.id, Task.status, Task.cancel_requested)
@@ -151,17 +152,20 @@ class TaskRepository(Repository[Task]):
         """The pending or running one with this key."""
         return session.scalars(_LIVE_TWIN, {"dedupe_key": dedupe_key}).one_or_none()
 
-    def lock_tree(self, connection: Connection) -> None:
-        """Let nobody else put tasks below others until the unit ends; the trigger does it too."""
-        connection.execute(_LOCK_TREE)
+    def lock_tree(self, connection: Connection, *, shared: bool) -> None:
+        """Keep every task below the tasks that it is below, until the unit ends.
 
-    def levels_above(self, connection: Connection, key: UUID) -> int:
-        """How many tasks lead down to this one, itself included."""
-        count: int = connection.execute(_ABOVE, {"key": key}).scalar_one()
-        return count
+        Whoever moves tasks holds the lock alone, as the trigger that refuses cycles does. Those
+        who only add a leaf share it: they do not change how deep any other task is.
+        """
+        connection.execute(_SHARE_TREE if shared else _LOCK_TREE)
+
+    def path_to(self, connection: Connection, key: UUID) -> set[UUID]:
+        """The ids of the tasks that lead down to this one, itself included."""
+        return set(connection.execute(_ABOVE, {"key": key}).scalars())
 
     def levels_above_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, int]:
-        """As `levels_above`, of each."""
+        """How many tasks lead down to each of these, itself included."""
         found = connection.execute(_EACH_ABOVE, {"keys": list(keys)})
         return {row.key: row.levels for row in found}
 

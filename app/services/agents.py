@@ -1,26 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
-from app.domain.agents import AgentKind, assignment_action
-from app.domain.conversations import ConversationStatus
-from app.domain.tasks import TaskStatus
-from app.errors import Forbidden, InUse, Invalid, Mistake, NotFound, UnknownReference
-from app.models import Agent, Conversation, Task, Token
-from app.repositories import (
-    AgentRepository,
-    ConversationRepository,
-    TaskQueue,
-    TaskRepository,
-    TokenRepository,
-)
+from app.domain.agents import AgentKind, why_unfit
+from app.errors import Forbidden, Invalid, Mistake, NotFound
+from app.models import Agent, Token
+from app.repositories import AgentRepository, TaskRepository, TokenRepository, UserRepository
 from app.repositories.locks import lock_name
-from app.services.changes import differences
+from app.services.agent_handover import AgentHandover
 from app.services.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
 from app.services.reading import read_one
 from app.services.resources import ResourceService
+from app.services.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,24 +23,31 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
+    from app.models import Task
     from app.repositories import Record
     from app.repositories.base import Changes
-
-_MOST_HANDED_OVER = 100_000  # conversations of one agent
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentService(ResourceService[Agent]):
-    """Who is deactivated lets go of all that they hold, in the same unit of work."""
+    """Agents as a resource. An inactive one holds nothing, and is active only while its user is.
+
+    Only admins link an agent to a user, or unlink it.
+    """
 
     readers: ClassVar[Roles] = READERS
     listers: ClassVar[Roles] = READERS
     writers: ClassVar[Roles] = WRITERS
     repository: AgentRepository = AgentRepository()
-    queue: TaskQueue = TaskQueue()
     tasks: TaskRepository = TaskRepository()
-    conversations: ConversationRepository = ConversationRepository()
     tokens: TokenRepository = TokenRepository()
+    users: UserRepository = UserRepository()
+    checked_with: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
+        {
+            "is_active": frozenset({"user_id", "is_active"}),
+            "user_id": frozenset({"user_id", "is_active"}),
+        }
+    )
 
     @allowed(AGENTS)
     @retry
@@ -68,6 +69,21 @@ class AgentService(ResourceService[Agent]):
             return self.tasks.find_pending_for_agent(session, key)
 
     @allowed("writers")
+    def create(self, values: Mapping[str, Any]) -> Agent:
+        if values.get("user_id") is not None:
+            self._require_admin_to_link()
+        return super().create(values)
+
+    @allowed("writers")
+    @retry
+    def update(
+        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+    ) -> Agent:
+        if "user_id" in values:
+            self._require_admin_to_link()
+        return super().update(key, values, expected=expected)
+
+    @allowed("writers")
     @retry
     def deactivate(
         self, key: UUID, *, reassign_to: UUID | None = None, expected: Collection[int] | None = None
@@ -81,11 +97,20 @@ class AgentService(ResourceService[Agent]):
             if key not in found:
                 raise NotFound("agents", key)
             if reassign_to is not None:
-                self._check_heir(found.get(reassign_to), key)
+                self._check_heir(session.connection(), reassign_to, key)
             values = {"is_active": False}
             if self._change(session, found[key], values, expected=expected):
-                self._hand_over(session, key, to=reassign_to)
+                handover = self.beside(AgentHandover)
+                handover.hand_over(session.connection(), [key], to=reassign_to)
             return found[key]
+
+    def deactivate_of_users(self, connection: Connection, users: Collection[UUID]) -> None:
+        """The agents of these users let go of all that they hold. The caller has locked the users,
+        so that none of them gets another agent meanwhile."""
+        agents = self.repository.deactivate_of_users(connection, users)
+        deactivated = {"is_active": (True, False)}
+        self.record(connection, "updated", Agent, dict.fromkeys(agents, deactivated))
+        self.beside(AgentHandover).hand_over(connection, agents)
 
     def apply(
         self,
@@ -97,18 +122,21 @@ class AgentService(ResourceService[Agent]):
         action: str = "updated",
     ) -> Changes:
         changes = self._change(session, entity, values, expected=expected, action=action)
+        handover, connection = self.beside(AgentHandover), session.connection()
         if "is_active" in changes and not entity.is_active:
-            self._hand_over(session, entity.id, to=None)
+            handover.hand_over(connection, [entity.id])
+        elif "queues" in changes:
+            handover.leave_queues(connection, entity.id, entity.queues)
         return changes
 
     @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
-        """Delete the agent and revoke its tokens; one that runs a task is in use."""
+        """Delete the agent and revoke its tokens.
+
+        InUse while it runs a task, or one is addressed to it, or has a conversation not closed.
+        """
         with self.database.session() as session:
-            self.locked(session, key)
-            if self.queue.is_busy(session.connection(), key):
-                raise InUse("agents", ["tasks"])
             super().remove(key, expected=expected)
             revoked = self.tokens.revoke_all(session.connection(), key)
             deleted = {
@@ -132,47 +160,54 @@ class AgentService(ResourceService[Agent]):
                 raise Forbidden(f"The agent {name} does not work on {', '.join(missing)}.")
             return self.update(agent.id, {"queues": [*agent.queues, *missing]})
 
-    def check_active(self, connection: Connection, key: UUID, field: str) -> Record:
-        """The active agent that `field` names, locked FOR SHARE; raises Invalid."""
-        agent = self.repository.at_work(connection, key)
-        if agent is None:
-            raise UnknownReference(field)
-        if not agent["is_active"]:
-            raise Invalid([Mistake((field,), "inactive", "The agent is not active.")])
-        return agent
+    def check_active(self, connection: Connection, key: UUID, field: str) -> None:
+        """Lock the agent that `field` names FOR SHARE; raises Invalid where it gets no work."""
+        if mistake := self.why_unfit(connection, key, field):
+            raise Invalid([mistake])
+
+    def why_unfit(
+        self, connection: Connection, key: UUID, field: str, queue: str | None = None
+    ) -> Mistake | None:
+        """Lock the agent FOR SHARE; why it gets no work (of this queue), or None where it does."""
+        return why_unfit(self.repository.at_work(connection, key), (field,), queue)
+
+    def check_live(
+        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
+    ) -> Mapping[str, Any]:
+        """The user of an active agent is active.
+
+        An agent that comes back, or is unlinked, while its user is inactive is inactive too.
+        """
+        super().check_live(connection, values, row)
+        every = {**row, **values}
+        if not every.get("is_active", True):
+            return NO_ROW
+        if values and not self._user_is_active(connection, every.get("user_id")):
+            field = "user_id" if "user_id" in values else "is_active"
+            raise Invalid([Mistake((field,), "inactive", "The user is not active.")])
+        if "is_active" in values or self._user_is_active(connection, row.get("user_id")):
+            return NO_ROW
+        return {"is_active": False}
+
+    def _user_is_active(self, connection: Connection, user_id: UUID | None) -> bool:
+        user = None if user_id is None else self.users.record(connection, user_id)
+        return user is None or bool(user["is_active"])
+
+    def _require_admin_to_link(self) -> None:
+        if not self.actor.is_admin:
+            raise Forbidden("Only admins link an agent to a user, or unlink it.")
 
     def _change(self, *args: Any, **options: Any) -> Changes:
         return super().apply(*args, **options)
 
-    def _check_heir(self, heir: Agent | None, key: UUID) -> None:
-        if heir is None:
-            raise UnknownReference("reassign_to")
-        if heir.id == key or not heir.is_active:
-            raise Invalid([Mistake(("reassign_to",), "inactive", "It is not active.")])
-
-    def _hand_over(self, session: Session, key: UUID, *, to: UUID | None) -> None:
-        """Conversations before tasks, as everybody locks them."""
-        connection = session.connection()
-        conversations = self.conversations.update_where(
-            connection,
-            {"assignee_id": to, "assignment_reason": None},
-            at_most=_MOST_HANDED_OVER,
-            assignee_id=key,
-            status__ne=ConversationStatus.CLOSED,
-        )
-        assigned = {conversation: {"assignee_id": (key, to)} for conversation in conversations}
-        kinds = {} if to is None else self.repository.kinds(connection, {key, to})
-        action = assignment_action(kinds.get(key), None if to is None else kinds.get(to))
-        self.record(connection, action, Conversation, assigned)
-        given_back = self.queue.let_go(connection, key, to=to)
-        for action, status in (
-            ("released", TaskStatus.PENDING),
-            ("cancelled", TaskStatus.CANCELLED),
-        ):
-            ended = [task for task in given_back if task["status"] == status]
-            changes = {task["id"]: differences(Task, task["was"], task) for task in ended}
-            self.record(connection, action, Task, changes)
-        readdressed = self.queue.readdress(connection, key, to=to)
-        self.record(
-            connection, "updated", Task, {task: {"agent_id": (key, to)} for task in readdressed}
-        )
+    def _check_heir(self, connection: Connection, heir_id: UUID, key: UUID) -> None:
+        """Raises Invalid where the heir would get tasks of queues that it does not work."""
+        path = ("reassign_to",)
+        heir = self.repository.at_work(connection, heir_id)
+        if mistake := why_unfit(heir, path):
+            raise Invalid([mistake])
+        if heir_id == key:
+            raise Invalid([Mistake(path, "inactive", "It is the agent that is deactivated.")])
+        queues = self.beside(AgentHandover).queues_of(connection, key)
+        if mistakes := [m for queue in queues if (m := why_unfit(heir, path, queue))]:
+            raise Invalid(mistakes)

@@ -29,6 +29,7 @@ from app.services.permissions import (
 )
 from app.services.reading import read_page
 from app.services.resources import ResourceService
+from app.services.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -197,16 +198,20 @@ class ConversationService(ResourceService[Conversation]):
         return _stored(clocks)
 
     def check_live(
-        self,
-        connection: Connection,
-        values: Mapping[str, Any],
-        *,
-        restoring: bool = False,
-    ) -> None:
-        if not restoring and values.get("assignee_id") is not None:
-            agents = self.beside(AgentService)
+        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
+    ) -> Mapping[str, Any]:
+        """One that comes back is nobody's where its assignee gets no work any more.
+
+        The assignee of a closed one is history.
+        """
+        agents, assignee = self.beside(AgentService), row.get("assignee_id")
+        lost = False
+        if values.get("assignee_id") is not None:
             agents.check_active(connection, values["assignee_id"], "assignee_id")
-        super().check_live(connection, values, restoring=restoring)
+        elif assignee is not None and row["status"] != ConversationStatus.CLOSED:
+            lost = agents.why_unfit(connection, assignee, "assignee_id") is not None
+        super().check_live(connection, values, {**row, "assignee_id": None})
+        return {"assignee_id": None, "assignment_reason": None} if lost else NO_ROW
 
 
 def _clocks_of(entity: Conversation | Row[Any]) -> Clocks | None:

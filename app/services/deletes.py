@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.db import retry
-from app.errors import InUse, NotDeleted, NotFound
+from app.errors import Contention, InUse, NotDeleted, NotFound, VersionMismatch
 from app.models.base import DeletableResource
 from app.services.base import Service
 from app.services.permissions import allowed
-from app.services.writes import Writes
+from app.services.writes import NO_ROW, Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -58,19 +58,43 @@ class Restores(Writes[D]):
     @allowed("writers")
     @retry
     def restore(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """Raises NotDeleted, NotFound, VersionMismatch, AlreadyExists; see also `check_live`."""
+        """Raises NotDeleted, NotFound, VersionMismatch, AlreadyExists; see also `check_live`.
+
+        What the row cannot keep, such as a reference to an agent that is inactive by now, is
+        replaced, and the event names it.
+        """
         with self.database.connect() as connection:
-            deleted = self.repository.record(connection, key, include_deleted=True)
-            restored = self.repository.restore(connection, key, expected=expected)
-            if restored is None or deleted is None:
-                raise self._why_not_restored(connection, key)
-            self.check_live(connection, restored, restoring=True)
-            deleted_at = {"deleted_at": (deleted["deleted_at"], None)}
+            deleted = self._deleted(connection, key, expected)
+            replaced = self.check_live(connection, NO_ROW, deleted)
+            restored = self._restored(connection, deleted, replaced)
+            changes = {name: (deleted[name], restored[name]) for name in ("deleted_at", *replaced)}
+            changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
             versions = {key: restored["version"]}
-            self.record(connection, "restored", self.model, {key: deleted_at}, versions=versions)
+            self.record(connection, "restored", self.model, {key: changes}, versions=versions)
             return restored
 
-    def _why_not_restored(self, connection: Connection, key: UUID) -> NotFound | NotDeleted:
-        if self.repository.exists(connection, key):
-            return NotDeleted("It is not deleted.")
-        return NotFound(self.model.__tablename__, key)
+    def _restored(
+        self, connection: Connection, deleted: Record, replaced: Mapping[str, Any]
+    ) -> Record:
+        """The row as it is now; raises Contention where it has changed since it was read."""
+        key, expected = deleted["id"], [deleted["version"]]
+        try:
+            restored = self.repository.restore(connection, key, replaced, expected=expected)
+        except VersionMismatch:
+            restored = None
+        if restored is None:
+            raise Contention("Another unit of work changed the row.")
+        return restored
+
+    def _deleted(
+        self, connection: Connection, key: UUID, expected: Collection[int] | None
+    ) -> Record:
+        """Not locked yet: every service locks the referenced rows before the row itself."""
+        found = self.repository.record(connection, key, include_deleted=True)
+        if found is None:
+            raise NotFound(self.model.__tablename__, key)
+        if found["deleted_at"] is None:
+            raise NotDeleted("It is not deleted.")
+        if expected is not None and found["version"] not in expected:
+            raise VersionMismatch(found["version"])
+        return found

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.domain.actors import ActorKind
+from app.domain.agents import why_unfit
 from app.domain.tasks import OPEN, due_now_or_later
 from app.errors import ConversationMerged, Forbidden, Invalid, Mistake, ParentFinished
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
@@ -43,16 +44,17 @@ class TaskBatchService(BulkService):
         )
 
     def check_all_live(self, connection: Connection, items: Items) -> None:
-        """Locked in the order in which everybody does it: agents, conversations, parents."""
+        """Locked in the order in which everybody does it: agents, conversations, tree, parents."""
         agents, parents = _given(items, "agent_id"), _given(items, "parent_id")
         at_work = self.agents.at_work_among(connection, set(agents.values())) if agents else {}
         missing = self.repository.missing_among(connection, items, only=("conversation_id",))
+        if parents:
+            self.repository.lock_tree(connection, shared=True)
         above = self.repository.lock_among(connection, set(parents.values())) if parents else {}
         missing += [(at, "agent_id") for at, key in agents.items() if key not in at_work]
         missing += [(at, "parent_id") for at, key in parents.items() if key not in above]
         check_known(sorted(missing))
-        idle = [at for at, key in agents.items() if not at_work[key]["is_active"]]
-        _refuse(idle, "agent_id", "inactive", "The agent is not active.")
+        _check_addressees(items, agents, at_work)
         self._check_not_merged(connection, _given(items, "conversation_id"))
         self._check_parents(connection, parents, above)
 
@@ -81,6 +83,15 @@ class TaskBatchService(BulkService):
 
 def _given(items: Items, field: str) -> Given:
     return {at: item[field] for at, item in enumerate(items) if item.get(field) is not None}
+
+
+def _check_addressees(items: Items, given: Given, at_work: Mapping[UUID, Record]) -> None:
+    mistakes = [
+        why_unfit(at_work[key], path_of((at, "agent_id")), items[at]["queue"])
+        for at, key in given.items()
+    ]
+    if found := [mistake for mistake in mistakes if mistake is not None]:
+        raise Invalid(found)
 
 
 def _refuse(positions: Sequence[int], field: str, code: str, detail: str) -> None:

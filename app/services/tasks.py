@@ -8,7 +8,7 @@ from app.db import retry
 from app.domain.actors import ActorKind
 from app.domain.subtasks import as_subtask
 from app.domain.tasks import TaskStatus, check_action, due_now_or_later
-from app.errors import AlreadyExists, Forbidden, Invalid, Mistake, NotFound, VersionMismatch
+from app.errors import AlreadyExists, Contention, Forbidden, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
 from app.services.agents import AgentService
@@ -25,6 +25,8 @@ from app.services.permissions import (
 )
 from app.services.reading import read_page
 from app.services.resources import ResourceService
+from app.services.task_references import TaskReferences
+from app.services.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,11 +38,9 @@ if TYPE_CHECKING:
     from app.repositories import Page, Record, Total
     from app.repositories.base import Changes
 
-_LOCKED_FIRST = ("agent_id", "conversation_id")  # then the parent, then the task
-
 
 @dataclass(frozen=True, kw_only=True)
-class TaskService(ResourceService[Task]):
+class TaskService(TaskReferences, ResourceService[Task]):
     """Tasks as a resource; `TaskQueueService` works them off."""
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
@@ -65,15 +65,12 @@ class TaskService(ResourceService[Task]):
         """
         values = {"max_attempts": self.rules.max_attempts, **due_now_or_later(values)}
         with self.database.session() as session:
-            self._check_agent(session.connection(), values)
-            outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
-            self.check_live(session.connection(), outer)
-            parent = self._check_parent(session, values.get("parent_id"))
-            if parent is not None and self.actor.kind is ActorKind.AGENT:
-                values = self._as_subtask(session.connection(), values, parent)
+            if self.actor.kind is ActorKind.AGENT:
+                values = self._as_subtask(session, values)
             key = values.get("dedupe_key")
             if key is None:
                 return self.add(session, values), True
+            self.check_live(session.connection(), values)  # what a savepoint locks, it lets go
             if (twin := self._find_twin(session, key)) is not None:
                 return twin, False
             try:
@@ -124,18 +121,6 @@ class TaskService(ResourceService[Task]):
 
     @allowed("writers")
     @retry
-    def update(
-        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
-    ) -> Task:
-        with self.database.session() as session:
-            if "parent_id" in values:
-                outer = {name: values[name] for name in _LOCKED_FIRST if name in values}
-                self.check_live(session.connection(), outer)
-                self._lock_parents(session, key, values["parent_id"])
-            return super().update(key, values, expected=expected)
-
-    @allowed("writers")
-    @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
         """A running task is not deleted under the hands of its agent: InvalidTransition."""
         with self.database.session() as session:
@@ -163,11 +148,18 @@ class TaskService(ResourceService[Task]):
     @allowed("writers")
     @retry
     def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
-        """Again from the start: all attempts so far are forgiven."""
+        """Again from the start: all attempts so far are forgiven.
+
+        For any agent, where the one that it was addressed to gets no work any more.
+        """
         with self.database.session() as session:
+            replaced, addressed_to = self._readdressed(session.connection(), key)
             task = self._locked_in_order(session, key, expected)
             check_action("requeue", task.status)
+            if task.agent_id != addressed_to:
+                raise Contention("Another unit of work changed the task.")
             values = {
+                **replaced,
                 "status": TaskStatus.PENDING,
                 "run_after": datetime.now(UTC),
                 "attempts_forgiven": task.attempt,
@@ -196,8 +188,6 @@ class TaskService(ResourceService[Task]):
         changes = super().apply(session, entity, values, expected=expected, action=action)
         if action == "updated" and changes:
             check_action("update", entity.status)
-            if "parent_id" in changes:
-                self._check_depth(session.connection(), entity)
         return changes
 
     def _locked_in_order(
@@ -210,31 +200,27 @@ class TaskService(ResourceService[Task]):
             raise VersionMismatch(task.version)
         return task
 
-    def check_live(
-        self,
-        connection: Connection,
-        values: Mapping[str, Any],
-        *,
-        restoring: bool = False,
-    ) -> None:
-        if not restoring and values.get("agent_id") is not None:
-            self.beside(AgentService).check_active(connection, values["agent_id"], "agent_id")
-        super().check_live(connection, values, restoring=restoring)
-        self.beside(ConversationService).check_not_merged(connection, values)
+    def _readdressed(
+        self, connection: Connection, key: UUID
+    ) -> tuple[Mapping[str, Any], UUID | None]:
+        """What a task must give up to be pending again, and whom it is addressed to."""
+        task = self.repository.record(connection, key)
+        if task is None:
+            raise NotFound("tasks", key)
+        again = {"agent_id": task["agent_id"], "queue": task["queue"]}
+        return self.check_live(connection, NO_ROW, again), task["agent_id"]
 
-    def _check_parent(self, session: Session, parent_id: UUID | None) -> Task | None:
-        """The parent, locked."""
-        parent = None if parent_id is None else self.repository.get(session, parent_id, lock=True)
-        if self.actor.kind is ActorKind.AGENT and not self._is_run_by_actor(parent):
-            raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
-        if parent is not None:
-            above = self.repository.levels_above(session.connection(), parent.id)
-            self._check_levels(above + 1)
-        return parent
-
-    def _as_subtask(
-        self, connection: Connection, values: Mapping[str, Any], parent: Task
-    ) -> dict[str, Any]:
+    def _as_subtask(self, session: Session, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What an agent may create. A sub-task gives it no more to see: no conversation, and no
+        task in waiting."""
+        if values.get("agent_id") is not None:
+            raise Forbidden("An agent cannot choose who gets a sub-task, only its queue.")
+        connection = session.connection()
+        if values.get("conversation_id") is not None:
+            conversations = self.beside(ConversationService)
+            conversations.require_visible(connection, values["conversation_id"])
+        self._check_references(connection, values, NO_ROW, "conversation_id")
+        parent = self._locked_own(session, values.get("parent_id"))
         agent = self.beside(AgentService).repository.record(connection, self.agent_id)
         return as_subtask(
             values,
@@ -244,39 +230,13 @@ class TaskService(ResourceService[Task]):
             max_attempts=self.rules.max_attempts,
         )
 
-    def _lock_parents(self, session: Session, key: UUID, parent_id: UUID | None) -> None:
-        """The old one and the new one, before the task: nobody else moves tasks meanwhile."""
-        self.repository.lock_tree(session.connection())
-        found = self.repository.get(session, key)
-        parents = {parent_id, None if found is None else found.parent_id} - {None}
-        self.repository.get_many(session, parents, lock=True)
-
-    def _check_agent(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """An agent's sub-task gives it no more to see: no conversation, and no task in waiting."""
-        if self.actor.kind is not ActorKind.AGENT:
-            return
-        if values.get("agent_id") is not None:
-            raise Forbidden("An agent cannot choose who gets a sub-task, only its queue.")
-        if values.get("conversation_id") is not None:
-            conversations = self.beside(ConversationService)
-            conversations.require_visible(connection, values["conversation_id"])
-
-    def _is_run_by_actor(self, task: Task | None) -> bool:
-        return (
-            task is not None
-            and task.status == TaskStatus.RUNNING
-            and task.claimed_by_id == self.actor.id
-        )
-
-    def _check_depth(self, connection: Connection, task: Task) -> None:
-        if task.parent_id is not None:
-            above = self.repository.levels_above(connection, task.parent_id)
-            self._check_levels(above + self.repository.levels_below(connection, task.id))
-
-    def _check_levels(self, levels: int) -> None:
-        if levels > self.rules.max_task_depth:
-            detail = f"Tasks are at most {self.rules.max_task_depth} levels deep."
-            raise Invalid([Mistake(("parent_id",), "range", detail)])
+    def _locked_own(self, session: Session, key: UUID | None) -> Task:
+        """The task that the acting agent runs, locked after the tree of tasks."""
+        self.repository.lock_tree(session.connection(), shared=True)
+        task = None if key is None else self.repository.get(session, key, lock=True)
+        if task is None or task.status != TaskStatus.RUNNING or task.claimed_by_id != self.actor.id:
+            raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
+        return task
 
     def _find_twin(self, session: Session, dedupe_key: str) -> Task | None:
         twin = self.repository.find_open(session, dedupe_key)

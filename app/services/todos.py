@@ -10,6 +10,7 @@ from app.repositories import TodoRepository
 from app.services.conversations import ConversationService
 from app.services.permissions import READERS, WRITERS, Roles, allowed
 from app.services.resources import ResourceService
+from app.services.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,11 +35,8 @@ class TodoService(ResourceService[Todo]):
         return super().create({**values, "user_id": self.actor.id})
 
     def check_live(
-        self,
-        connection: Connection,
-        values: Mapping[str, Any],
-        *,
-        restoring: bool = False,
-    ) -> None:
-        super().check_live(connection, values, restoring=restoring)
-        self.beside(ConversationService).check_not_merged(connection, values)
+        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
+    ) -> Mapping[str, Any]:
+        replaced = super().check_live(connection, values, row)
+        self.beside(ConversationService).check_not_merged(connection, {**row, **values})
+        return replaced

@@ -29,7 +29,7 @@ from app.services.changes import first_values
 from app.services.conversations import ConversationService
 from app.services.permissions import READERS, WRITERS, Roles, allowed
 from app.services.reads import Reads
-from app.services.writes import Writes
+from app.services.writes import NO_ROW, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,14 +81,11 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
             return known, False
 
     def check_live(
-        self,
-        connection: Connection,
-        values: Mapping[str, Any],
-        *,
-        restoring: bool = False,
-    ) -> None:
-        super().check_live(connection, values, restoring=restoring)
-        self.beside(ConversationService).check_not_merged(connection, values)
+        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
+    ) -> Mapping[str, Any]:
+        replaced = super().check_live(connection, values, row)
+        self.beside(ConversationService).check_not_merged(connection, {**row, **values})
+        return replaced
 
     def make(
         self,

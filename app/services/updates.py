@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from app.db import retry
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Contention, Invalid, NotFound
 from app.models.base import Resource
 from app.services.changes import merged
 from app.services.json_limits import check_json
 from app.services.permissions import allowed
-from app.services.writes import Writes
+from app.services.writes import NO_ROW, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from uuid import UUID
 
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from app.repositories.base import Changes, Updater
@@ -66,6 +67,9 @@ class Applies(Writes[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class Updates(Applies[R]):
+    checked_with: ClassVar[Mapping[str, frozenset[str]]] = NO_ROW
+    """By field that a client may give: the fields of the row that `check_live` needs with it."""
+
     @allowed("writers")
     @retry
     def update(
@@ -77,12 +81,28 @@ class Updates(Applies[R]):
         versions that the caller knows: raises VersionMismatch for any other.
         """
         with self.database.session() as session:
+            connection = session.connection()
+            row = self._row_checked_with(connection, key, values)
             try:  # every service locks the referenced rows before the row itself
-                self.check_live(session.connection(), values)
+                replaced = self.check_live(connection, values, row)
             except (Conflict, Invalid):
                 self.locked(session, key)  # NotFound is reported first
                 raise
             entity = self.locked(session, key)
+            if any(getattr(entity, name) != value for name, value in row.items()):
+                raise Contention("Another unit of work changed the row.")
             wanted = {name: merged(entity, name, value) for name, value in values.items()}
-            self.apply(session, entity, wanted, expected=expected)
+            self.apply(session, entity, {**wanted, **replaced}, expected=expected)
             return entity
+
+    def _row_checked_with(
+        self, connection: Connection, key: UUID, values: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Read before the row is locked: `update` tries again where they have changed since."""
+        names = frozenset[str]().union(*(self.checked_with.get(name, ()) for name in values))
+        if not names:
+            return NO_ROW
+        record = self.repository.record(connection, key)
+        if record is None:
+            raise NotFound(self.model.__tablename__, key)
+        return {name: record[name] for name in names}

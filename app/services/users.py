@@ -1,26 +1,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
 from app.errors import Invalid, Mistake, NotFound
 from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
+from app.services.agents import AgentService
 from app.services.permissions import ADMINS, READERS, Roles, allowed
 from app.services.reading import read_one
 from app.services.resources import ResourceService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
+    from sqlalchemy.orm import Session
+
     from app.repositories import Record
+    from app.repositories.base import Changes
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserService(ResourceService[User]):
-    """The database refuses to lose the last active admin: LastAdmin."""
+    """The database refuses to lose the last active admin: LastAdmin.
+
+    With a user who is deactivated their agent is. Activating the user activates no agent.
+    """
 
     readers: ClassVar[Roles] = ADMINS
     listers: ClassVar[Roles] = ADMINS
@@ -40,7 +47,10 @@ class UserService(ResourceService[User]):
     @allowed("writers")
     @retry
     def deactivate(self, keys: Sequence[UUID]) -> int:
-        """Deactivate all of them or, if one does not exist, none; returns how many were active."""
+        """Deactivate all of them or, if one does not exist, none; returns how many were active.
+
+        An agent is deactivated also where its user was inactive already.
+        """
         with self.database.connect() as connection:
             was_active = self.repository.deactivate(connection, keys)
             unknown = [i for i, key in enumerate(keys) if key not in was_active]
@@ -53,7 +63,23 @@ class UserService(ResourceService[User]):
             self.record(
                 connection, "updated", User, {key: {"is_active": (True, False)} for key in changed}
             )
+            self.beside(AgentService).deactivate_of_users(connection, keys)
             return len(changed)
+
+    def apply(
+        self,
+        session: Session,
+        entity: User,
+        values: Mapping[str, Any],
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        changes = super().apply(session, entity, values, expected=expected, action=action)
+        if "is_active" in changes and not entity.is_active:
+            agents = self.beside(AgentService)
+            agents.deactivate_of_users(session.connection(), [entity.id])
+        return changes
 
     @allowed("writers")
     @retry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.errors import ParentDeleted, UnknownReference
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource)
 
+NO_ROW: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Writes(Service, Generic[R]):
@@ -29,27 +32,26 @@ class Writes(Service, Generic[R]):
         return self.repository.model
 
     def check_live(
-        self,
-        connection: Connection,
-        values: Mapping[str, Any],
-        *,
-        restoring: bool = False,
-    ) -> None:
-        """Check what a row refers to. The one hook that create, update and restore call.
+        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
+    ) -> Mapping[str, Any]:
+        """Check what a row refers to. The one hook of create, update, restore and requeue.
 
-        `values` are all fields of a new or restored row, and the given fields of an updated one.
-        A rule about referenced rows (live, active, not merged, depth) belongs into an override,
-        which calls super() too, so that it holds on every path. `BulkService.check_all_live` is
-        the same hook for many new rows.
+        `values` are the fields that a client gives: all of a new row, none of a row that comes
+        back. `row` holds what the row has already: all of one that comes back, and of an updated
+        one the fields that `Updates.checked_with` names. A rule about referenced rows (live,
+        active, not merged, depth) belongs into an override, which calls super() too, so that it
+        holds on every path. `BulkService.check_all_live` is the same hook for many new rows.
 
-        Locks each referenced row FOR SHARE until the unit of work ends. Raises UnknownReference,
-        and ParentDeleted when the row is being restored.
+        Returns the fields of `row` that it cannot keep, each with its replacement. Locks each
+        referenced row FOR SHARE until the unit of work ends. Raises UnknownReference for what is
+        given, ParentDeleted for what comes back.
         """
-        missing = self.repository.missing_references(connection, values)
-        if missing and restoring:
-            raise ParentDeleted(missing)
-        if missing:
+        missing = self.repository.missing_references(connection, {**row, **values})
+        if missing and missing[0] in values:
             raise UnknownReference(missing[0])
+        if missing:
+            raise ParentDeleted(missing)
+        return NO_ROW
 
     def event_changes(self, entity: R, changes: Changes) -> Changes:  # noqa: ARG002 - overrides use it
         """The changes of an entity in the form in which its event holds them."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import Engine, event
 
 from app import create_app
 from app.db.embedded.binaries import find_bindir
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flask import Flask
+    from sqlalchemy.engine import ExceptionContext
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -92,3 +94,17 @@ def scene(shared_scene: Scene) -> Iterator[Scene]:
     """The same rows, with the same ids, for every test."""
     yield shared_scene
     shared_scene.rows.put_back()
+
+
+@pytest.fixture
+def deadlocks() -> Iterator[list[str | None]]:
+    """The statements of this process that PostgreSQL ended because of a deadlock."""
+    found: list[str | None] = []
+
+    def note(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "pgcode", None) == "40P01":
+            found.append(context.statement)
+
+    event.listen(Engine, "handle_error", note)
+    yield found
+    event.remove(Engine, "handle_error", note)

@@ -118,7 +118,6 @@ WRONG: list[tuple[str, Any, dict[str, str]]] = [
     ("queues", [f"q{n}" for n in range(51)], {"/queues": "length"}),
     *[("is_active", value, {"/is_active": "type"}) for value in (1, "yes", 0)],
     ("user_id", "x", {"/user_id": "format"}),
-    ("user_id", NOWHERE, {"/user_id": "unknown-reference"}),
     ("last_seen_at", "2026-01-01T00:00:00Z", {"/last_seen_at": "read-only-field"}),
     ("role", "admin", {"/role": "unknown-field"}),
 ]
@@ -152,17 +151,18 @@ def test_a_name_is_unique(staff: Client) -> None:
 
 
 def test_a_user_has_one_agent(admin: Client, staff: Client) -> None:
-    """409 for a second one, until the first is let go."""
-    first = staff.create("/v1/agents", {**BOT, "user_id": staff.user_id})
+    """409 for a second one, until the first is unlinked; 422 for a user that does not exist."""
+    first = admin.create("/v1/agents", {**BOT, "user_id": staff.user_id})
     second = {"name": "second", "kind": "human", "user_id": staff.user_id}
-    taken = staff.post("/v1/agents", second)
+    taken = admin.post("/v1/agents", second)
     assert problem(taken) == (409, "already-exists")
     assert codes(taken) == {"/user_id": "already-exists"}
-    other = staff.create("/v1/agents", {**second, "user_id": admin.user_id})
+    other = admin.create("/v1/agents", {**second, "user_id": admin.user_id})
     path = f"/v1/agents/{other['id']}"
-    assert problem(staff.patch(path, {"user_id": staff.user_id})) == (409, "already-exists")
-    staff.patch(f"/v1/agents/{first['id']}", {"user_id": None})
-    assert staff.patch(path, {"user_id": staff.user_id}).status_code == 200
+    assert problem(admin.patch(path, {"user_id": staff.user_id})) == (409, "already-exists")
+    assert codes(admin.patch(path, {"user_id": NOWHERE})) == {"/user_id": "unknown-reference"}
+    admin.patch(f"/v1/agents/{first['id']}", {"user_id": None})
+    assert admin.patch(path, {"user_id": staff.user_id}).status_code == 200
     assert problem(admin.delete(f"/v1/users/{staff.user_id}")) == (409, "in-use")
 
 

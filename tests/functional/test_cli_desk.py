@@ -32,7 +32,8 @@ def new_task(admin: Client, **values: Any) -> str:
 def test_agents_are_created_listed_and_deactivated(flask: Run, admin: Client) -> None:
     """Who is deactivated hands what waits for them to the heir that is named."""
     one = read(flask, "agents", "create", "one", "--queue=work", "--queue=mail")
-    two = read(flask, "agents", "create", "two", "--kind=human", "--user=admin@desk.example")
+    user = "--user=admin@desk.example"
+    two = read(flask, "agents", "create", "two", "--kind=human", user, "--queue=work")
     assert (one["queues"], two["kind"], two["user_id"]) == (
         ["work", "mail"],
         "human",

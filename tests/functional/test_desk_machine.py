@@ -245,6 +245,10 @@ class Desk(RuleBasedStateMachine):
             found.add("validation-error")
         return found
 
+    def against_agent(self, alone: str | None, queue: str) -> set[str]:
+        works = alone is None or queue in self.queues[alone]
+        return set() if works else {"validation-error"}
+
     def twin(self, dedupe: str | None) -> str | None:
         same = [t.id for t in self.work.values() if t.open and t.dedupe == dedupe]
         return same[0] if dedupe is not None and same else None
@@ -271,7 +275,7 @@ class Desk(RuleBasedStateMachine):
             work.conversation = self.pick(data, self.talks, "conversation")
         if how == "below" and self.work:
             work.parent = self.task(data, *_OPEN).id
-        refusals = self.against_parent(work.parent)
+        refusals = self.against_parent(work.parent) | self.against_agent(work.alone, work.queue)
         if work.conversation is not None and self.talks[work.conversation].merged:
             refusals.add("conversation-merged")
         client = self.staff
@@ -332,6 +336,10 @@ class Desk(RuleBasedStateMachine):
                 if task.id in self.above(value):
                     refusals = refusals - {"validation-error"} | {"task-cycle"}
                     refusals |= {"validation-error"} if self.work[value].deleted else set()
+            if what == "agent":
+                refusals |= self.against_agent(value, task.queue)
+            if what == "queue":
+                refusals |= self.against_agent(task.alone, value)
             if what == "dedupe" and self.twin(value) not in (None, task.id):
                 refusals.add("already-exists")
         field_ = {"alone": "agent_id", "parent": "parent_id", "dedupe": "dedupe_key"}
@@ -365,6 +373,10 @@ class Desk(RuleBasedStateMachine):
         else:
             if task.parent is not None and self.work[task.parent].deleted:
                 refusals.add("parent-deleted")
+            if task.parent is not None and len(self.above(task.parent)) + 1 > _MOST_LEVELS:
+                refusals.add("task-too-deep")
+            if task.conversation is not None and self.talks[task.conversation].merged:
+                refusals.add("conversation-merged")
             if task.status == "pending":
                 refusals |= self.against_parent(task.parent) & {"parent-finished"}
                 refusals |= {"already-exists"} if self.twin(task.dedupe) else set()

@@ -102,7 +102,7 @@ def test_a_task_keeps_what_it_was_given(
         "priority": 0,
         "conversation_id": conversation["id"],
         "parent_id": make(staff)["id"],
-        "agent_id": hire().user_id,
+        "agent_id": hire(queues=["a1._-" + "z" * 59]).user_id,
         "input": {"a": [1, 2.5, None, {"b": "\N{SNOWMAN}"}]},
         "metadata": {"trace": "x"},
         "run_after": "2031-02-03T04:05:06Z",
@@ -284,7 +284,8 @@ def test_a_delayed_task_waits(staff: Client, hire: Callable[..., Client]) -> Non
 
 def test_patch_changes_what_is_pending(staff: Client, hire: Callable[..., Client]) -> None:
     """Each field that was given can be given anew; of objects the named members are."""
-    bot, task = hire().user_id, make(staff, input={"a": 1, "b": {"c": 2}}, metadata={"m": 1})
+    bot = hire(queues=["elsewhere"]).user_id
+    task = make(staff, input={"a": 1, "b": {"c": 2}}, metadata={"m": 1})
     path = f"/v1/tasks/{task['id']}"
     patch = {
         "kind": "other",
@@ -411,7 +412,7 @@ def test_tasks_are_found_by_what_they_are_about(
     staff: Client, hire: Callable[..., Client], conversation: dict[str, Any]
 ) -> None:
     """By conversation, agent, queue, kind, priority, status and who runs them."""
-    agent = hire()
+    agent = hire(queues=["work", "other"])
     about = make(staff, conversation_id=conversation["id"], priority=9)["id"]
     addressed = make(staff, agent_id=agent.user_id, queue="other")["id"]
     urgent = make(staff, kind="call", priority=0)["id"]

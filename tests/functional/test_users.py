@@ -187,12 +187,13 @@ def test_deactivating_someone_missing_changes_nobody(admin: Client, staff: Clien
 def test_ten_thousand_are_deactivated_by_one_statement(
     admin: Client, sql: Sql, round_trips: RoundTrips
 ) -> None:
-    """However many: one UPDATE, one INSERT of their events, one COMMIT."""
+    """However many: one UPDATE, one INSERT of their events, one look at agents, one COMMIT."""
     keys = [key for (key,) in sql(MANY, 10_000)]
     admin.get("/v1/me")
     round_trips.take()
     assert _deactivate(admin, *keys).json == {"deactivated": 10_000}
-    update, events, commit = round_trips.take()
+    update, events, agents, commit = round_trips.take()
+    assert agents.count("UPDATE agents") == 1
     assert (update.count("UPDATE users"), events.count("INSERT INTO events")) == (1, 1)
     assert commit == "COMMIT"
     assert sql("SELECT count(*) FROM events WHERE action = 'updated'") == [(10_000,)]

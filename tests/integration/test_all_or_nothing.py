@@ -177,7 +177,7 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         {"customer_id": customer, "subject": "work", "channel": "web"}
     )
     bot = agents.create({"name": "bot", "kind": "ai", "queues": ["work"]}).id
-    heir = agents.create({"name": "heir", "kind": "ai"}).id
+    heir = agents.create({"name": "heir", "kind": "ai", "queues": ["work"]}).id
     idle, gone = (agents.create({"name": name, "kind": "ai"}).id for name in ("idle", "gone"))
     tokens.issue({"agent_id": idle, "name": "t"})
     agents.remove(gone)

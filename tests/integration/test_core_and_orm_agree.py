@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
@@ -59,8 +60,14 @@ class ByOrm(CustomerRepository):
         return self._set(connection, key, deleted=True)
 
     def restore(
-        self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
+        self,
+        connection: Connection,
+        key: Any,
+        values: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        expected: Collection[int] | None = None,
     ) -> Record | None:
+        assert not values
         return self._set(connection, key, deleted=False)
 
     def _set(self, connection: Connection, key: Any, *, deleted: bool) -> Record | None:

@@ -42,6 +42,12 @@ DESK = (
         "Name another task in `parent_id`.",
     ),
     of_error(
+        errors.TaskTooDeep(5),
+        "The tasks above a deleted task were moved down meanwhile: restored, it would be deeper "
+        "than tasks may be.",
+        "Move one of the tasks above it up, and restore it again.",
+    ),
+    of_error(
         errors.OpenSubtasks(),
         "One of the task's sub-tasks is pending or running.",
         "Complete or cancel the sub-tasks first.",
