@@ -286,18 +286,24 @@ class Desk(RuleBasedStateMachine):
             )
             client = self.claimers[agent]
             runs = above is not None and above.status == "running" and above.holder == agent
-            refusals |= set() if runs else {"forbidden"}
-            if "forbidden" in refusals:
+            if above is None or not runs:
                 refusals = {"forbidden"}  # nothing else is told
+            else:
+                allowed = {*self.queues[agent], above.queue}
+                too_much = work.queue not in allowed or work.priority < above.priority
+                refusals |= {"validation-error"} if too_much else set()
+                key = work.dedupe
+                work.dedupe = None if key is None else f"{work.parent}:{key}"
         self._create(client, work, refusals)
 
     def _create(self, client: Client, work: Work, refusals: set[str]) -> None:
+        own_key = None if work.dedupe is None else work.dedupe.rpartition(":")[2]
         body = {
             "kind": "k",
             "queue": work.queue,
             "priority": work.priority,
             "max_attempts": work.most,
-            "dedupe_key": work.dedupe,
+            "dedupe_key": own_key,
             "agent_id": work.alone,
             "parent_id": work.parent,
             "conversation_id": work.conversation,
