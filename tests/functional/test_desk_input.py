@@ -146,19 +146,19 @@ def test_cancelling_many_sub_tasks_costs_no_more_statements(
     assert sent[0] == sent[1]
 
 
-def test_nobody_waits_for_each_other(admin: Client, hire: Callable[..., Client], sql: Any) -> None:
+def test_nobody_waits_for_each_other(desk: Client, hire: Callable[..., Client], sql: Any) -> None:
     """Deactivations, assignments, sub-tasks and moves at once: no deadlock, and no 503."""
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     before = sql(deadlocks)
-    customer = admin.create("/v1/customers", {"reference": "A", "name": "Ann"})["id"]
+    customer = desk.create("/v1/customers", {"reference": "A", "name": "Ann"})["id"]
     new = {"customer_id": customer, "subject": "x", "channel": "web"}
     heir = hire("heir").user_id
     for number in range(6):
         agent = hire(f"bot {number}").user_id
-        talk, other = (admin.create("/v1/conversations", new)["id"] for _ in range(2))
-        admin.post(f"/v1/conversations/{talk}/assign", {"agent_id": agent})
+        talk, other = (desk.create("/v1/conversations", new)["id"] for _ in range(2))
+        desk.post(f"/v1/conversations/{talk}/assign", {"agent_id": agent})
         task = {"kind": "x", "queue": "work", "conversation_id": talk}
-        roots = [admin.create("/v1/tasks", {**task, "agent_id": agent})["id"] for _ in range(3)]
+        roots = [desk.create("/v1/tasks", {**task, "agent_id": agent})["id"] for _ in range(3)]
         child = {**task, "agent_id": heir, "parent_id": roots[0]}
         calls: list[tuple[str, str, Any]] = [
             ("POST", f"/v1/agents/{agent}/deactivate", {"reassign_to": heir}),
@@ -171,7 +171,7 @@ def test_nobody_waits_for_each_other(admin: Client, hire: Callable[..., Client],
             ("POST", f"/v1/conversations/{talk}/merge", {"into": other}),
         ]
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda call: admin.send(*call), calls))
+            answers = list(pool.map(lambda call: desk.send(*call), calls))
         assert not [answer.text for answer in answers if answer.status_code >= 500]
     sql("SELECT pg_stat_clear_snapshot()")
     assert sql(deadlocks) == before

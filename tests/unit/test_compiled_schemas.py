@@ -17,6 +17,7 @@ from app.api.schemas.bulk import Items
 from app.api.schemas.fields import Ids, Nested
 from app.api.schemas.money import Currency, Money
 from app.api.schemas.tasks import FailureSchema, TaskAttemptSchema
+from app.api.schemas.transactions import Entries
 from tests.outcomes import check_dump, check_load
 from tests.schemas import ODD, bodies, broken, every_schema, records, thorough
 
@@ -74,7 +75,7 @@ def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
     schema = kind()
     slow = {int(number) for number in re.findall(r"value = field_(\d+)", Load(schema).source)}
     of = {type(field) for n, field in enumerate(schema.load_fields.values()) if n in slow}
-    assert of <= {Currency, Ids, Items, Money, Nested, fields.List}
+    assert of <= {Currency, Entries, Ids, Items, Money, Nested, fields.List}
 
 
 def test_the_page_shows_what_is_made() -> None:

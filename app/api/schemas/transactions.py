@@ -32,7 +32,7 @@ class EntrySchema(StrictSchema):
         return Leg(**values)
 
 
-class _Entries(fields.List[Any]):
+class Entries(fields.List[Any]):
     """The domain counts them too; here too many are refused before each is looked at."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class _Entries(fields.List[Any]):
 class TransactionSchema(ResourceSchema):
     kind = Choice(KINDS_TO_CHOOSE, answered=TransactionKind)
     description = Text(longest=500)
-    entries = _Entries()
+    entries = Entries()
     pending = Boolean(load_only=True)
     reference = Text(longest=255, allow_none=True)
     conversation_id = Id(allow_none=True)
@@ -69,7 +69,7 @@ class RefundSchema(StrictSchema):
     """The refund with which a conversation is resolved."""
 
     description = Text(longest=500)
-    entries = _Entries()
+    entries = Entries()
     reference = Text(longest=255, allow_none=True)
     task_id = Id(allow_none=True)
 
