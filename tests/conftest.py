@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -11,6 +12,7 @@ import psycopg2.extensions
 import pytest
 
 from app import create_app
+from app.db.retries import Backoff
 from app.models import Base
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
@@ -183,6 +185,12 @@ def served(template_url: str, tmp_path: Path) -> Iterator[Desk]:
     with desk_on(url, tmp_path, DATABASE_URL=url, CASELOAD_SECRET_KEY="k" * 32) as desk:
         yield desk
     drop(url)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry for a minute: on a busy machine one attempt may take longer than the usual 3 seconds."""
+    monkeypatch.setattr("app.db.database.Backoff", partial(Backoff, deadline=60))
 
 
 @pytest.fixture

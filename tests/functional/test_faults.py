@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.client import Answer
     from tests.scene import Scene
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 REFUSED = {
     "57014": (503, "statement-timeout"),
     "55P03": (503, "lock-timeout"),

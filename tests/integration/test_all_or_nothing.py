@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
     Call = Callable[[], object]
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 SERVICES: dict[str, type[Service]] = {
     "accounts": AccountService,
     "agents": AgentService,
