@@ -106,7 +106,7 @@ def test_events_are_only_read(admin: Client, method: str) -> None:
     for path in ("/v1/events", f"/v1/events/{event['id']}"):
         answer = admin.send(method, path, {})
         assert problem(answer) == (405, "method-not-allowed")
-        assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+        assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
     assert problem(admin.post(f"/v1/events/{event['id']}/restore")) == (404, "not-found")
 
 

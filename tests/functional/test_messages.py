@@ -295,7 +295,7 @@ def test_a_message_is_only_read(admin: Client, staff: Client, start: Start, meth
     path = f"/v1/messages/{message['id']}"
     answer = admin.send(method, path, {"body": "x"})
     assert problem(answer) == (405, "method-not-allowed")
-    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
     assert problem(admin.post(f"{path}/restore")) == (404, "not-found")
     assert problem(admin.get("/v1/messages")) == (404, "not-found")
     assert staff.get(path).json == message

@@ -200,7 +200,7 @@ def test_a_token_is_neither_changed_nor_restored(admin: Client) -> None:
     path = f"/v1/tokens/{admin.token_id}"
     refused = admin.patch(path, {"name": "x"})
     assert problem(refused) == (405, "method-not-allowed")
-    assert set(refused.headers["Allow"].split(", ")) == {"GET", "HEAD", "DELETE"}
+    assert set(refused.headers["Allow"].split(", ")) == {"GET", "HEAD", "DELETE", "OPTIONS"}
     assert problem(admin.post(f"{path}/restore")) == (404, "not-found")
 
 
