@@ -189,7 +189,7 @@ def served(template_url: str, tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry for a minute: on a busy machine one attempt may take longer than the usual 3 seconds."""
+    """Retry for a minute: an attempt on a busy machine may take more than the usual 3 seconds."""
     monkeypatch.setattr("app.db.database.Backoff", partial(Backoff, deadline=60))
 
 
