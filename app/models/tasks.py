@@ -69,6 +69,9 @@ class Task(DeletableResource):
     run_after: Mapped[datetime] = mapped_column(server_default=func.now())
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
     dedupe_key: Mapped[str | None] = mapped_column(info={PERSONAL: True})
+    # Within which `dedupe_key` is unique: the parent's sub-tasks for a task that an agent made,
+    # all tasks of users and of the system (NULL) for any other.
+    dedupe_scope: Mapped[UUID | None] = mapped_column(info=_INTERNAL)
     status: Mapped[str] = mapped_column(
         default=TaskStatus.PENDING, server_default=TaskStatus.PENDING
     )
@@ -135,7 +138,8 @@ class Task(DeletableResource):
     )
 
 
-_OPEN = text("status IN ('pending', 'running') AND deleted_at IS NULL")
+_IS_OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
+_OPEN = text(_IS_OPEN)
 
 Index(
     "ix_tasks_claim",
@@ -145,7 +149,15 @@ Index(
     Task.id,
     postgresql_where=_OPEN,
 )
-Index("uq_tasks_dedupe_key", Task.dedupe_key, unique=True, postgresql_where=_OPEN)
+Index(
+    "uq_tasks_dedupe_key",
+    Task.dedupe_key,
+    Task.dedupe_scope,
+    unique=True,
+    postgresql_nulls_not_distinct=True,
+    postgresql_where=text(f"{_IS_OPEN} AND dedupe_key IS NOT NULL"),
+    info={"fields": ("dedupe_key",)},
+)
 Index(
     "ix_tasks_claimed_by_id",
     Task.claimed_by_id,

@@ -120,9 +120,16 @@ def _taken(reader: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
 
 
 def _is_taken(index: Index, given: TableValuedAlias) -> ColumnElement[bool]:
-    """Every new row is one that the condition of a partial index is about."""
-    values: list[Any] = list(_of_given(index, given))
-    same = [ours == value for ours, value in zip(index.expressions, values, strict=True)]
+    """Every new row is one that the condition of a partial index is about.
+
+    A column of the index that is none of its fields is NULL in every new row.
+    """
+    expressions = cast("list[ColumnElement[Any]]", index.expressions)
+    by_default = [each for each in expressions if _is_left_out(each, given)]
+    fields = [each for each in expressions if not _is_left_out(each, given)]
+    values: list[Any] = list(_of_given(fields, given))
+    same = [ours == value for ours, value in zip(fields, values, strict=True)]
+    same += [ours.is_(None) for ours in by_default]
     condition = index.dialect_options["postgresql"]["where"]
     taken = exists().where(*same, *(() if condition is None else (condition,)))
     before = func.row_number().over(partition_by=values, order_by=given.c.position) > 1
@@ -130,11 +137,15 @@ def _is_taken(index: Index, given: TableValuedAlias) -> ColumnElement[bool]:
     return and_(known, or_(before, taken.correlate(given))).label(str(index.name))
 
 
-def _of_given(index: Index, given: TableValuedAlias) -> Iterator[Any]:
+def _is_left_out(expression: ColumnElement[Any], given: TableValuedAlias) -> bool:
+    return isinstance(expression, ColumnClause) and expression.key not in given.c
+
+
+def _of_given(expressions: Sequence[ColumnElement[Any]], given: TableValuedAlias) -> Iterator[Any]:
     """What is indexed, of the rows that are given."""
 
     def replace(element: Any, **_: Any) -> Any:
         return given.c[element.key] if isinstance(element, ColumnClause) else None
 
-    for expression in cast("list[ColumnElement[Any]]", index.expressions):
+    for expression in expressions:
         yield replacement_traverse(expression, {}, replace)

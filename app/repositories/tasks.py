@@ -37,6 +37,9 @@ _RUNS_OR_WAITS = Task.deleted_at.is_(None) & or_(
 
 _WITH_SUBTASKS = (selectinload(Task.subtasks),)
 _LIVE_TWIN = select(Task).where(_IS_OPEN, Task.dedupe_key == bindparam("dedupe_key"))
+# Two statements: PostgreSQL looks up no index by IS NOT DISTINCT FROM.
+_LIVE_TWIN_OF_NO_SCOPE = _LIVE_TWIN.where(Task.dedupe_scope.is_(None))
+_LIVE_TWIN_IN_SCOPE = _LIVE_TWIN.where(Task.dedupe_scope == bindparam("dedupe_scope"))
 _PENDING = (
     select(Task)
     .where(
@@ -148,9 +151,13 @@ class TaskRepository(Repository[Task]):
         """With its sub-tasks, in two statements."""
         return self.get(session, key, load=_WITH_SUBTASKS)
 
-    def find_open(self, session: Session, dedupe_key: str) -> Task | None:
-        """The pending or running one with this key."""
-        return session.scalars(_LIVE_TWIN, {"dedupe_key": dedupe_key}).one_or_none()
+    def find_open(
+        self, session: Session, dedupe_key: str, dedupe_scope: UUID | None
+    ) -> Task | None:
+        """The pending or running task with this key in this scope; see `Task.dedupe_scope`."""
+        statement = _LIVE_TWIN_OF_NO_SCOPE if dedupe_scope is None else _LIVE_TWIN_IN_SCOPE
+        bound = {"dedupe_key": dedupe_key, "dedupe_scope": dedupe_scope}
+        return session.scalars(statement, bound).one_or_none()
 
     def lock_tree(self, connection: Connection, *, shared: bool) -> None:
         """Keep every task below the tasks that it is below, until the unit ends.

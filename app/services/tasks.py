@@ -11,7 +11,6 @@ from app.domain.tasks import TaskStatus, check_action, due_now_or_later
 from app.errors import AlreadyExists, Contention, Forbidden, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
-from app.services.agents import AgentService
 from app.services.changes import differences
 from app.services.conversations import ConversationService
 from app.services.permissions import (
@@ -67,17 +66,16 @@ class TaskService(TaskReferences, ResourceService[Task]):
         with self.database.session() as session:
             if self.actor.kind is ActorKind.AGENT:
                 values = self._as_subtask(session, values)
-            key = values.get("dedupe_key")
-            if key is None:
+            if values.get("dedupe_key") is None:
                 return self.add(session, values), True
             self.check_live(session.connection(), values)  # what a savepoint locks, it lets go
-            if (twin := self._find_twin(session, key)) is not None:
+            if (twin := self._find_twin(session, values)) is not None:
                 return twin, False
             try:
                 with self.database.savepoint():
                     return self.add(session, values), True
             except AlreadyExists:  # somebody was faster
-                if (twin := self._find_twin(session, key)) is None:
+                if (twin := self._find_twin(session, values)) is None:
                     raise  # and has ended it meanwhile
                 return twin, False
 
@@ -185,6 +183,8 @@ class TaskService(TaskReferences, ResourceService[Task]):
     ) -> Changes:
         if "run_after" in values:
             values = {**values, "run_after": max(values["run_after"], entity.created_at)}
+        if "parent_id" in values and entity.dedupe_scope is not None:
+            values = {**values, "dedupe_scope": values["parent_id"]}
         changes = super().apply(session, entity, values, expected=expected, action=action)
         if action == "updated" and changes:
             check_action("update", entity.status)
@@ -221,12 +221,10 @@ class TaskService(TaskReferences, ResourceService[Task]):
             conversations.require_visible(connection, values["conversation_id"])
         self._check_references(connection, values, NO_ROW, "conversation_id")
         parent = self._locked_own(session, values.get("parent_id"))
-        agent = self.beside(AgentService).repository.record(connection, self.agent_id)
         return as_subtask(
             values,
             parent_id=parent.id,
             parent_priority=parent.priority,
-            queues={parent.queue, *(() if agent is None else agent["queues"])},
             max_attempts=self.rules.max_attempts,
         )
 
@@ -238,8 +236,9 @@ class TaskService(TaskReferences, ResourceService[Task]):
             raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
         return task
 
-    def _find_twin(self, session: Session, dedupe_key: str) -> Task | None:
-        twin = self.repository.find_open(session, dedupe_key)
+    def _find_twin(self, session: Session, values: Mapping[str, Any]) -> Task | None:
+        key, scope = values["dedupe_key"], values.get("dedupe_scope")
+        twin = self.repository.find_open(session, key, scope)
         if twin is not None:
             self.require_visible(session.connection(), twin.id)
         return twin

@@ -33,7 +33,10 @@ _UNRESOLVED = _NOT_CLOSED - {"resolved"}
 
 @dataclass
 class Work:
-    """A task. `attempts` are [agent, outcome]; `since` orders those that wait."""
+    """A task. `attempts` are [agent, outcome]; `since` orders those that wait.
+
+    `scope` is the parent of an agent's sub-task: `dedupe` is unique within it.
+    """
 
     id: str
     queue: str
@@ -43,6 +46,7 @@ class Work:
     parent: str | None = None
     conversation: str | None = None
     dedupe: str | None = None
+    scope: str | None = None
     most: int = 3
     status: str = "pending"
     forgiven: int = 0
@@ -249,9 +253,19 @@ class Desk(RuleBasedStateMachine):
         works = alone is None or queue in self.queues[alone]
         return set() if works else {"validation-error"}
 
-    def twin(self, dedupe: str | None) -> str | None:
-        same = [t.id for t in self.work.values() if t.open and t.dedupe == dedupe]
+    def twin(self, dedupe: str | None, scope: str | None) -> str | None:
+        wanted = (dedupe, scope)
+        same = [t.id for t in self.work.values() if t.open and (t.dedupe, t.scope) == wanted]
         return same[0] if dedupe is not None and same else None
+
+    def against_key(self, task: Work, what: str, value: str | None) -> set[str]:
+        """A new key may be taken; so may that of an agent's sub-task below its new parent."""
+        twin = None
+        if what == "dedupe":
+            twin = self.twin(value, task.scope)
+        if what == "parent" and task.scope is not None:
+            twin = self.twin(task.dedupe, value)
+        return set() if twin in (None, task.id) else {"already-exists"}
 
     @precondition(lambda desk: sum(task.open for task in desk.work.values()) < _MOST_OPEN)
     @rule(
@@ -289,27 +303,23 @@ class Desk(RuleBasedStateMachine):
             if above is None or not runs:
                 refusals = {"forbidden"}  # nothing else is told
             else:
-                allowed = {*self.queues[agent], above.queue}
-                too_much = work.queue not in allowed or work.priority < above.priority
-                refusals |= {"validation-error"} if too_much else set()
-                key = work.dedupe
-                work.dedupe = None if key is None else f"{work.parent}:{key}"
+                refusals |= {"validation-error"} if work.priority < above.priority else set()
+                work.scope = work.parent
         self._create(client, work, refusals)
 
     def _create(self, client: Client, work: Work, refusals: set[str]) -> None:
-        own_key = None if work.dedupe is None else work.dedupe.rpartition(":")[2]
         body = {
             "kind": "k",
             "queue": work.queue,
             "priority": work.priority,
             "max_attempts": work.most,
-            "dedupe_key": own_key,
+            "dedupe_key": work.dedupe,
             "agent_id": work.alone,
             "parent_id": work.parent,
             "conversation_id": work.conversation,
         }
         answer = client.post("/v1/tasks", body)
-        twin = self.twin(work.dedupe)
+        twin = self.twin(work.dedupe, work.scope)
         if twin is not None and (not refusals or answer.status_code == 200):
             assert "forbidden" not in refusals
             assert (answer.status_code, answer.json["id"]) == (200, twin), answer.text
@@ -346,12 +356,12 @@ class Desk(RuleBasedStateMachine):
                 refusals |= self.against_agent(value, task.queue)
             if what == "queue":
                 refusals |= self.against_agent(task.alone, value)
-            if what == "dedupe" and self.twin(value) not in (None, task.id):
-                refusals.add("already-exists")
+            refusals |= self.against_key(task, what, value)
         field_ = {"alone": "agent_id", "parent": "parent_id", "dedupe": "dedupe_key"}
         answer = self.staff.patch(f"/v1/tasks/{task.id}", {field_.get(name, name): value})
         if not self.refused(answer, refusals) and value != getattr(task, name):
             setattr(task, name, value)
+            task.scope = None if task.scope is None else task.parent
             self.touched.add(task.id)
 
     @there_is("pending", "completed", "failed", "cancelled")
@@ -385,7 +395,7 @@ class Desk(RuleBasedStateMachine):
                 refusals.add("conversation-merged")
             if task.status == "pending":
                 refusals |= self.against_parent(task.parent) & {"parent-finished"}
-                refusals |= {"already-exists"} if self.twin(task.dedupe) else set()
+                refusals |= {"already-exists"} if self.twin(task.dedupe, task.scope) else set()
         if not self.refused(self.staff.post(f"/v1/tasks/{task.id}/restore"), refusals):
             task.deleted = False
             self.touched.add(task.id)
@@ -572,7 +582,7 @@ class Desk(RuleBasedStateMachine):
             refusals = {"invalid-transition"}
         if not refusals:
             refusals = self.against_parent(task.parent) & {"parent-finished"}
-            refusals |= {"already-exists"} if self.twin(task.dedupe) else set()
+            refusals |= {"already-exists"} if self.twin(task.dedupe, task.scope) else set()
         answer = self.staff.post(f"/v1/tasks/{task.id}/requeue")
         if not self.refused(answer, refusals):
             task.status, task.forgiven, task.cancel = "pending", len(task.attempts), False

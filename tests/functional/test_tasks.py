@@ -189,7 +189,16 @@ def test_what_the_server_sets_is_read_only(staff: Client, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["nope", "lease_token", "attempts_forgiven", "lane", "metadata_", "open_subtasks"]
+    "field",
+    [
+        "nope",
+        "lease_token",
+        "attempts_forgiven",
+        "dedupe_scope",
+        "lane",
+        "metadata_",
+        "open_subtasks",
+    ],
 )
 def test_there_are_no_other_fields(staff: Client, field: str) -> None:
     """Neither those that nobody knows nor those that are none of a client's business."""

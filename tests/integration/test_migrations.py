@@ -118,3 +118,32 @@ def test_a_migration_does_not_wait_long_for_a_lock(
             migrations.downgrade(url, "base")
         assert time.monotonic() - started < 3
     assert migrations.current(url) == migrations.head()
+
+
+def test_dedupe_keys_survive_the_downgrade_to_one_namespace(url: str) -> None:
+    """Of equal keys in several scopes one stays, a user's first. All tasks stay, and old code,
+    which writes no scope, is refused a second key on either schema."""
+    parent = "00000000-0000-7000-8000-000000000001"
+    insert = (
+        "INSERT INTO tasks (id, kind, queue, dedupe_key{column}) VALUES"
+        " (gen_random_uuid(), 'x', 'work', {values})"
+    )
+    execute(url, insert.format(column="", values="'user'"))
+    with pytest.raises(psycopg2.errors.UniqueViolation, match="uq_tasks_dedupe_key"):
+        execute(url, insert.format(column="", values="'user'"))
+    for scope, key in ((parent, "user"), (parent, "agent"), (parent[:-1] + "2", "agent")):
+        execute(url, insert.format(column=", dedupe_scope", values=f"'{key}', '{scope}'"))
+    for _ in range(2):
+        execute(url, insert.format(column="", values="NULL"))
+    migrations.downgrade(url, "0012")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT dedupe_key, count(*) FROM tasks GROUP BY 1")
+        assert dict(cursor.fetchall()) == {"user": 1, "agent": 1, None: 4}
+    with pytest.raises(psycopg2.errors.UniqueViolation, match="uq_tasks_dedupe_key"):
+        execute(url, insert.format(column="", values="'agent'"))
+    migrations.upgrade(url)
+
+
+def execute(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
