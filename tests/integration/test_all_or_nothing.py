@@ -477,11 +477,11 @@ def test_a_call_that_fails_anywhere_does_all_or_nothing(desk: Desk, name: str, h
 
 @pytest.mark.parametrize("how", ["for good", "for once"])
 def test_a_long_call_that_fails_anywhere_does_all_or_nothing(desk: Desk, how: str) -> None:
-    """The same at every second of many messages, the ways to fail by turns; COMMIT in each."""
+    """The same at every fifth of many messages, the ways to fail by turns; COMMIT in each."""
     ways = ["23514"] if how == "for good" else ["40001", DROP, DROP_AFTER]
     at, ends = 0, set()
     while True:
-        at += 2
+        at += 5
         struck, end = fail(desk, "demo.load", at, ways[at % len(ways)])
         ends.add(end)
         if not struck:
