@@ -166,6 +166,7 @@ _READERS: dict[str, Callable[[Env], Any]] = {
     "max_bulk_body": _int("CASELOAD_MAX_BULK_BODY", 1024, 1024**3),
     "max_values": _int("CASELOAD_MAX_VALUES", 1000, 10_000_000),
     "max_page": _int("CASELOAD_MAX_PAGE", 1, 10_000),
+    "max_answer": _int("CASELOAD_MAX_ANSWER", 64 * 1024, 1024**3),
     "default_page": _int("CASELOAD_DEFAULT_PAGE", 1, 10_000),
     "max_bulk": _int("CASELOAD_MAX_BULK", 1, 100_000),
     "max_json": _int("CASELOAD_MAX_JSON", 1024, _LARGEST_JSON),

@@ -50,6 +50,7 @@ class Settings:
     max_bulk_body: int = 8 * 1024 * 1024
     max_values: int = 150_000
     max_page: int = 100
+    max_answer: int = 8 * 1024 * 1024
     default_page: int = 25
     max_bulk: int = 1000
     max_json: int = 64 * 1024
@@ -103,6 +104,7 @@ class Settings:
             max_task_depth=self.max_task_depth,
             json_limit=JSONLimit(self.max_json, self.max_json_keys),
             task_data_limit=JSONLimit(self.max_task_data, None),
+            answer_bytes=self.max_answer,
             approval_threshold=self.approval_threshold,
             retry_delay=RetryDelay(
                 timedelta(seconds=self.task_retry_base), timedelta(seconds=self.task_retry_cap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from flask import g
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.selection import Selection, Tree
-    from app.repositories import Record
+    from app.repositories import Reader, Record
 
     Item = dict[str, Any]
+
+_UNREAD = object()
 
 
 class Dumper:
@@ -58,17 +61,38 @@ class Dumper:
         items = self.many(records, searched=searched)
         if (fields := selection.fields) is not None:
             items = [{name: item[name] for name in item if name in fields} for item in items]
-        return self.expanded(items, records, selection.expand)
+        return self.expanded(items, records, selection.expand, self.budget(selection))
 
-    def expanded(self, items: list[Item], records: list[Record], tree: Tree) -> list[Item]:
-        """With what they refer to beside its id, or null where it is not to be seen."""
+    def expanded(
+        self, items: list[Item], records: list[Record], tree: Tree, budget: int
+    ) -> list[Item]:
+        """With what they refer to beside its id, or null where it is not to be seen.
+
+        The items end before the first that refers to a row which was not read: see `budget`.
+        """
         for name, below in tree.items():
-            thing = expansions_of(self.schema)[name]
-            keys = [record[f"{name}_id"] for record in records]
-            found = _found(thing, {key for key in keys if key is not None}, below)
-            for item, key in zip(items, keys, strict=True):
+            keys = [record[f"{name}_id"] for record in records[: len(items)]]
+            found = _found(expansions_of(self.schema)[name], _distinct(keys), below, budget)
+            shown = list(takewhile(lambda key: found.get(key) is not _UNREAD, keys))  # noqa: B023 - used at once
+            items = items[: len(shown)]
+            for item, key in zip(items, shown, strict=True):
                 item[name] = found.get(key)
         return items
+
+    def budget(self, selection: Selection) -> int:
+        """The bytes of large values that each read for a page may have, expansions included.
+
+        So all of them together have no more than what an answer may hold.
+        """
+        return context.settings().max_answer // (1 + _count(selection.expand))
+
+    def unselected(self, reader: Reader[Any], selection: Selection) -> frozenset[str]:
+        """The large columns that none of the selected fields shows."""
+        if selection.fields is None:
+            return frozenset()
+        fields = self.schema().fields
+        shown = {fields[name].attribute or name for name in selection.fields if name in fields}
+        return reader.large_columns - shown
 
     def _dump(self, *, searched: bool = False) -> Dump:
         return self._dumps[g.actor.is_admin, searched]
@@ -82,14 +106,26 @@ def _schema_of(schema: type[Schema], *, for_admin: bool, searched: bool) -> Sche
     return schema(exclude=hidden)
 
 
-def _found(thing: Thing, keys: set[Any], below: Tree) -> dict[Any, Item]:
-    """What is there of it, by id, in one statement and one for each name below."""
+def _distinct(keys: list[Any]) -> list[Any]:
+    """In the order of their first use: so those that are not read are needed last."""
+    return list(dict.fromkeys(key for key in keys if key is not None))
+
+
+def _found(thing: Thing, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
+    """The resources with these keys, by one statement and one for each name below.
+
+    Those that are not to be seen are missing; those that were not read are `_UNREAD`.
+    """
     if not keys:
         return {}
-    records = context.service(thing.kind).get_many(keys)
-    rows, dumper = list(records.values()), _dumper_of(thing.schema)
-    items = dumper.expanded(dumper.many(rows), rows, below)
-    return dict(zip(records, items, strict=True))
+    records = context.service(thing.kind).get_many(keys, most_bytes=budget)
+    rows, dumper = [record for record in records.values() if record], _dumper_of(thing.schema)
+    items = dumper.expanded(dumper.many(rows), rows, below, budget)
+    return dict.fromkeys(records, _UNREAD) | dict(zip(records, items, strict=False))
+
+
+def _count(tree: Tree) -> int:
+    return sum(1 + _count(below) for below in tree.values())
 
 
 @cache

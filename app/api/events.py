@@ -11,7 +11,7 @@ from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
 from app.api.reads import read_of
-from app.api.responses import digest, respond
+from app.api.responses import digest, respond, within_answer
 from app.api.schemas.events import EventFeedSchema, EventSchema
 from app.api.selection import SELECTION
 from app.errors import InvalidCursor
@@ -49,9 +49,12 @@ def read_feed() -> Response:
     given = parameters.read_parameters()
     limit = parameters.limit(given.get("limit"))
     after = _position(given["cursor"]) if "cursor" in given else START
-    events, end = context.service(EventService).feed(after, limit=limit)
+    most = context.settings().max_answer
+    events = context.service(EventService).feed(after, limit=limit, most_bytes=most)
+    items = within_answer(_dump.many(events))
+    end = Position.of(events[len(items) - 1]) if items else after
     cursor = cursors.encode([end.epoch, end.xid, end.id], request.path)
-    return respond({"items": _dump.many(events), "next_cursor": cursor})
+    return respond({"items": items, "next_cursor": cursor})
 
 
 def _position(cursor: str) -> Position:

@@ -11,7 +11,7 @@ from uuid import UUID
 from flask import request
 
 from app.api import context, cursors, parameters
-from app.api.responses import respond
+from app.api.responses import respond, within_answer
 from app.api.selection import SELECTION, selection
 from app.repositories import Query
 from app.repositories.criteria import split
@@ -43,8 +43,12 @@ def list_of(
     given = parameters.read_parameters()
     if within is not None:
         parameters.check_known(given, [name for name in given if split(name)[0] != within])
-    query = _query({"sort": sort, **given} if sort is not None else given, reader)
     selected = selection(given, dump.schema)
+    query = replace(
+        _query({"sort": sort, **given} if sort is not None else given, reader),
+        most_bytes=dump.budget(selected),
+        without=dump.unselected(reader, selected),
+    )
     wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
 
     def read() -> tuple[Page[Record], Total | None, list[dict[str, Any]]]:
@@ -52,10 +56,14 @@ def list_of(
         return page, total, dump.selected(page.items, selected, searched="q" in given)
 
     page, total, items = context.at_one_moment(read, needed=bool(selected.expand))
-    body: dict[str, Any] = {"items": items, "next_cursor": None}
+    written = within_answer(items)
+    body: dict[str, Any] = {"items": written, "next_cursor": None}
     headers = {}
-    if page.next is not None:
-        body["next_cursor"] = cursor = cursors.encode(page.next, _owner(query))
+    following_row = page.next
+    if len(written) < len(page.items):
+        following_row = query.after_row(page.items[len(written) - 1].__getitem__)
+    if following_row is not None:
+        body["next_cursor"] = cursor = cursors.encode(following_row, _owner(query))
         following = urlencode({**given, "cursor": cursor})
         headers["Link"] = f'<{request.path}?{following}>; rel="next"'
     if total is not None:

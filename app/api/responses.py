@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Response, request
 
+from app.api.context import settings
 from app.domain.known_states import KnownStates
 from app.errors import VersionMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+_ENVELOPE = 4096  # bytes for what stands around the items of a list, cursor included
 
 # What follows a colon tells apart answers that differ while the version stays.
 _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
@@ -26,6 +29,20 @@ def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
     if headers:
         response.headers.update(headers)
     return response
+
+
+def within_answer(items: Iterable[Any]) -> list[orjson.Fragment]:
+    """The first items as JSON, as many as an answer may hold; one at least, whatever its size."""
+    most = settings().max_answer - _ENVELOPE
+    written: list[orjson.Fragment] = []
+    size = 0
+    for item in items:
+        data = _to_json(item)
+        size += len(data) + 1  # with its comma
+        if written and size > most:
+            break
+        written.append(orjson.Fragment(data))
+    return written
 
 
 def respond_with(
@@ -102,4 +119,8 @@ def _to_json(body: Any) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:  # a number beyond 64 bits, which HTTP lets nobody write, is readable too
-        return json.dumps(body, ensure_ascii=False, default=str).encode()
+        return json.dumps(body, ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: object) -> Any:
+    return json.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)

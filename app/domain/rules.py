@@ -29,5 +29,6 @@ class Rules:
     max_task_depth: int = 5
     json_limit: JSONLimit = _JSON_LIMIT
     task_data_limit: JSONLimit = _TASK_DATA_LIMIT
+    answer_bytes: int = 8 * 1024 * 1024
     approval_threshold: Decimal | None = None
     retry_delay: RetryDelay = field(default_factory=RetryDelay)

@@ -53,6 +53,7 @@ SECRET = "secret"  # noqa: S105 - the name of a mark; such a value is in no even
 BOOKKEEPING = "bookkeeping"  # a change of it moves no version and writes no event
 INTERNAL = "internal"  # how the row is kept or found: in no record and no event
 UNRECORDED = "unrecorded"  # its value stands in its row alone: events do not repeat it
+LARGE = "large"  # may hold so much that lists bound how much of it they read
 TASK_DATA = "task_data"  # JSON that a task works on: it may be larger than other JSON
 OWNED = "owned"  # a foreign key to what the row is part of: it is not in the way of its deletion
 HISTORY = "history"  # a foreign key that tells who did it: not in the way either

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import LIVE, PERSONAL, DeletableResource, json_size
+from app.models.base import LARGE, LIVE, PERSONAL, DeletableResource, json_size
 
 # What `q=` looks in, spelt as PostgreSQL spells it back, so that index and query are the same.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)
@@ -19,7 +19,7 @@ class Customer(DeletableResource):
     email: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     phone: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     attributes: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, server_default=text("'{}'"), info={PERSONAL: True}
+        default=dict, server_default=text("'{}'"), info={PERSONAL: True, LARGE: True}
     )
 
     __table_args__ = (

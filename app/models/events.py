@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import TransactionId
-from app.models.base import CHANGED, PERSONAL, SECRET, Base, Identified
+from app.models.base import CHANGED, LARGE, PERSONAL, SECRET, Base, Identified
 
 EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
 """Its last value is the epoch in which events are written; 0 before the first."""
@@ -37,7 +37,7 @@ class Event(Identified):
     object_type: Mapped[str]
     object_id: Mapped[UUID]
     object_version: Mapped[int | None]
-    changes: Mapped[dict[str, Any]]
+    changes: Mapped[dict[str, Any]] = mapped_column(info={LARGE: True})
     request_id: Mapped[str | None]
 
     __table_args__ = (

@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.conversations import Channel, Direction
-from app.models.base import CHANGED, INTERNAL, PERSONAL, UNRECORDED, Resource, one_of
+from app.models.base import CHANGED, INTERNAL, LARGE, PERSONAL, UNRECORDED, Resource, one_of
 
 
 class Message(Resource):
@@ -26,7 +26,7 @@ class Message(Resource):
     author_kind: Mapped[str]
     author_id: Mapped[UUID | None]
     author_name: Mapped[str] = mapped_column(info={PERSONAL: True})
-    body: Mapped[str] = mapped_column(info={PERSONAL: True, UNRECORDED: True})
+    body: Mapped[str] = mapped_column(info={PERSONAL: True, UNRECORDED: True, LARGE: True})
     external_id: Mapped[str | None] = mapped_column(info={PERSONAL: True})
 
     __table_args__ = (

@@ -13,6 +13,7 @@ from app.models.base import (
     BOOKKEEPING,
     HISTORY_UNLESS,
     INTERNAL,
+    LARGE,
     PERSONAL,
     SECRET,
     TASK_DATA,
@@ -32,6 +33,7 @@ _AVAILABLE_AT = (
 
 _BOOKKEEPING = {BOOKKEEPING: True}
 _INTERNAL = {BOOKKEEPING: True, INTERNAL: True}
+_DATA = {PERSONAL: True, TASK_DATA: True, LARGE: True}
 
 
 class Task(DeletableResource):
@@ -56,7 +58,7 @@ class Task(DeletableResource):
         ForeignKey("agents.id"), info={HISTORY_UNLESS: "status IN ('pending', 'running')"}
     )
     input: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, server_default=text("'{}'"), info={PERSONAL: True, TASK_DATA: True}
+        default=dict, server_default=text("'{}'"), info=_DATA
     )
     # `metadata` itself is taken by SQLAlchemy.
     metadata_: Mapped[dict[str, Any]] = mapped_column(
@@ -64,7 +66,7 @@ class Task(DeletableResource):
         key="metadata_",
         default=dict,
         server_default=text("'{}'"),
-        info={PERSONAL: True},
+        info={PERSONAL: True, LARGE: True},
     )
     run_after: Mapped[datetime] = mapped_column(server_default=func.now())
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
@@ -81,10 +83,10 @@ class Task(DeletableResource):
     claimed_by_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("agents.id"), info={HISTORY_UNLESS: "status = 'running'"}
     )
-    output: Mapped[dict[str, Any] | None] = mapped_column(info={PERSONAL: True, TASK_DATA: True})
+    output: Mapped[dict[str, Any] | None] = mapped_column(info=_DATA)
     error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     progress: Mapped[dict[str, Any] | None] = mapped_column(
-        info={BOOKKEEPING: True, PERSONAL: True}
+        info={BOOKKEEPING: True, PERSONAL: True, LARGE: True}
     )
     lease_token: Mapped[UUID | None] = mapped_column(info={BOOKKEEPING: True, SECRET: True})
     lease_seconds: Mapped[int | None] = mapped_column(info=_INTERNAL)

@@ -15,7 +15,7 @@ and events are ordered by epoch first. All events of the epochs before are final
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, Uuid, all_, bindparam, cast, func, literal_column, select, text
@@ -25,6 +25,7 @@ from app.db.types import TransactionId
 from app.models import Event
 from app.models.events import CURRENT_EPOCH, EPOCHS
 from app.repositories.events import EventRepository
+from app.repositories.large_values import BUDGET, IS_READ, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,11 @@ class Position:
     xid: str
     id: UUID
 
+    @classmethod
+    def of(cls, event: Record) -> Self:
+        """Behind an event that was read from the feed."""
+        return cls(event["epoch"], event["xid"], event["id"])
+
 
 START = Position(0, "0", UUID(int=0))
 
@@ -56,7 +62,7 @@ _AFTER = (
 _EPOCH_NOW: ColumnElement[int] = literal_column(f"(SELECT {CURRENT_EPOCH.text})")
 _HORIZON = (_EPOCH_NOW, func.pg_snapshot_xmin(func.pg_current_snapshot()))
 
-READ_FEED = (
+READ_FEED = bounded(
     select(*EventRepository().columns, _EVENTS.c.epoch, cast(_EVENTS.c.xid, Text).label("xid"))
     .where(
         row_(*_ORDER) > row_(*_AFTER),
@@ -64,7 +70,8 @@ READ_FEED = (
         _EVENTS.c.object_type != all_(bindparam("hidden", type_=ARRAY(Text))),
     )
     .order_by(*_ORDER)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit")),
+    EventRepository().large_columns,
 )
 
 # The lock waits for all who write events or read the feed, and holds up those who come: what has
@@ -75,21 +82,27 @@ _BEGIN_EPOCH = text(f"SELECT setval('{EPOCHS.name}', {CURRENT_EPOCH.text} + 1)")
 
 
 def read_feed(
-    connection: Connection, after: Position, *, limit: int, hidden: Sequence[str] = ()
-) -> tuple[list[Record], Position]:
-    """Up to `limit` events behind `after`, without those of `hidden` types, and where they end."""
+    connection: Connection,
+    after: Position,
+    *,
+    limit: int,
+    most_bytes: int,
+    hidden: Sequence[str] = (),
+) -> list[Record]:
+    """Up to `limit` events behind `after`, without those of `hidden` types.
+
+    They end with the one whose changes exceed `most_bytes`. These are JSON as PostgreSQL wrote it.
+    """
     parameters = {
         "epoch": after.epoch,
         "xid": after.xid,
         "id": after.id,
         "hidden": list(hidden),
         "limit": limit,
+        BUDGET: most_bytes,
     }
-    records = [row._asdict() for row in connection.execute(READ_FEED, parameters)]
-    if not records:
-        return records, after
-    last = records[-1]
-    return records, Position(last["epoch"], last["xid"], last["id"])
+    rows = connection.execute(READ_FEED, parameters)
+    return [record for row in rows if (record := row._asdict())[IS_READ]]
 
 
 def begin_epoch(connection: Connection) -> int:

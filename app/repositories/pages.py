@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
 from app.errors import InvalidCriterion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.orm import InstrumentedAttribute
 
@@ -25,7 +25,11 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a list is asked for. `after` holds the sort values of the row before the page."""
+    """What a list is asked for. `after` holds the sort values of the row before the page.
+
+    With `most_bytes` the page ends where its large values are more than that, and JSON among them
+    comes as PostgreSQL wrote it. Those in `without` are not read: the records have None instead.
+    """
 
     filters: Mapping[str, Any] = field(default_factory=dict)
     search: str | None = None
@@ -33,10 +37,16 @@ class Query:
     after: tuple[Any, ...] | None = None
     limit: int = 25
     include_deleted: bool = False
+    most_bytes: int | None = None
+    without: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.limit < 1:
             raise InvalidCriterion("limit", "It must be at least 1.")
+
+    def after_row(self, value_of: Callable[[str], Any]) -> tuple[Any, ...]:
+        """The `after` of a page that begins behind the row with these values."""
+        return tuple(value_of(name) for name in (*(sort.name for sort in self.sort), "id"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -9,8 +10,9 @@ from app.db.cursors import stream
 from app.db.dialect import CHANGES_NOTHING
 from app.errors import InvalidCriterion
 from app.models.base import INTERNAL, SECRET, Identified
-from app.repositories import criteria, pages, searching, statements
+from app.repositories import criteria, large_values, pages, searching, statements
 from app.repositories.full_text import RANK, FullText
+from app.repositories.large_values import BUDGET, IS_READ
 from app.repositories.pages import NumberedPage, Page, Query, Total
 
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ class Reader(Generic[M]):
             for column in self.model.__table__.c
             if not column.info.keys() & {INTERNAL, SECRET}
         ]
+
+    @property
+    def large_columns(self) -> frozenset[str]:
+        """The columns of which lists read only as much as their budget allows."""
+        return large_values.large_columns(self.model)
 
     def sorts_of(self, *, search: bool) -> pages.Sorts:
         """What may be sorted by: of a full-text search, the rank too."""
@@ -132,16 +139,31 @@ class Reader(Generic[M]):
         row = connection.execute(statement, {"key": key}).one_or_none()
         return None if row is None else row._asdict()
 
-    def by_id(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, Record]:
-        """The live records with these ids, in one statement."""
-        rows = connection.execute(statements.by_id(self), {"keys": list(keys)})
-        return {record["id"]: record for record in _records(rows)}
+    def by_id(
+        self, connection: Connection, keys: Iterable[Any], most_bytes: int | None = None
+    ) -> dict[Any, Record | None]:
+        """The live records with these ids, in one statement.
+
+        With `most_bytes` in the order of the keys, and None for those behind the one with which the
+        large values exceed it. JSON among large values then comes as PostgreSQL wrote it.
+        """
+        if most_bytes is None:
+            rows = connection.execute(statements.by_id(self), {"keys": list(keys)})
+        else:
+            bound = {"keys": list(keys), BUDGET: most_bytes}
+            rows = connection.execute(statements.bounded_by_id(self), bound)
+        return {record["id"]: record if _is_read(record) else None for record in _records(rows)}
 
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """As `page`, without the ORM."""
-        bound = self._bind_page(connection, query)
-        rows = self._prepared(connection, statements.page, statements.shape(query), bound)
-        return _cut(_records(rows), query, Record.__getitem__)
+        bound, shape = self._bind_page(connection, query), statements.shape(query)
+        if query.most_bytes is None:
+            rows = self._prepared(connection, statements.page, shape, bound)
+            return _cut(_records(rows), query, Record.__getitem__)
+        asked, bound = (shape, query.without), {**bound, BUDGET: query.most_bytes}
+        found = _records(self._prepared(connection, statements.bounded_page, asked, bound))
+        read = sum(map(_is_read, found))
+        return _cut(found, query, Record.__getitem__, at_most=read)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
@@ -223,9 +245,16 @@ def _records(rows: CursorResult[Any]) -> list[Record]:
     return [dict(zip(names, row, strict=True)) for row in rows.all()]
 
 
-def _cut(found: list[T], query: Query, value_of: Callable[[T, str], Any]) -> Page[T]:
-    if len(found) <= query.limit:
+def _is_read(record: Record) -> bool:
+    """The rows that are read come first."""
+    is_read: bool = record.get(IS_READ, True)
+    return is_read
+
+
+def _cut(
+    found: list[T], query: Query, value_of: Callable[[T, str], Any], *, at_most: int | None = None
+) -> Page[T]:
+    items = found[: query.limit if at_most is None else min(query.limit, at_most)]
+    if len(items) == len(found):
         return Page(found, None)
-    items = found[: query.limit]
-    names = [*(sort.name for sort in query.sort), "id"]
-    return Page(items, tuple(value_of(items[-1], name) for name in names))
+    return Page(items, query.after_row(partial(value_of, items[-1])))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, select, update
 
 from app.db.explain import explain
 from app.db.session import INCLUDE_DELETED, SAYS_LIVE
 from app.errors import InvalidCriterion
 from app.models.base import Identified, SoftDeleted
-from app.repositories import criteria, pages, searching
+from app.repositories import criteria, large_values, pages, searching
 from app.repositories.shape_cache import Prepared, ShapeCache
 
 if TYPE_CHECKING:
@@ -111,6 +111,17 @@ def by_id(repository: Reader[Any]) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
+def bounded_by_id(repository: Reader[Any]) -> Select[Any]:
+    """As `by_id`, in the order of the `keys`, with large values as long as the budget lasts."""
+    table = repository.model.__table__
+    keys = bindparam("keys", type_=ARRAY(table.c.id.type))
+    statement = select(*repository.columns).where(table.c.id == any_(keys), *live(repository.model))
+    statement = statement.order_by(func.array_position(keys, table.c.id))
+    large = repository.large_columns
+    return large_values.bounded(statement, large) if large else statement
+
+
+@lru_cache(maxsize=512)
 def exists(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
     return record(repository, include_deleted=include_deleted).with_only_columns(
         literal(1), maintain_column_froms=True
@@ -123,6 +134,14 @@ def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Se
     if (nulls := shape[3]) is not None:
         statement = statement.where(pages.after(_keys(repository, shape, entities=entities), nulls))
     return statement.limit(bindparam("limit"))
+
+
+def bounded_page(repository: Reader[Any], asked: tuple[Shape, frozenset[str]]) -> Select[Any]:
+    """As `page`, with the large values that are asked for as long as the budget lasts."""
+    shape, left_out = asked
+    statement = large_values.without(page(repository, shape), left_out)
+    large = repository.large_columns - left_out
+    return large_values.bounded(statement, large) if large else statement
 
 
 def slice_(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:

@@ -29,20 +29,22 @@ class TaskQueue:
         limit: int,
         lease_seconds: int | None,
         which: str = task_statements.ANY,
+        most_bytes: int | None = None,
     ) -> list[Record]:
         """Take up to `limit` tasks, by priority, then by how long they have been available.
 
         Without `lease_seconds` they are held until they are given back. Tasks whose lease ran out
         are taken too; those among them that may not run again, the SPENT ones, come back as failed
-        or cancelled. `which` restricts the claim to RUNNABLE or SPENT tasks.
+        or cancelled. `which` restricts the claim to RUNNABLE or SPENT tasks. With
+        `most_bytes` it ends with the task whose input and metadata exceed that.
         """
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
         bound |= {"agent": agent_id, "limit": limit, "lease": lease_seconds}
-        tasks = _records(
-            connection.execute(task_statements.claim(len(lanes), which), bound),
-            task_statements.TAKEN,
-        )
+        within = most_bytes is not None
+        statement = task_statements.claim(len(lanes), which, within_bytes=within)
+        bound |= {"most_bytes": most_bytes} if within else {}
+        tasks = _records(connection.execute(statement, bound), task_statements.TAKEN)
         self._end_lost(connection, tasks)
         return tasks
 

@@ -40,13 +40,13 @@ _LANE = """
 # was to be cancelled or has no attempt left, it ends here.
 _CLAIM = """
 WITH taken AS (
-    SELECT held.*
+    {first_of} SELECT held.*
     FROM generate_series(0, 9) AS level (priority)
     CROSS JOIN LATERAL (
         SELECT id FROM ({lanes}) AS lanes ORDER BY available_at, id
     ) AS due
     CROSS JOIN LATERAL (
-        SELECT id, attempt, {before},
+        SELECT id, attempt, {before}{bytes},
             CASE WHEN status = 'pending' THEN 'running'
                  WHEN cancel_requested THEN 'cancelled'
                  WHEN attempt - attempts_forgiven >= max_attempts THEN 'failed'
@@ -55,7 +55,7 @@ WITH taken AS (
         WHERE tasks.id = due.id AND available_at <= statement_timestamp() AND {open} AND {which}
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS held
-    LIMIT :limit
+    LIMIT :limit {that_fit}
 ), claimed AS (
     UPDATE tasks SET
         status = becomes,
@@ -78,6 +78,22 @@ WITH taken AS (
 )
 SELECT * FROM claimed ORDER BY priority, was_available_at, id
 """
+
+# Of many tasks just the first are claimed, up to :most_bytes of what they hold; the others are not
+# locked for longer than the unit. The first one is claimed whatever its size.
+_WITHIN_BYTES = {
+    "bytes": ", "
+    + " + ".join(
+        f"CASE WHEN pg_column_compression({name}) IS NULL THEN pg_column_size({name})"
+        f" ELSE octet_length({name}::text) END"
+        for name in ("input", "metadata")
+    )
+    + " AS bytes",
+    "first_of": "SELECT * FROM (SELECT *, sum(bytes) OVER"
+    " (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (",
+    "that_fit": ") AS due) AS sized WHERE coalesce(bytes_before, 0) < :most_bytes",
+}
+_ANY_BYTES = {"bytes": "", "first_of": "", "that_fit": ""}
 
 # Which due tasks a claim takes. A spent one was lost, and does not run again.
 ANY = "true"
@@ -298,7 +314,11 @@ LET_GO_OF = _named(_GIVE_BACK, "held", HELD, **_LET_GO)
 
 
 @lru_cache(maxsize=128)
-def claim(lanes: int, which: str = ANY) -> TextualSelect:
-    """`which` is ANY, RUNNABLE, or SPENT: those that only end."""
+def claim(lanes: int, which: str = ANY, *, within_bytes: bool = False) -> TextualSelect:
+    """`which` is ANY, RUNNABLE, or SPENT: those that only end.
+
+    With `within_bytes` there is one more parameter, `most_bytes`.
+    """
     every = " UNION ALL ".join(_LANE.format(number=number, open=_OPEN) for number in range(lanes))
-    return _named(_CLAIM, "taken", TAKEN, lanes=every, which=which)
+    parts = _WITHIN_BYTES if within_bytes else _ANY_BYTES
+    return _named(_CLAIM, "taken", TAKEN, lanes=every, which=which, **parts)

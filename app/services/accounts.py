@@ -129,9 +129,10 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
 
     def visible_to_agent(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
         accounts = self.repository.by_id(connection, keys)
-        customers = {account["customer_id"] for account in accounts.values()} - {None}
+        owners = {key: account["customer_id"] for key, account in accounts.items() if account}
+        customers = set(owners.values()) - {None}
         seen = self.tasks.customers_of(connection, self.agent_id, customers)
-        return [key for key, account in accounts.items() if account["customer_id"] in seen]
+        return [key for key, owner in owners.items() if owner in seen]
 
     def _require_customer_of_task(self, connection: Connection, key: UUID) -> None:
         if not self.tasks.customers_of(connection, self.agent_id, [key]):

@@ -50,17 +50,17 @@ class EventService(Service):
 
     @allowed(READERS)
     @retry
-    def feed(self, after: Position, *, limit: int) -> tuple[list[Record], Position]:
-        """The next events that are final, and where they end. None is ever skipped.
+    def feed(self, after: Position, *, limit: int, most_bytes: int) -> list[Record]:
+        """The next events that are final, as many as `read_feed` says. None is ever skipped.
 
         A replica may answer: its horizon is that of the transactions that it has replayed, so it
         skips none either, and shows events later than the primary.
         """
         hidden = () if self.actor.is_admin else ADMINS_ONLY
         with self.database.connect(read_only=True, stale_ok=True) as connection:
-            events, end = read_feed(connection, after, limit=limit, hidden=hidden)
+            events = read_feed(connection, after, limit=limit, most_bytes=most_bytes, hidden=hidden)
             self._withhold(connection, events)
-            return events, end
+            return events
 
     @allowed(SYSTEM_ONLY)
     @retry

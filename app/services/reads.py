@@ -46,11 +46,20 @@ class Reads(Service, Generic[R]):
 
     @allowed("readers")
     @retry
-    def get_many(self, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """The live rows with these ids that the actor may see, by id."""
+    def get_many(
+        self, keys: Collection[UUID], *, most_bytes: int | None = None
+    ) -> dict[UUID, Record | None]:
+        """The live rows with these ids that the actor may see, by id.
+
+        With `most_bytes`, rows are read in the order of the keys until large values exceed it, and
+        None stands for the others. JSON among large values then comes as PostgreSQL wrote it.
+        """
+        if not keys:
+            return {}
         with self.database.connect(read_only=True) as connection:
             visible = self._visible(connection, keys)
-            return self.repository.by_id(connection, visible) if visible else {}
+            wanted = [key for key in keys if key in visible]
+            return self.repository.by_id(connection, wanted, most_bytes) if wanted else {}
 
     @allowed("listers")
     @retry

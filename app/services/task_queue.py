@@ -61,7 +61,14 @@ class TaskQueueService(Service):
             agent = self._claimer(connection)
             wanted = self._queues(agent, queues)
             lease = self._lease(agent, lease_seconds)
-            take = partial(self.queue.claim, connection, agent["id"], wanted, lease_seconds=lease)
+            take = partial(
+                self.queue.claim,
+                connection,
+                agent["id"],
+                wanted,
+                lease_seconds=lease,
+                most_bytes=self._budget(limit),
+            )
             taken = take(limit=limit) if wanted else []
             if len(taken) == limit and (ended := limit - len(_running(taken))):
                 # The limit was met by tasks that only end. There may be thousands more of them:
@@ -195,6 +202,11 @@ class TaskQueueService(Service):
         if agent["kind"] == AgentKind.HUMAN:
             return None
         return min(self.rules.lease_seconds, longest) if seconds is None else seconds
+
+    def _budget(self, limit: int) -> int | None:
+        """The bytes of what is claimed; None where so few tasks cannot have too many."""
+        largest = self.rules.task_data_limit.bytes + self.rules.json_limit.bytes
+        return None if limit * largest <= self.rules.answer_bytes else self.rules.answer_bytes
 
     def _note_seen(self, agent: Record) -> None:
         """After the commit, and about once a minute: the row is locked by all who claim."""

@@ -143,7 +143,7 @@ def prepare(database: Database) -> dict[str, Call]:
         "tokens.remove": lambda: tokens.remove(token.id),
         "events.get": lambda: events.get(event),
         "events.page": lambda: events.page(Query()),
-        "events.feed": lambda: events.feed(START, limit=5),
+        "events.feed": lambda: events.feed(START, limit=5, most_bytes=1_000_000),
         "demo.load": DemoService.as_system(database).load,
         "authenticator.authenticate": lambda: Authenticator(database, remember=0).authenticate(
             secret

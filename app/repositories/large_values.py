@@ -1,0 +1,106 @@
+"""Lists and reads by id that stop reading large values when a budget of bytes is spent.
+
+Some columns (marked LARGE) may hold a mebibyte in each row, so that a hundred rows would fill the
+memory of a worker. PostgreSQL itself adds up their sizes and sends no more of them once the sum
+reaches the budget: the caller gets every row in one statement, the later ones without such values.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Text,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    types,
+)
+from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.db.types import JSONObject
+from app.models.base import LARGE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Select
+
+    from app.models.base import Identified
+
+BUDGET = "most_bytes"
+"""The bind parameter: how many bytes of large values are read. The row that goes beyond it is the
+last one to be read, so the first row always is."""
+
+IS_READ = "is_read"
+"""In a record: whether its large values were read."""
+
+
+@cache
+def large_columns(model: type[Identified]) -> frozenset[str]:
+    return frozenset(column.key for column in model.__table__.c if LARGE in column.info)
+
+
+class WrittenJSON(types.TypeDecorator[orjson.Fragment]):
+    """JSON as PostgreSQL wrote it: what only goes on to a client is not parsed."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> orjson.Fragment | None:  # noqa: ARG002 - as SQLAlchemy calls it
+        return None if value is None else orjson.Fragment(value)
+
+
+def bounded(statement: Select[Any], large: Collection[str]) -> Select[Any]:
+    """The same rows in the same order, with `IS_READ`; JSON among the `large` values is written.
+
+    PostgreSQL reads a subquery with a LIMIT or an order row by row in its order, and a window
+    without an order of its own takes the rows as they come.
+    """
+    rows = statement.subquery("rows")
+    size = sum((_size(rows.c[name]) for name in large), literal(0, BigInteger))
+    before = func.coalesce(func.sum(size).over(rows=(None, -1)), 0).label("bytes_before")
+    sized = select(*rows.c, before).subquery("sized")
+    is_read = sized.c.bytes_before < bindparam(BUDGET, type_=BigInteger)
+    columns = [
+        _if_read(column, is_read) if column.key in large else column
+        for column in sized.c
+        if column.key != "bytes_before"
+    ]
+    return select(*columns, is_read.label(IS_READ))
+
+
+def without(statement: Select[Any], names: Collection[str]) -> Select[Any]:
+    """The same columns, those of these names as NULL."""
+    columns = [
+        as_type(null(), column.type).label(column.key) if column.key in names else column
+        for column in statement.selected_columns
+    ]
+    return statement.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _is_json(value: ColumnElement[Any]) -> bool:
+    return isinstance(value.type, JSONObject | JSONB)
+
+
+def _size(value: ColumnElement[Any]) -> ColumnElement[int]:
+    """The bytes of a value: of compressed JSON alone it has to be read for that."""
+    if not _is_json(value):
+        return func.coalesce(func.octet_length(value), 0)
+    stored = func.pg_column_compression(value).is_(None)
+    written = func.octet_length(as_type(value, Text))
+    return func.coalesce(case((stored, func.pg_column_size(value)), else_=written), 0)
+
+
+def _if_read(value: ColumnElement[Any], is_read: ColumnElement[bool]) -> ColumnElement[Any]:
+    if _is_json(value):
+        return as_type(case((is_read, as_type(value, Text))), WrittenJSON).label(value.key)
+    return case((is_read, value)).label(value.key)
