@@ -4,19 +4,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.commands import Group, service
+from app.cli.commands import Group, Refused, exit_code_of, service
 from app.cli.exports import WRITERS, format_of
 from app.cli.files import STDOUT, whole_file
 from app.cli.output import as_json, print_fields, print_json, print_line, print_table, watched
 from app.cli.types import Text
 from app.domain.formats import parse_uuid
-from app.errors import NotFound
+from app.errors import CaseloadError, NotFound
 from app.printable import printable
 from app.repositories import Query, Record
 from app.services import CustomerService, ErasureService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 _EXPORTED = (
     "id",
@@ -69,18 +70,29 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
     """Overwrite the personal data of the customer with the id or reference CUSTOMER, for good.
 
     Refused while there is an account that is not closed, a conversation that is not resolved or a
-    task that has not ended. The ledger stays, and who did what when.
+    task that has not ended. The ledger stays, and who did what when. PostgreSQL's statistics of
+    the tables, which hold values of rows, are renewed.
     """
     found = _find(customer, deleted_too=True)
     if not yes:
         whom = f"{found['name']} ({found['reference']})"
         click.confirm(f"Erase {printable(whom)} for good?", abort=True, err=True)
     erased = service(ErasureService).erase(found["id"], messages=messages)
+    _renew_statistics(found["id"])
     if as_json:
         print_json({"id": found["id"], "erased": erased})
         return
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count)
-    print_line(f"Erased {found['id']}: {told or 'nothing was left'}.")
+    print_line(f"Erased {found['id']}: {told or 'nothing was left'}. Statistics are renewed.")
+
+
+def _renew_statistics(key: UUID) -> None:
+    try:
+        service(ErasureService).renew_statistics()
+    except CaseloadError as error:
+        message = f"{key} is erased, but values may be left in PostgreSQL's statistics: {error}"
+        message += " Run the same command again, as the owner of the tables: it renews them."
+        raise Refused(message, exit_code_of(type(error))) from error
 
 
 @customers.command("export")

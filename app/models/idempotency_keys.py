@@ -38,3 +38,10 @@ class IdempotencyKey(Base):
 
 
 Index("ix_idempotency_keys_expires_at", IdempotencyKey.expires_at)
+# For erasures. The limit spreads over many POSTs what one would do for all those before it.
+Index(
+    "ix_idempotency_keys_objects",
+    IdempotencyKey.objects,
+    postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": 256},
+)

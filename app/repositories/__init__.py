@@ -14,6 +14,7 @@ from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
 from app.repositories.pages import Page, Query, Sort, Total
+from app.repositories.planner_statistics import PlannerStatistics
 from app.repositories.products import ProductRepository
 from app.repositories.rate_limits import RateLimitRepository
 from app.repositories.reading import Reader, Record
@@ -40,6 +41,7 @@ __all__ = [
     "MessageRepository",
     "NewEvent",
     "Page",
+    "PlannerStatistics",
     "ProductRepository",
     "Query",
     "RateLimitRepository",

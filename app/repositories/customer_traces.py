@@ -1,4 +1,4 @@
-"""All that tells of a customer, found and locked.
+"""All that tells of a customer, found and locked, also what was moved away from them before.
 
 The order of locks is everybody's: customer, conversations, tasks, transactions, accounts. Who adds
 to one of them holds it FOR SHARE, so that nothing is added to what has been looked through.
@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, func, or_, select, union
+from sqlalchemy import (
+    ARRAY,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    true,
+    union,
+    union_all,
+)
 
 from app.domain.accounts import AccountStatus
 from app.domain.conversations import statuses_for
@@ -18,12 +32,14 @@ from app.models import (
     Conversation,
     Customer,
     Entry,
+    Event,
     Hold,
     Message,
     Task,
     Todo,
     Transaction,
 )
+from app.models.events import before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +53,7 @@ if TYPE_CHECKING:
 
 _ACCOUNTS, _CONVERSATIONS, _MESSAGES = Account.__table__, Conversation.__table__, Message.__table__
 _TASKS, _TODOS, _TRANSACTIONS = Task.__table__, Todo.__table__, Transaction.__table__
+_EVENTS = Event.__table__
 _CUSTOMER = bindparam("customer", type_=Uuid)
 _OWN = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.customer_id == _CUSTOMER)
 
@@ -45,8 +62,36 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     return column == any_(bindparam(name, type_=ARRAY(Uuid)))
 
 
+def _moved(table: Any, name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The ids of rows whose field `name` once held what the conditions say, by their events."""
+    return select(_EVENTS.c.object_id.label("id")).where(
+        _EVENTS.c.object_type == table.name, before(name).is_not(None), *conditions
+    )
+
+
+_FORMER = _moved(
+    _CONVERSATIONS, "customer_id", before("customer_id") == cast(_CUSTOMER, Text)
+).distinct()
+
+
 def _in_conversations(table: Any) -> ColumnElement[bool]:
-    return among(table.c.conversation_id, "conversations")
+    """In one of the customer's, or in one that was theirs, and from before it was given away."""
+    given_away = select(func.max(_EVENTS.c.occurred_at)).where(
+        _EVENTS.c.object_id == table.c.conversation_id,
+        before("customer_id") == cast(_CUSTOMER, Text),
+    )
+    was_theirs = and_(
+        among(table.c.conversation_id, "former"),
+        table.c.created_at < given_away.scalar_subquery(),
+    )
+    return or_(among(table.c.conversation_id, "conversations"), was_theirs)
+
+
+def _from_conversations(table: Any) -> ColumnElement[bool]:
+    """In one of the customer's conversations, now or before it was moved to another."""
+    ids = cast(bindparam("conversations", type_=ARRAY(Uuid)), ARRAY(Text))
+    moved = _moved(table, "conversation_id", before("conversation_id") == any_(ids))
+    return or_(_in_conversations(table), table.c.id.in_(moved))
 
 
 def _locked(table: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -54,8 +99,12 @@ def _locked(table: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
     return found.with_for_update(key_share=True, of=table)
 
 
-_below = select(_TASKS.c.id).where(_in_conversations(_TASKS)).cte(recursive=True)
-_below = _below.union(select(_TASKS.c.id).where(_TASKS.c.parent_id == _below.c.id))
+_below = select(_TASKS.c.id).where(_from_conversations(_TASKS)).cte(recursive=True)
+_child = union_all(
+    select(_TASKS.c.id).where(_TASKS.c.parent_id == _below.c.id),
+    _moved(_TASKS, "parent_id", before("parent_id") == cast(_below.c.id, Text)),
+).lateral("child")
+_below = _below.union(select(_child.c.id).select_from(_below.join(_child, true())))
 # What a task is about may stand in what programs wrote there alone; there is no index on that.
 _TOLD = ("input", "metadata_", "output", "progress", "error", "dedupe_key")
 _NAMED = func.strpos(
@@ -77,10 +126,12 @@ _WRITTEN = union(
 )
 
 _LOCK = select(Customer.id).where(Customer.id == _CUSTOMER).with_for_update()
-_TALKS = _locked(_CONVERSATIONS, _CONVERSATIONS.c.customer_id == _CUSTOMER)
+_IS_THEIRS = _CONVERSATIONS.c.customer_id == _CUSTOMER
+_TALKS = _locked(_CONVERSATIONS, or_(_IS_THEIRS, _CONVERSATIONS.c.id.in_(_FORMER)))
+_THEIRS = select(_CONVERSATIONS.c.id).where(_IS_THEIRS)
 _WORK = _locked(_TASKS, or_(_TASKS.c.id.in_(select(_below.c.id)), _NAMED > 0))
 _REST: dict[type[Resource], Select[Any]] = {
-    Todo: _locked(_TODOS, _in_conversations(_TODOS)),
+    Todo: _locked(_TODOS, _from_conversations(_TODOS)),
     Transaction: _locked(_TRANSACTIONS, _TRANSACTIONS.c.id.in_(_MOVED.scalar_subquery())),
     Account: _locked(_ACCOUNTS, _ACCOUNTS.c.customer_id == _CUSTOMER),
     Message: select(_MESSAGES.c.id).where(_MESSAGES.c.id.in_(_WRITTEN.scalar_subquery())),
@@ -110,13 +161,12 @@ class CustomerTraces:
     def find(self, connection: Connection, key: UUID) -> Traces:
         """The ids of all that tells of a locked customer, by model, locked in its turn."""
         bound: dict[str, Any] = {"customer": key}
-        bound["conversations"] = _ids(connection, _TALKS, bound)
-        tasks: list[UUID] = []
-        # A sub-task may have come while its parent was waited for: until there is no more.
-        while (found := _ids(connection, _WORK, bound)) != tasks:
-            tasks = found
+        talks = _all_ids(connection, _TALKS, bound)
+        bound["conversations"] = _ids(connection, _THEIRS, bound)
+        bound["former"] = sorted(set(talks) - set(bound["conversations"]))
+        tasks = _all_ids(connection, _WORK, bound)
         rest = {model: _ids(connection, statement, bound) for model, statement in _REST.items()}
-        return {Customer: [key], Conversation: bound["conversations"], Task: tasks, **rest}
+        return {Customer: [key], Conversation: talks, Task: tasks, **rest}
 
     def unfinished(
         self, connection: Connection, key: UUID, tasks: Sequence[UUID]
@@ -124,6 +174,14 @@ class CustomerTraces:
         """What the firm still has to know the customer for, with how many there are."""
         row = connection.execute(_COUNTS, {"customer": key, "tasks": list(tasks)}).one()
         return {name: count for name, count in row._asdict().items() if count}
+
+
+def _all_ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:
+    """Asked again until there is no more: some may have come or gone while one was waited for."""
+    ids: list[UUID] = []
+    while (found := _ids(connection, statement, bound)) != ids:
+        ids = found
+    return ids
 
 
 def _ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.db import retry
 from app.errors import NotErasable, NotFound
 from app.models import Customer, Task
-from app.repositories import CustomerTraces, Erasure, IdempotencyKeyRepository
+from app.repositories import CustomerTraces, Erasure, IdempotencyKeyRepository, PlannerStatistics
 from app.services.base import Service
 from app.services.permissions import SYSTEM_ONLY, allowed
 
@@ -33,6 +33,7 @@ class ErasureService(Service):
     traces: CustomerTraces = CustomerTraces()
     erasure: Erasure = Erasure()
     keys: IdempotencyKeyRepository = IdempotencyKeyRepository()
+    statistics: PlannerStatistics = PlannerStatistics()
 
     @allowed(SYSTEM_ONLY)
     @retry
@@ -49,6 +50,14 @@ class ErasureService(Service):
             if unfinished := self.traces.unfinished(connection, key, traces[Task]):
                 raise NotErasable(unfinished)
             return self._erase(connection, traces, messages=messages)
+
+    @allowed(SYSTEM_ONLY)
+    @retry
+    def renew_statistics(self) -> None:
+        """Erase from PostgreSQL's statistics what was erased from rows. Call it after `erase`, in
+        a unit of work of its own: it sees what is committed."""
+        with self.database.connect(timeout=_LONGEST) as connection:
+            self.statistics.renew(connection)
 
     def _erase(self, connection: Connection, traces: Traces, *, messages: bool) -> dict[str, int]:
         """The rows first: who is changing one is waited for, so that what that leaves is seen."""

@@ -72,10 +72,13 @@ def desk(staff: Client, database_url: str) -> Iterator[Client]:
 
 @pytest.fixture
 def dump(database_url: str) -> Callable[[], str]:
-    """All that a backup of the database would hold."""
+    """All that a backup of the database would hold, the planner's statistics too."""
 
     def dump() -> str:
-        command = (find_bindir() / "pg_dump", database_url)
+        program = find_bindir() / "pg_dump"
+        help_ = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)  # noqa: S603 - PostgreSQL's own program
+        with_statistics = ["--statistics"] if " --statistics " in help_.stdout else []
+        command = [str(program), *with_statistics, database_url]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - PostgreSQL's own program
 
     return dump

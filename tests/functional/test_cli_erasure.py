@@ -400,5 +400,8 @@ def test_it_asks_before(ann: str, admin: Client, environment: dict[str, str]) ->
         assert "Erase Ann (A-1) for good? [y/N]" in done.stderr
         assert admin.get(f"/v1/customers/{ann}").json["name"] == "Ann"
     done = answer("y\n")
-    assert (done.returncode, done.stdout) == (0, f"Erased {ann}: 1 customers, 1 events.\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"Erased {ann}: 1 customers, 1 events. Statistics are renewed.\n",
+    )
     assert answer("y\n").returncode == 3  # the reference is gone too

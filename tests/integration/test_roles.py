@@ -143,6 +143,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     erased = ErasureService.as_system(owner).erase(UUID(customer), messages=True)
     assert erased["customers"] == 1
     assert erased["messages"] > 0
+    ErasureService.as_system(owner).renew_statistics()
     owner.dispose()
     desk.rows.put_back()
 
@@ -159,6 +160,14 @@ def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
     service.dispose()
     owner.dispose()
     desk.rows.put_back()
+
+
+def test_renewing_statistics_takes_the_owner(owned_url: str) -> None:
+    """For anybody else PostgreSQL would do nothing, and not fail."""
+    service = open_database(as_role(owned_url, APP))
+    with pytest.raises(NotPermitted, match="Only the owner of the tables"):
+        ErasureService.as_system(service).renew_statistics()
+    service.dispose()
 
 
 @pytest.mark.parametrize("statement", REFUSED)

@@ -60,7 +60,7 @@ MAY: dict[str, dict[frozenset[str], str]] = {
         SYSTEM_ONLY: "read_all",
     },
     "DemoService": {SYSTEM_ONLY: "load"},
-    "ErasureService": {SYSTEM_ONLY: "erase"},
+    "ErasureService": {SYSTEM_ONLY: "erase renew_statistics"},
     "EventService": {READERS: "get page feed", SYSTEM_ONLY: "begin_epoch"},
     "FaqService": {
         EVERYBODY: "get get_many find page",
