@@ -76,10 +76,10 @@ def copy_template(template_url: str, suffix: str) -> str:
     return on_database(template_url, name)
 
 
-def create_beside(template_url: str, suffix: str) -> str:
+def create_beside(template_url: str, suffix: str, options: str = "") -> str:
     """The URL of a new database on the template's server, with nothing in it."""
     name = f"{urlsplit(template_url).path.removeprefix('/').removesuffix('_template')}_{suffix}"
-    _run(on_database(template_url, "postgres"), f'CREATE DATABASE "{name}"')
+    _run(on_database(template_url, "postgres"), f'CREATE DATABASE "{name}" {options}')
     return on_database(template_url, name)
 
 

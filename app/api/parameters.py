@@ -92,7 +92,8 @@ def sorting(text: str, reader: Reader[Any]) -> tuple[Sort, ...]:
         raise InvalidCriterion("sort", "A field stands in it twice.")
     for name in names:
         if name not in reader.sorts:
-            raise InvalidCriterion("sort", f"{name} can't be sorted by.")
+            choices = ", ".join(sorted(reader.sorts))
+            raise InvalidCriterion("sort", f"Cannot sort by '{name}'. Use one of {choices}.")
     return by
 
 

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def place(settings: Settings) -> str:
-    """The data directory of the embedded server, or else the database's host and name."""
+    """The data directory of the embedded server, or else the database's host, port and name.
+
+    The port only where the address names one: two servers on a host differ by nothing else.
+    """
     if settings.database_url is None:
         return _folder(settings.data_dir)
     url = make_url(settings.database_url)
     host = url.host or url.query.get("host", "")
+    if host and url.port:
+        host = f"{host}:{url.port}"
     return f"{host}/{url.database or ''}" if host else str(url.database)
 
 

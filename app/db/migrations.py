@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 
 from app.db.driver_errors import translate
@@ -23,12 +24,26 @@ _TIMEOUTS = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '60s'"
 # Held by whoever migrates, for as long as it takes. The number is Caseload's own.
 _LOCK = "SELECT pg_advisory_xact_lock(7203114)"
 
+_ENCODING = text("SELECT current_setting('server_encoding')")
 _HAS_REVISION = text("SELECT to_regclass('alembic_version')")
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
 def upgrade(url: str, revision: str = "head") -> None:
+    """Raises alembic's CommandError for a database that cannot store every text."""
+    with migration_connection(url) as connection:
+        _check_encoding(connection)
     _run(url, lambda config: command.upgrade(config, revision))
+
+
+def _check_encoding(connection: Connection) -> None:
+    """`initdb` in the C locale makes SQL_ASCII databases, and there the first accent would fail."""
+    encoding = connection.execute(_ENCODING).scalar_one()
+    if encoding != "UTF8":
+        raise CommandError(
+            f"The encoding of the database is {encoding}, and Caseload needs UTF8: create one with "
+            "ENCODING 'UTF8' TEMPLATE template0."
+        )
 
 
 def downgrade(url: str, revision: str) -> None:

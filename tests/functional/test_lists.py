@@ -225,6 +225,19 @@ def test_filters_find_what_they_say(few: Client, query: str, found: str) -> None
     assert answer.json["total"] == len(found.split())
 
 
+@pytest.mark.parametrize("name", ["nosuch", ""])
+def test_an_unknown_sort_is_refused_with_the_names_that_exist(viewer: Client, name: str) -> None:
+    answer = viewer.get(f"/v1/agents?sort=name,{name}")
+    names = "created_at, last_seen_at, name, updated_at"
+    assert problem(answer) == (400, "invalid-parameter")
+    (error,) = answer.json["errors"]
+    assert error == {
+        "parameter": "sort",
+        "code": "invalid-parameter",
+        "detail": f"Cannot sort by '{name}'. Use one of {names}.",
+    }
+
+
 def test_a_total_counts_all_pages(viewer: Client, sql: Sql) -> None:
     """Exactly, and without being called an estimate."""
     sql(MANY)

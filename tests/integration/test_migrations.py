@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
+from alembic.util.exc import CommandError
 from sqlalchemy import create_engine, make_url, text
 
 from app.db import migrations
 from app.errors import LockTimeout
 from app.models import Base
-from tests.server import copy_template, drop
+from tests.server import copy_template, create_beside, drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,20 @@ def rows(url: str, query: str) -> set[tuple[Any, ...]]:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         return set(cursor.fetchall())
+
+
+def test_a_database_that_cannot_store_every_text_is_refused(
+    template_url: str, worker_id: str
+) -> None:
+    """Before anything is created in it: later the first accent would fail."""
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+    url = create_beside(template_url, f"ascii_{worker_id}", options)
+    try:
+        with pytest.raises(CommandError, match="is SQL_ASCII, and Caseload needs UTF8"):
+            migrations.upgrade(url)
+        assert migrations.current(url) is None
+    finally:
+        drop(url)
 
 
 def test_up_down_up_ends_where_it_began(url: str) -> None:

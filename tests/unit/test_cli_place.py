@@ -13,12 +13,13 @@ from app.settings import Settings
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("postgresql://desk:hunter2@db.example:5433/caseload", "db.example/caseload"),
+        ("postgresql://desk:hunter2@db.example:5433/caseload", "db.example:5433/caseload"),
+        ("postgresql://desk:hunter2@db.example/caseload", "db.example/caseload"),
         ("postgresql://desk:hunter2@/caseload?host=/run/postgresql", "/run/postgresql/caseload"),
         ("postgres:///caseload", "caseload"),
     ],
 )
-def test_a_given_database_is_its_host_and_name(url: str, name: str) -> None:
+def test_a_given_database_is_its_host_port_and_name(url: str, name: str) -> None:
     """Without the user and the password."""
     assert place(Settings(database_url=url)) == name
 
