@@ -37,11 +37,12 @@ def new_customer(customers: CustomerService) -> Callable[..., Customer]:
 
 @pytest.fixture
 def vacuum(sql: Callable[..., list[tuple[Any, ...]]]) -> Callable[[str], None]:
-    """Make a table's statistics, with all of its pages marked as visible to everybody.
+    """Make a table's statistics, with its pages marked as visible to everybody.
 
     VACUUM marks none while an older snapshot is in use; the planner then avoids index-only scans.
+    It never marks the few pages by which writers extended the table and that are still empty.
     """
-    unmarked = "SELECT relpages > relallvisible FROM pg_class WHERE oid = %s::regclass"
+    unmarked = "SELECT relpages * 0.9 > relallvisible FROM pg_class WHERE oid = %s::regclass"
 
     def vacuum(table: str) -> None:
         for _ in range(300):
