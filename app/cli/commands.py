@@ -85,7 +85,7 @@ def explained() -> Iterator[None]:
     """Turn the errors that callers are expected to handle into exit codes."""
     try:
         yield
-    except errors.NotFound as error:
+    except (errors.NotFound, errors.AlreadyExists) as error:
         message = f"{str(error).removesuffix('.')} in {place(settings())}."
         raise Refused(message, exit_code_of(type(error))) from error
     except errors.CaseloadError as error:

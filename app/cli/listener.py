@@ -24,7 +24,7 @@ def listen(port: int) -> None:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken" if taken else f"cannot be used: {error.strerror}"
-        raise Refused(f"PORT: {port} {reason}.", 2) from error
+        raise Refused(f"PORT: {port} {reason}. Set PORT to another one.", 2) from error
     _LISTENING[port] = listener.detach()
 
 

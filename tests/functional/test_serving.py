@@ -223,7 +223,8 @@ def test_a_taken_port_is_refused_before_anything_is_loaded(serve: Serve, base: P
     (refused,) = (one for one in both if one.poll() is not None)
     (serving,) = both.keys() - {refused}
     assert refused.returncode == 2
-    assert refused.output.read_text() == f"Error: PORT: {port} is taken.\n"
+    message = f"Error: PORT: {port} is taken. Set PORT to another one.\n"
+    assert refused.output.read_text() == message
     assert not (base / both[refused]).exists()
     serving.url = f"http://127.0.0.1:{port}"
     serving.until_ready()
@@ -308,7 +309,7 @@ def test_a_command_that_reads_makes_no_database(base: Path, arguments: list[str]
     assert [path for path in base.iterdir() if not path.name.startswith("output-")] == before
 
 
-def test_what_is_not_found_is_named_with_its_data_directory(base: Path) -> None:
+def test_what_is_not_found_or_taken_is_named_with_its_data_directory(base: Path) -> None:
     """Another shell may have another data directory; one below the working directory is short."""
     assert flask(base) == DONE
     missing = ("tokens", "create", "--user", "ada@demo.example")
@@ -316,6 +317,10 @@ def test_what_is_not_found_is_named_with_its_data_directory(base: Path) -> None:
     there = {"BEFORE": f"os.chdir({str(base)!r})", "FLASK_APP": f"{ROOT}/wsgi.py"}
     nearby = flask(base, *missing, **there)
     assert nearby == (3, "Error: No user ada@demo.example in data/.\n")
+    create = ("users", "create", "ann@x.example", "--name", "Ann", "--role", "staff")
+    assert flask(base, *create)[0] == 0
+    taken = "Error: A user with this email exists already in data/.\n"
+    assert flask(base, *create, **there) == (4, taken)
 
 
 @pytest.mark.parametrize("name", ['it\'s a "day"; $HOME `x` \\ ü:%41?&', "a,b", "x" * 100])
