@@ -205,6 +205,7 @@ def test_a_read_takes_one_round_trip(
     """By id or as a page, once the token is known and its use recorded."""
     staff.get("/v1/me").close()
     round_trips.take()
-    staff.get(f"/v1/customers{query}").close()
-    staff.get(path).close()
-    assert [message.count("SELECT") for message in round_trips.take()] == [1, 1]
+    for read in (f"/v1/customers{query}", path):
+        staff.get(read).close()
+        (message,) = round_trips.take()
+        assert "SELECT" in message
