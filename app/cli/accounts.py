@@ -83,7 +83,7 @@ def verify(*, as_json: bool) -> None:
     elif differences:
         print_table(differences, ["check", "thing", "id", "expected", "found"])
     else:
-        print_line("Every balance is what its entries say, and no rule is broken.")
+        print_line("Every balance matches its entries, and no rule is broken.")
     if differences:
         raise Refused(f"{len(differences)} differences.", 1)
 
@@ -101,7 +101,7 @@ def import_balances(file: IO[bytes], against: str) -> None:
 
 
 def _lines(file: IO[bytes]) -> Iterator[Line]:
-    """Decoded one by one, so that a mistake is told of its own line."""
+    """Decoded one by one, so that a mistake is reported with its line."""
     texts = chain(
         (line.decode("utf-8-sig") for line in islice(file, 1)), (line.decode() for line in file)
     )
@@ -114,7 +114,7 @@ def _lines(file: IO[bytes]) -> Iterator[Line]:
                 raise _wrong(reader.line_num, f"It must have {len(_HEADER)} values.")
             yield Line(reader.line_num, *row)
     except csv.Error as error:
-        raise _wrong(reader.line_num, f"It is no CSV: {error}.") from error
+        raise _wrong(reader.line_num, f"It is not valid CSV: {error}.") from error
     except UnicodeDecodeError as error:
         raise _wrong(reader.line_num + 1, "It is not UTF-8.") from error
 

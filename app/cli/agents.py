@@ -24,14 +24,14 @@ from app.services import AgentService, UserService
 if TYPE_CHECKING:
     from app.models import Agent, User
 
-agents = Group("agents", help="People and programs that work tasks off.")
+agents = Group("agents", help="People and programs that work on tasks.")
 
 
 @agents.command("create", cls=SetUpVerb)
 @click.argument("name", type=Text())
 @click.option("--kind", type=click.Choice([kind.value for kind in AgentKind]), default="ai")
 @click.option("--queue", "queues", type=Queue(), multiple=True, help="May be given repeatedly.")
-@click.option("--user", "email", type=Email(254), help="Whose token claims as this agent.")
+@click.option("--user", "email", type=Email(254), help="The user whose token claims as this agent.")
 @as_json
 def create(
     name: str, kind: str, queues: tuple[str, ...], email: str | None, *, as_json: bool
@@ -76,9 +76,11 @@ def show(name: str, *, as_json: bool) -> None:
 
 @agents.command("deactivate")
 @click.argument("name", type=Text())
-@click.option("--reassign-to", "heir", type=Text(), help="Who gets its tasks and conversations.")
+@click.option(
+    "--reassign-to", "heir", type=Text(), help="The agent that gets its tasks and conversations."
+)
 def deactivate(name: str, heir: str | None) -> None:
-    """Deactivate the agent NAME, who lets go of all tasks and conversations."""
+    """Deactivate the agent NAME and take its tasks and conversations from it."""
     key, to = find_agent(name).id, None if heir is None else find_agent(heir).id
     service(AgentService).deactivate(key, reassign_to=to)
     print_line(f"Deactivated {name}.")

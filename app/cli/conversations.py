@@ -24,7 +24,7 @@ from app.services import ConversationService
 if TYPE_CHECKING:
     from app.models import Conversation
 
-conversations = Group("conversations", help="What customers and the desk talk about.")
+conversations = Group("conversations", help="Conversations between customers and the desk.")
 
 _LONGEST_NUMBER = 18
 

@@ -31,7 +31,7 @@ _EXPORTED = (
     "updated_at",
 )
 
-customers = Group("customers", help="Those whom the desk serves.")
+customers = Group("customers", help="The customers of the firm.")
 
 
 @customers.command("list")
@@ -61,9 +61,7 @@ def show(customer: str, *, as_json: bool) -> None:
 
 @customers.command("erase")
 @click.argument("customer", type=Text(64))
-@click.option(
-    "--messages", is_flag=True, help="Also what was said: bodies of messages, subjects and tags."
-)
+@click.option("--messages", is_flag=True, help="Also erase bodies of messages, subjects and tags.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
@@ -98,7 +96,10 @@ def _renew_statistics(key: UUID) -> None:
 @customers.command("export")
 @click.argument("file", type=Text(4096), default=STDOUT)
 @click.option(
-    "--format", "format_", type=click.Choice(list(WRITERS)), help="As FILE ends, or else csv."
+    "--format",
+    "format_",
+    type=click.Choice(list(WRITERS)),
+    help="By the end of FILE's name, or else csv.",
 )
 def export(file: str, format_: str | None) -> None:
     """Write all customers that are not deleted to FILE, or to stdout.
@@ -128,5 +129,5 @@ def _find(text: str, *, deleted_too: bool = False) -> Record:
     if not found:
         raise NotFound("customers", text)
     if len(found) > 1:
-        raise click.UsageError("Several deleted customers had this reference: name one by its id.")
+        raise click.UsageError("Several deleted customers had this reference: use an id.")
     return found[0]

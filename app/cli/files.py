@@ -41,7 +41,7 @@ def whole_file(name: str) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # nobody reads on: click ends quietly
-        told = f"{name} can't be written: {error.strerror or error}"
+        told = f"{name} cannot be written: {error.strerror or error}"
         raise Refused(told, _code(error)) from error
 
 

@@ -5,7 +5,7 @@ from app.cli.output import as_json, print_json, print_line
 from app.errors import CaseloadError
 from app.services.jobs import JobService
 
-jobs = Group("jobs", help="What time brings about; the service runs them by itself.")
+jobs = Group("jobs", help="Regular jobs, which the service runs by itself.")
 
 
 @jobs.command("run")

@@ -24,7 +24,7 @@ from app.services import TaskQueueService, TaskService
 if TYPE_CHECKING:
     from uuid import UUID
 
-tasks = Group("tasks", help="What agents work off.")
+tasks = Group("tasks", help="Work that agents claim.")
 
 _COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after", "error"]
 
@@ -32,7 +32,7 @@ _COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after",
 @tasks.command("list")
 @click.option("--status", type=click.Choice([status.value for status in TaskStatus]))
 @click.option("--queue", type=Queue())
-@click.option("--agent", type=Text(), help="Whom they are for: a name.")
+@click.option("--agent", type=Text(), help="The name of the agent that they are addressed to.")
 @click.option("--conversation", "conversation_id", type=ID)
 @click.option("--search", type=Text(), help="Words in the input.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
@@ -85,7 +85,7 @@ def requeue(task_ids: tuple[UUID, ...]) -> None:
 @tasks.command("cancel")
 @click.argument("task_ids", type=ID, nargs=-1, required=True)
 def cancel(task_ids: tuple[UUID, ...]) -> None:
-    """Cancel tasks with their sub-tasks; who runs one is asked to stop."""
+    """Cancel tasks and their sub-tasks; running ones are asked to stop."""
     for task_id in task_ids:
         task = service(TaskService).cancel(task_id)
         done = "Cancelled" if task.status == TaskStatus.CANCELLED else "Asked to cancel"

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-tokens = Group("tokens", help="What clients show to be let in.")
+tokens = Group("tokens", help="Tokens with which clients authenticate.")
 
 
 @tokens.command("create")
-@click.option("--user", "email", type=Email(254), help="Whose token: a user's e-mail.")
-@click.option("--agent", type=Text(), help="Or: the name of an agent.")
+@click.option("--user", "email", type=Email(254), help="The user's e-mail address.")
+@click.option("--agent", type=Text(), help="Or the agent's name.")
 @click.option("--name", type=Text(), default="cli", show_default=True, help="What it is for.")
-@click.option("--expires-at", type=TIME, help="RFC 3339; without it the token lasts.")
+@click.option("--expires-at", type=TIME, help="RFC 3339; without it the token does not expire.")
 def create(email: str | None, agent: str | None, name: str, expires_at: datetime | None) -> None:
     """Print a new token, alone and once: it is kept nowhere."""
     tokens = service(TokenService)
@@ -49,6 +49,6 @@ def list_tokens(limit: int, *, as_json: bool) -> None:
 @tokens.command("revoke")
 @click.argument("token_id", type=ID)
 def revoke(token_id: UUID) -> None:
-    """Revoke the token with the id TOKEN_ID: it lets nobody in within seconds."""
+    """Revoke the token with the id TOKEN_ID: it stops working within seconds."""
     service(TokenService).remove(token_id)
     print_line(f"Revoked {token_id}.")

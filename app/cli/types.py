@@ -51,7 +51,9 @@ class Queue(Text):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         text = super().convert(value, param, ctx)
         if not QUEUE.fullmatch(text):
-            self.fail(f"{text!r} is no name of a queue, such as mail or back-office.", param, ctx)
+            self.fail(
+                f"{text!r} is not the name of a queue, such as mail or back-office.", param, ctx
+            )
         return text
 
 

@@ -86,7 +86,7 @@ def test_opening_balances_are_loaded_once(flask: Run, bank: Bank, tmp_path: Path
         ("{number},1,GBP,x", "line 3: It must have 3 values."),
         ("123456789012,1,GBP", "line 3: The check digits"),
         (account_number(9_999_999_999) + ",1,GBP", "line 3: There is no account"),
-        ('"{number},1,GBP', "line 3: It is no CSV"),
+        ('"{number},1,GBP', "line 3: It is not valid CSV"),
         ("\x00,1,GBP", "line 3: The check digits"),
         ("{number},-0.01,GBP", "line 3: The amount is below the account's limit."),
         ("{number},1,GBP\n{number},1,GBP", "line 4: The account occurs twice in the file."),
