@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -18,6 +19,8 @@ V = TypeVar("V")
 
 _MOST_REMEMBERED = 10_000  # of tokens, and of addresses
 _LONGEST_ADDRESS = 64
+# Some proxies add the port, as Azure's: it is another one for each connection.
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[(.+)\](?::[0-9]+)?", re.ASCII)
 _SITE = 64  # bits of an IPv6 address that are one client's: it has all addresses below them
 
 
@@ -73,7 +76,9 @@ def _keep(known: dict[K, V], key: K, value: V) -> None:
 
 
 def _site(address: str) -> str:
-    """The client that an address belongs to."""
+    """The client that an address belongs to, whatever port it has."""
+    if match := _WITH_PORT.fullmatch(address):
+        address = match[1] or match[2]
     try:
         parsed = ip_address(address)
     except ValueError:  # a proxy's own name for a client

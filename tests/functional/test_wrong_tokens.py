@@ -169,11 +169,18 @@ def test_an_address_has_its_rate_again_after_a_while(wrong: WrongTokens, clock: 
     [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:40001", "192.0.2.1:40002"),
+        ("192.0.2.1:40001", "192.0.2.1"),
+        ("[2001:db8:1:2::1]:40001", "2001:db8:1:2::9"),
+        ("[2001:db8:1:2::1]", "[2001:db8:1:2::9]:40001"),
         ("x" * 64, "x" * 10_000),
     ],
 )
 def test_addresses_of_one_client_are_one(wrong: WrongTokens, one: str, other: str) -> None:
-    """A client with IPv6 has 2^64 addresses; a name that is none is cut off."""
+    """A client with IPv6 has 2^64 addresses, and a port per connection, which some proxies add.
+
+    A name that is no address is cut off.
+    """
     assert spend_all(wrong, one) == RATE
     assert spend_all(wrong, other) == 0
 
