@@ -115,7 +115,7 @@ def people(database: Database, ids: Ids) -> dict[str, str]:
         return agents.create({"name": name, "kind": "ai", "queues": ["work"], **values}).id
 
     ids["agents_own"] = hire("mate", user_id=ids["users_own"], queues=["claims"])
-    ids["agents_other"], ids["agents_deleted"] = hire("idle", queues=[]), hire("gone")
+    ids["agents_other"], ids["agents_deleted"] = hire("idle"), hire("gone")
     agents.remove(ids["agents_deleted"])
     tokens.issue({"agent_id": ids["agents_other"], "name": "t"})
     ids["agents_bot"] = hire("bot")
