@@ -45,6 +45,10 @@ class AgentHandover(Service):
             self._give_back(connection, agents, to)
             self._readdress(connection, agents, to=to)
 
+    def give_back(self, connection: Connection, agent_id: UUID) -> None:
+        """The tasks that the agent runs are pending again, for any agent."""
+        self._give_back(connection, [agent_id], None)
+
     def leave_queues(
         self, connection: Connection, agent_id: UUID, remaining: Collection[str]
     ) -> None:

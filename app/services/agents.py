@@ -125,7 +125,10 @@ class AgentService(ResourceService[Agent]):
         handover, connection = self.beside(AgentHandover), session.connection()
         if "is_active" in changes and not entity.is_active:
             handover.hand_over(connection, [entity.id])
-        elif "queues" in changes:
+            return changes
+        if "kind" in changes and entity.kind == AgentKind.AI:
+            handover.give_back(connection, entity.id)  # a person's leases never run out
+        if "queues" in changes:
             handover.leave_queues(connection, entity.id, entity.queues)
         return changes
 

@@ -103,6 +103,22 @@ def test_what_an_agent_stops_working_goes_to_anyone(desk: DeskWork, hire: Hire) 
     assert set(claim(other)) == {runs, waits}
 
 
+def test_a_person_who_becomes_a_program_gives_its_tasks_back(desk: DeskWork, hire: Hire) -> None:
+    """A person's lease never runs out: a program that crashed would keep such a task for ever."""
+    person, other = hire("Ann", kind="human"), hire("other")
+    key = desk.task()
+    held = claim(person)[key]
+    path = f"/v1/agents/{person.user_id}"
+    assert desk.client.patch(path, {"kind": "human", "name": "Anna"}).status_code == 200
+    assert desk.read("tasks", key)["status"] == "running"
+    assert desk.client.patch(path, {"kind": "ai"}).status_code == 200
+    assert desk.read("tasks", key)["status"] == "pending"
+    assert desk.events(key)[-1]["action"] == "released"
+    late = person.post(f"/v1/tasks/{key}/release", {"lease_token": held["lease_token"]})
+    assert problem(late) == (409, "lease-lost")
+    assert claim(other)[key]["lease_expires_at"] is not None
+
+
 def test_an_heir_works_the_queues_of_what_it_inherits(desk: DeskWork, hire: Hire) -> None:
     """422 that names the queues it lacks, of running and of addressed tasks; nothing changes."""
     old, heir = hire("old", ["a", "b", "c", "d"]), hire("heir", ["a"])
