@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.client import Answer
     from tests.scene import Scene
 
-pytestmark = pytest.mark.usefixtures("patient")
-
 REFUSED = {
     "57014": (503, "statement-timeout"),
     "55P03": (503, "lock-timeout"),
@@ -92,6 +90,7 @@ def test_no_route_is_forgotten(app: Flask) -> None:
     assert writing == set(WRITES)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("route", WRITES)
 @pytest.mark.usefixtures("_nothing_is_left")
 def test_a_request_that_fails_anywhere_does_all_or_nothing(scene: Scene, route: str) -> None:
