@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_database
+from app.allocator import return_freed_memory
 from app.cli import listener
 from app.environment import SettingsError
 from app.errors import CaseloadError
@@ -21,6 +22,8 @@ try:
 except SettingsError as error:
     print(f"Error: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - there is no log yet
     raise SystemExit(2) from None
+
+return_freed_memory()  # the workers inherit it
 
 # Loopback only: what faces the world is a proxy that speaks TLS.
 bind = listener.address(settings.port)

@@ -27,6 +27,7 @@ from app.api import (
     faqs,
     health,
     idempotency,
+    large_bodies,
     messages,
     methods,
     problem_pages,
@@ -84,6 +85,7 @@ def register(app: Flask) -> None:
     app.before_request(methods.answer_options)
     app.before_request(access.check_access)
     app.before_request(bodies.allow_batches)
+    app.teardown_request(large_bodies.end_turn)
     app.after_request(context.drop_request_id)
     app.after_request(authentication.record_use)
     app.after_request(rate_limits.tell)

@@ -10,6 +10,7 @@ from flask import current_app, g, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api import large_bodies
 from app.api.context import settings
 from app.api.contract import contract_of
 from app.api.problems import Problem
@@ -105,6 +106,8 @@ def _read() -> Any:
     most = settings().max_values
     if strict_json.has_more_values(data, most):
         raise Problem(413, "body-too-large", f"The body holds more than {most:,} JSON values.")
+    if len(data) > settings().max_body:
+        large_bodies.wait_for_turn()
     try:
         return strict_json.parse(data.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from app import create_app
+from app.api import large_bodies
 from app.settings import Settings
 from tests.client import Client, codes, problem
 
@@ -125,3 +126,26 @@ def test_too_many_entries_are_refused_before_each_is_read(staff: Client) -> None
     answer = staff.post("/v1/transactions", body)
     assert process_time() - began < 1
     assert codes(answer) == {"/entries": "length"}
+
+
+def test_large_bodies_take_turns(staff: Client, database_url: str) -> None:
+    """One at a time: the next is 503 when it has waited for long, and small ones do not wait."""
+    items = [
+        {"reference": f"C-{n}", "name": "Ann", "attributes": {"t": "x" * 3000}} for n in range(400)
+    ]
+    impatient = create_app(
+        Settings(database_url=database_url, given_secret_key="k" * 32, lock_timeout=0.1)
+    )
+    client = Client(impatient, staff.token, user_id=staff.user_id)
+    try:
+        with impatient.test_request_context():
+            large_bodies.wait_for_turn()
+            answer = client.post("/v1/customers/bulk", {"items": items})
+            assert problem(answer) == (503, "pool-exhausted")
+            assert client.post("/v1/customers/bulk", {"items": items[:10]}).status_code == 201
+            large_bodies.end_turn()
+        for _ in range(2):  # a turn ends with its request, also where that is refused
+            assert client.post("/v1/customers/bulk", {"items": items}).status_code == 409
+        assert client.post("/v1/customers/bulk", {"items": items[10:]}).status_code == 201
+    finally:
+        impatient.extensions["database"].dispose()
