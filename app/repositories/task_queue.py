@@ -36,7 +36,8 @@ class TaskQueue:
         Without `lease_seconds` they are held until they are given back. Tasks whose lease ran out
         are taken too; those among them that may not run again, the SPENT ones, come back as failed
         or cancelled. `which` restricts the claim to RUNNABLE or SPENT tasks. With
-        `most_bytes` it ends with the task whose input and metadata exceed that.
+        `most_bytes` it ends before the task whose input and metadata would exceed that, unless it
+        is the first.
         """
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}

@@ -91,7 +91,8 @@ _WITHIN_BYTES = {
     + " AS bytes",
     "first_of": "SELECT * FROM (SELECT *, sum(bytes) OVER"
     " (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (",
-    "that_fit": ") AS due) AS sized WHERE coalesce(bytes_before, 0) < :most_bytes",
+    "that_fit": ") AS due) AS sized"
+    " WHERE bytes_before IS NULL OR bytes_before + bytes <= :most_bytes",
 }
 _ANY_BYTES = {"bytes": "", "first_of": "", "that_fit": ""}
 
