@@ -355,13 +355,13 @@ class NotErasable(Conflict):
 
 
 class VersionMismatch(CaseloadError):
-    """The row has another version, or number of messages, than the caller expected."""
+    """The row has another version, or another last message, than the caller expected."""
 
     code = "precondition-failed"
 
-    def __init__(self, current: int, messages: int | None = None) -> None:
-        number = "" if messages is None else f", with {messages} messages"
-        super().__init__(f"The current version is {current}{number}.")
+    def __init__(self, current: int, last_message: int | None = None) -> None:
+        last = "" if last_message is None else f", and the last message is number {last_message}"
+        super().__init__(f"The current version is {current}{last}.")
 
 
 class Unavailable(CaseloadError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from http.client import INTERNAL_SERVER_ERROR
+from http.client import INTERNAL_SERVER_ERROR, NOT_FOUND
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, g, request
@@ -46,6 +46,9 @@ _CODES = {
     413: "body-too-large",
     415: "unsupported-media-type",
 }
+_NO_PATH = (
+    "Nothing is at this path. An id in a path is a UUID in lower case; no path ends in a slash."
+)
 
 
 class Problem(Exception):
@@ -151,7 +154,8 @@ def _of_framework(error: HTTPException) -> Problem:
         for name, value in error.get_headers(request.environ)
         if name not in ("Content-Type", "Content-Length")
     }
-    return Problem(status, code, error.description or error.name, headers=headers)
+    detail = _NO_PATH if status == NOT_FOUND else error.description or error.name
+    return Problem(status, code, detail, headers=headers)
 
 
 def _of_bug(error: Exception) -> Problem:

@@ -303,3 +303,11 @@ def test_a_bug_is_a_500_that_tells_nothing(
         word for word in ("hunter2", "Traceback", "SELECT", "Error:") if word in answer.text
     ]
     assert "hunter2" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/v1/customers/C-1", "/v1/customers/"])
+def test_an_unknown_path_is_explained_to_a_program(admin: Client, path: str) -> None:
+    """The detail says what a path looks like, not what a person may have typed into a browser."""
+    assert admin.get(path).json["detail"] == (
+        "Nothing is at this path. An id in a path is a UUID in lower case; no path ends in a slash."
+    )
