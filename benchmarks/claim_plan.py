@@ -23,7 +23,7 @@ from app.db import Database
 from app.db.unit import Timeouts
 from app.models import Task
 from app.repositories import Query, TaskQueue, TaskRepository
-from app.repositories.task_statements import claim as claim_statement
+from app.repositories.task_claims import claim as claim_statement
 from benchmarks.processes import cpu_of
 from benchmarks.queue_tables import AGENT, rows, server
 

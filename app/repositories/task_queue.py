@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.domain.tasks import TaskStatus
-from app.repositories import task_statements
+from app.repositories import task_claims, task_statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,7 +28,7 @@ class TaskQueue:
         *,
         limit: int,
         lease_seconds: int | None,
-        which: str = task_statements.ANY,
+        which: str = task_claims.ANY,
         most_bytes: int | None = None,
     ) -> list[Record]:
         """Take up to `limit` tasks, by priority, then by how long they have been available.
@@ -43,9 +43,9 @@ class TaskQueue:
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
         bound |= {"agent": agent_id, "limit": limit, "lease": lease_seconds}
         within = most_bytes is not None
-        statement = task_statements.claim(len(lanes), which, within_bytes=within)
+        statement = task_claims.claim(len(lanes), which, within_bytes=within)
         bound |= {"most_bytes": most_bytes} if within else {}
-        tasks = _records(connection.execute(statement, bound), task_statements.TAKEN)
+        tasks = _records(connection.execute(statement, bound), task_claims.TAKEN)
         self._end_lost(connection, tasks)
         return tasks
 

@@ -1,4 +1,4 @@
-"""The statements of the task queue, in named SQL, each built once with its types.
+"""The statements of the task queue but the claim, in named SQL, each built once with its types.
 
 The order of locks is agent, conversation, parent, task: whoever ends a task holds its parent
 first, since a trigger counts the parent's open sub-tasks.
@@ -7,7 +7,6 @@ first, since a trigger counts the parent's open sub-tasks.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, column, func, or_, select, text, update
@@ -25,82 +24,7 @@ _KEPT = [c for c in _TASKS.c if c.key not in ("lane", "available_at", "open_subt
 _COLUMNS = ", ".join(f"tasks.{c.name} AS {c.key}" for c in _KEPT)
 
 # What the index ix_tasks_claim holds, in its own words.
-_OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
-
-# One lane of one priority, read off the index alone, the longest waiting first.
-_LANE = """
-(SELECT id, available_at FROM tasks
- WHERE lane = :lane_{number} AND priority = level.priority
-   AND available_at <= statement_timestamp() AND {open}
- ORDER BY available_at, id)"""
-
-# Rows are taken one by one in the order of the lanes, merged, and no further than the limit: none
-# is locked that is not taken. The laterals see to it that PostgreSQL can't read them in another
-# order. What is taken as running had a lease that ran out: its attempt was lost, and where it
-# was to be cancelled or has no attempt left, it ends here.
-_CLAIM = """
-WITH taken AS (
-    {first_of} SELECT held.*
-    FROM generate_series(0, 9) AS level (priority)
-    CROSS JOIN LATERAL (
-        SELECT id FROM ({lanes}) AS lanes ORDER BY available_at, id
-    ) AS due
-    CROSS JOIN LATERAL (
-        SELECT id, attempt, {before}{bytes},
-            CASE WHEN status = 'pending' THEN 'running'
-                 WHEN cancel_requested THEN 'cancelled'
-                 WHEN attempt - attempts_forgiven >= max_attempts THEN 'failed'
-                 ELSE 'running' END AS becomes
-        FROM tasks
-        WHERE tasks.id = due.id AND available_at <= statement_timestamp() AND {open} AND {which}
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS held
-    LIMIT :limit {that_fit}
-), claimed AS (
-    UPDATE tasks SET
-        status = becomes,
-        attempt = tasks.attempt + (becomes = 'running')::int,
-        claimed_by_id = CASE becomes WHEN 'running' THEN :agent ELSE tasks.claimed_by_id END,
-        lease_token = CASE becomes WHEN 'running' THEN gen_random_uuid() END,
-        lease_seconds = CASE becomes WHEN 'running' THEN CAST(:lease AS int) END,
-        lease_expires_at = CASE becomes WHEN 'running'
-            THEN statement_timestamp() + make_interval(secs => CAST(:lease AS int)) END,
-        started_at = CASE becomes WHEN 'running'
-            THEN statement_timestamp() ELSE tasks.started_at END,
-        completed_at = CASE WHEN becomes <> 'running' THEN statement_timestamp() END,
-        error = CASE becomes WHEN 'failed' THEN 'The lease ran out.' END,
-        progress = NULL
-    FROM taken WHERE tasks.id = taken.id
-    RETURNING {columns}, {was}
-), begun AS (
-    INSERT INTO task_attempts (task_id, number, agent_id, started_at)
-    SELECT id, attempt, claimed_by_id, started_at FROM claimed WHERE status = 'running'
-)
-SELECT * FROM claimed ORDER BY priority, was_available_at, id
-"""
-
-# Of many tasks just the first are claimed, up to :most_bytes of what they hold; the others are not
-# locked for longer than the unit. The first one is claimed whatever its size.
-_WITHIN_BYTES = {
-    "bytes": ", "
-    + " + ".join(
-        f"CASE WHEN pg_column_compression({name}) IS NULL THEN pg_column_size({name})"
-        f" ELSE octet_length({name}::text) END"
-        for name in ("input", "metadata")
-    )
-    + " AS bytes",
-    "first_of": "SELECT * FROM (SELECT *, sum(bytes) OVER"
-    " (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (",
-    "that_fit": ") AS due) AS sized"
-    " WHERE bytes_before IS NULL OR bytes_before + bytes <= :most_bytes",
-}
-_ANY_BYTES = {"bytes": "", "first_of": "", "that_fit": ""}
-
-# Which due tasks a claim takes. A spent one was lost, and does not run again.
-ANY = "true"
-SPENT = """(status = 'running'
-    AND (cancel_requested OR attempt - attempts_forgiven >= max_attempts))"""
-RUNNABLE = f"NOT {SPENT}"
+IS_OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
 _COMPLETE = "SELECT {columns} FROM complete_task(:key, :token, :output) AS tasks"
 
@@ -278,17 +202,16 @@ STATS = (
 )
 
 # What is told of a task as it was before.
-TAKEN = ("status", "available_at", "claimed_by_id", "started_at", "completed_at", "error")
 CANCELLED = ("status", "cancel_requested", "completed_at")
 HELD = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
 
 
-def _named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
+def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
     """The statement with the types of what goes in and what comes out."""
     columns: list[ColumnElement[Any]] = [column(c.key, c.type) for c in _KEPT]
     columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
     parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
-    statement = text(sql.format(columns=_COLUMNS, open=_OPEN, before=", ".join(before), **parts))
+    statement = text(sql.format(columns=_COLUMNS, open=IS_OPEN, before=", ".join(before), **parts))
     return statement.bindparams(
         *(
             bindparam(name, type_=kind)
@@ -306,20 +229,9 @@ _PARAMETERS: dict[str, Any] = {
     "output": _TASKS.c.output.type,
 }
 
-COMPLETED = _named(_COMPLETE)
-LOCKED = _named(_LOCK)
+COMPLETED = named(_COMPLETE)
+LOCKED = named(_LOCK)
 LOSE = text(_LOST)
-RESCUED = _named(_GIVE_BACK, "held", HELD, **_RESCUE)
-CANCEL = _named(_CANCEL, "held", CANCELLED)
-LET_GO_OF = _named(_GIVE_BACK, "held", HELD, **_LET_GO)
-
-
-@lru_cache(maxsize=128)
-def claim(lanes: int, which: str = ANY, *, within_bytes: bool = False) -> TextualSelect:
-    """`which` is ANY, RUNNABLE, or SPENT: those that only end.
-
-    With `within_bytes` there is one more parameter, `most_bytes`.
-    """
-    every = " UNION ALL ".join(_LANE.format(number=number, open=_OPEN) for number in range(lanes))
-    parts = _WITHIN_BYTES if within_bytes else _ANY_BYTES
-    return _named(_CLAIM, "taken", TAKEN, lanes=every, which=which, **parts)
+RESCUED = named(_GIVE_BACK, "held", HELD, **_RESCUE)
+CANCEL = named(_CANCEL, "held", CANCELLED)
+LET_GO_OF = named(_GIVE_BACK, "held", HELD, **_LET_GO)

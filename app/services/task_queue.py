@@ -16,7 +16,7 @@ from app.domain.tasks import Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
-from app.repositories.task_statements import RUNNABLE, SPENT
+from app.repositories.task_claims import RUNNABLE, SPENT
 from app.services.base import Service
 from app.services.changes import differences
 from app.services.json_limits import check_json
