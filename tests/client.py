@@ -66,8 +66,8 @@ class Client:
         sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
-        if POSTS_HAVE_KEYS and method == "POST":
-            sent.setdefault("Idempotency-Key", uuid4().hex)
+        if POSTS_HAVE_KEYS and method == "POST" and "idempotency-key" not in map(str.lower, sent):
+            sent["Idempotency-Key"] = uuid4().hex
         data = raw if raw is not None else None if body is None else orjson.dumps(body)
         answer = self._client.open(
             path,
