@@ -64,6 +64,7 @@ SELECT * FROM claimed ORDER BY priority, was_available_at, id
 
 # Of many tasks just the first are claimed, up to :most_bytes of what they hold; the others are not
 # locked for longer than the unit. The first one is claimed whatever its size.
+# Tasks that only end do not count: the claim does not answer with them.
 _WITHIN_BYTES = {
     "bytes": ", "
     + " + ".join(
@@ -72,10 +73,11 @@ _WITHIN_BYTES = {
         for name in ("input", "metadata")
     )
     + " AS bytes",
-    "first_of": "SELECT * FROM (SELECT *, sum(bytes) OVER"
+    "first_of": "SELECT * FROM (SELECT *, sum(bytes) FILTER (WHERE becomes = 'running') OVER"
     " (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (",
     "that_fit": ") AS due) AS sized"
-    " WHERE bytes_before IS NULL OR bytes_before + bytes <= :most_bytes",
+    " WHERE becomes <> 'running'"
+    " OR bytes_before IS NULL OR bytes_before + bytes <= :most_bytes",
 }
 _ANY_BYTES = {"bytes": "", "first_of": "", "that_fit": ""}
 

@@ -228,6 +228,22 @@ def test_a_claim_takes_no_more_than_an_answer_holds(
     assert {task["status"] for task in staff.get("/v1/tasks").json["items"]} == {"running"}
 
 
+def test_large_tasks_that_only_end_take_no_place_in_a_claim(
+    staff: Client, small: Flask, hire: Hire, sql: Sql
+) -> None:
+    """Their last lease ran out. The task behind them is claimed, as it is behind small ones."""
+    agent = hire(queues=["work"])
+    claimer = Client(small, agent.token, user_id=agent.user_id)
+    make_tasks(staff, 9, max_attempts=1)
+    while claimer.post("/v1/tasks/claim", {"limit": 10}).json["items"]:
+        pass
+    sql("UPDATE tasks SET lease_expires_at = now() - interval '1 minute'")
+    [waiting] = make_tasks(staff, 1)
+
+    answer = claimer.post("/v1/tasks/claim", {"limit": 10})
+    assert [task["id"] for task in answer.json["items"]] == [waiting]
+
+
 # What is read
 
 
