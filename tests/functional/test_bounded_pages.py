@@ -10,6 +10,7 @@ from app import create_app
 from app.repositories import Query, TaskRepository
 from app.settings import Settings
 from tests.client import Client
+from tests.functional.test_event_feed import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,13 +202,13 @@ def test_events_and_the_feed_are_bounded(admin: Client, small: Flask, sql: Sql) 
     """The feed's cursor stands behind the last event that it has answered."""
     reader = Client(small, admin.token, user_id=admin.user_id)
     make_tasks(admin, 12)
-    listed = ids_of(walk(reader, "/v1/events?limit=100&object_type=tasks"))
-    assert len(listed) == 12
+    listed = ids_of(walk(reader, "/v1/events?limit=100"))
+    read_all(admin, at_least=len(listed))  # other tests' transactions hold the feed back
     found: list[str] = []
     path = "/v1/events/feed?limit=100"
     while events := (answer := reader.get(path)).json["items"]:
         assert len(answer.data) <= MOST
-        found += [event["id"] for event in events if event["object_type"] == "tasks"]
+        found += [event["id"] for event in events]
         path = f"/v1/events/feed?limit=100&cursor={answer.json['next_cursor']}"
     assert sorted(found) == sorted(listed)
 
