@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
 from app.db import Database, Timeouts, migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 from app.models.violations import violations
 from app.services import Authenticator, RateLimiter
 from app.settings import Settings

@@ -13,7 +13,7 @@ import psycopg2
 from psycopg2.extras import execute_values, register_uuid
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 from app.models.violations import violations
 from app.services import AccountService
 from app.services.ledger_check import LedgerCheckService

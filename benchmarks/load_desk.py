@@ -18,8 +18,8 @@ from urllib.request import urlopen
 import psycopg2
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer, postmaster
 from app.domain.actors import Role
+from app.embedded import EmbeddedServer, postmaster
 from app.services import AgentService, TokenService, UserService
 from app.settings import ROOT
 

@@ -20,7 +20,7 @@ from psycopg2.extras import execute_values
 from uuid_utils.compat import uuid7
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 from app.repositories import TaskRepository
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import psycopg2
 from sqlalchemy.dialects import postgresql
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 from app.repositories import FaqRepository, Query, Sort, statements
 from app.repositories.full_text import BY_RANK, FullText
 from benchmarks.processes import cpu_of

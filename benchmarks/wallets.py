@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, registry
 from uuid_utils.compat import uuid7
 
 from app.db import Database, migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 from app.models.base import NAMES, Base, DeletableResource, Resource
 from app.repositories import Repository
 from app.repositories.criteria import filters_on

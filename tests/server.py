@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 
 from app.db import migrations
-from app.db.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer
 
 # Nothing here has to survive a crash. A test that needs statistics makes them itself: autovacuum
 # would make others at any time, and its snapshots keep VACUUM from marking pages as visible.

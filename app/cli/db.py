@@ -12,9 +12,9 @@ from app.cli.commands import Group, Refused, SetUpVerb, database, service
 from app.cli.output import print_line, print_text
 from app.cli.types import Text
 from app.db import migrations
-from app.db.embedded.binaries import find_bindir
-from app.db.embedded.errors import EmbeddedServerError
 from app.db.roles import SETUP
+from app.embedded.binaries import find_bindir
+from app.embedded.errors import EmbeddedServerError
 from app.errors import Unavailable
 from app.services import EventService
 

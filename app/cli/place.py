@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 
-from app.db.embedded import EmbeddedServerError
-from app.db.embedded.cluster import Cluster
+from app.embedded import EmbeddedServerError
+from app.embedded.cluster import Cluster
 
 if TYPE_CHECKING:
     from app.settings import Settings

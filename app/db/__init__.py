@@ -1,4 +1,4 @@
-"""The engine room: units of work, driver errors, migrations, the embedded server. No models."""
+"""The engine room: units of work, driver errors, migrations. No models."""
 
 from app.db.database import Database
 from app.db.retries import retry

@@ -21,8 +21,8 @@ import psycopg2
 import pytest
 
 from app.db import migrations
-from app.db.embedded import binaries, folders, postmaster
-from app.db.embedded.account import choose_account
+from app.embedded import binaries, folders, postmaster
+from app.embedded.account import choose_account
 from app.settings import ROOT
 from tests.server import copy_template, drop
 
@@ -32,7 +32,7 @@ _BECOME_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)" if _IS_R
 _INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb").exists()})
 _FLASK = """
 import os, pathlib
-from app.db.embedded import folders
+from app.embedded import folders
 from flask.cli import main
 folders._SHARED_HOME = pathlib.Path(os.environ["SHARED_HOME"])
 exec(os.environ.get("BEFORE", ""))

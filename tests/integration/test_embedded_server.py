@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from app.db import Database
-from app.db.embedded import EmbeddedServer, folders, postmaster
+from app.embedded import EmbeddedServer, folders, postmaster
 from app.errors import CaseloadError
 from app.settings import ROOT
 
@@ -26,7 +26,7 @@ _NOBODY = 65534
 _HOLD = """
 import os, select, sys
 from pathlib import Path
-from app.db.embedded import EmbeddedServer, EmbeddedServerError, folders
+from app.embedded import EmbeddedServer, EmbeddedServerError, folders
 options = {}
 exec(sys.argv[2])
 try:

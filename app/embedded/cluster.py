@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from app.db.embedded import folders, postmaster
-from app.db.embedded.account import Account, choose_account
-from app.db.embedded.binaries import find_bindir, major_version, reachable_copy
-from app.db.embedded.errors import EmbeddedServerError
+from app.embedded import folders, postmaster
+from app.embedded.account import Account, choose_account
+from app.embedded.binaries import find_bindir, major_version, reachable_copy
+from app.embedded.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 from psycopg2.errors import DuplicateDatabase, UniqueViolation
 
-from app.db.embedded.cluster import DATABASE, Cluster
-from app.db.embedded.errors import EmbeddedServerError
+from app.embedded.cluster import DATABASE, Cluster
+from app.embedded.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.db.embedded import folders
-from app.db.embedded.errors import EmbeddedServerError
+from app.embedded import folders
+from app.embedded.errors import EmbeddedServerError
 
 OLDEST = 15
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.db.embedded.errors import EmbeddedServerError
+from app.embedded.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.db.embedded.account import Account
+    from app.embedded.account import Account
 
 _SHARED_HOME = Path("/var/lib/caseload")
 _LONGEST_SOCKET_PATH = 107  # bytes, of sun_path on Linux
