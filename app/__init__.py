@@ -8,8 +8,10 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
+from app.administration import EMBEDDED
 from app.db import Database, Timeouts, migrations
-from app.embedded import EmbeddedServer
+from app.embedded import EmbeddedServer, EmbeddedServerError
+from app.errors import DatabaseUnreachable
 from app.models.violations import violations
 from app.services import Authenticator, RateLimiter
 from app.settings import Settings
@@ -56,4 +58,12 @@ def create_database(settings: Settings) -> Database:
 
 
 def _embedded(settings: Settings) -> Callable[[], str]:
-    return EmbeddedServer(settings.data_dir, prepare=migrations.upgrade).url
+    server = EmbeddedServer(settings.data_dir, EMBEDDED, prepare=migrations.upgrade)
+
+    def url() -> str:
+        try:
+            return server.url()
+        except EmbeddedServerError as error:
+            raise DatabaseUnreachable(str(error)) from error
+
+    return url

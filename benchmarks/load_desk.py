@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import psycopg2
 
+from app.administration import EMBEDDED
 from app.db import Database, migrations
 from app.domain.actors import Role
 from app.embedded import EmbeddedServer, postmaster
@@ -112,7 +113,7 @@ def desk_of_its_own() -> Iterator[Desk]:
     with tempfile.TemporaryDirectory(prefix="caseload-load-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # so that PostgreSQL's account, if root needs one, gets there
-        server = EmbeddedServer(folder / "data", prepare=migrations.upgrade)
+        server = EmbeddedServer(folder / "data", EMBEDDED, prepare=migrations.upgrade)
         try:
             with desk_on(server.url(), folder, CASELOAD_DATA_DIR=str(folder / "data")) as desk:
                 yield desk

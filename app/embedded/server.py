@@ -1,4 +1,4 @@
-"""The private PostgreSQL that runs where DATABASE_URL is unset.
+"""The lease on a private PostgreSQL server: the first user starts it, the last one stops it.
 
 Every process that uses it holds a shared flock on the data directory. A killed process loses its
 lock by itself; the last one out, which gets the lock for itself alone, stops the server. Starting
@@ -17,29 +17,39 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.errors import DuplicateDatabase, UniqueViolation
 
-from app.embedded.cluster import DATABASE, Cluster
-from app.embedded.errors import EmbeddedServerError
+from .cluster import Cluster
+from .errors import EmbeddedServerError
+from .names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_NAMES = Names()
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class EmbeddedServer:
-    """`prepare` gets the URL of a new, empty database, and is done before anyone else sees it."""
+    """The PostgreSQL server of a data directory. Opens, creates and starts nothing before `url()`.
+
+    `prepare` is called with the URL of a database that is new and empty, before anyone else can
+    use it. `settings` are given to the server at its start, by their names in postgresql.conf.
+    """
 
     def __init__(
         self,
         directory: Path,
+        names: Names = _NAMES,
+        *,
         prepare: Callable[[str], None] = lambda _: None,
         settings: dict[str, str] | None = None,
     ) -> None:
         self.directory = directory
-        self.cluster = Cluster(directory, settings or {})
+        self.names = names
+        self.cluster = Cluster(directory, names, settings or {})
         self._prepare = prepare
         self._lease: int | None = None
         self._lock = threading.Lock()
@@ -49,7 +59,10 @@ class EmbeddedServer:
         _exit_cleanly()
 
     def url(self) -> str:
-        """The URL of the running database: adopted if it runs, started or recovered if not."""
+        """Start or recover the server unless it runs; return the URL of the service's database.
+
+        Raises EmbeddedServerError.
+        """
         try:
             with self._lock:
                 self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -59,7 +72,7 @@ class EmbeddedServer:
                 return self.cluster.url()
         except OSError as error:
             raise EmbeddedServerError(
-                f"The data directory can't be used ({error}); set CASELOAD_DATA_DIR."
+                f"The data directory can't be used ({error}); {self.names.advice}."
             ) from error
 
     def release(self) -> None:
@@ -114,7 +127,7 @@ class EmbeddedServer:
             self.cluster.create(lock)
         self.cluster.start()
         if not prepared.exists():
-            _create_database(self.cluster.url("postgres"))
+            _create_database(self.cluster.url("postgres"), self.names.database)
             self._prepare(self.cluster.url())
             prepared.touch()
 
@@ -129,14 +142,14 @@ class EmbeddedServer:
             os.close(lock)
 
 
-def _create_database(url: str) -> None:
+def _create_database(url: str, name: str) -> None:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone() is None:
             # Somebody who was killed meanwhile may have sent the same.
             with suppress(DuplicateDatabase, UniqueViolation):
-                cursor.execute(f"CREATE DATABASE {DATABASE}")
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def _exit_cleanly() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from app import create_app
-from app.embedded.binaries import find_bindir
+from app.embedded import find_bindir
 from app.settings import Settings
 from tests.client import Client
 from tests.scene import Scene, scene_on

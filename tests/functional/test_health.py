@@ -18,6 +18,7 @@ from tests.client import Client, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from flask import Flask
     from sqlalchemy import QueuePool
@@ -55,6 +56,17 @@ def test_without_a_database_it_is_alive_and_not_ready() -> None:
             assert problem(answer) == (503, "database-unavailable")
             assert int(answer.headers["Retry-After"]) > 0
             assert "127.0.0.1" not in answer.text
+
+
+def test_where_the_embedded_server_can_not_run(tmp_path: Path) -> None:
+    """It is a database that cannot be reached; the detail says what to do."""
+    file = tmp_path / "file"
+    file.touch()
+    with _running(data_dir=file) as app:
+        answer = Client(app, "cl_any").get("/readyz")
+        assert problem(answer) == (503, "database-unavailable")
+        assert answer.json["detail"].startswith("The data directory can't be used")
+        assert answer.json["detail"].endswith("; set CASELOAD_DATA_DIR.")
 
 
 def test_another_schema_is_not_ready(anonymous: Client, sql: Sql) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app import create_app
 from app.api import cursors
-from app.embedded.binaries import find_bindir
+from app.embedded import find_bindir
 from app.services import CustomerService, EventService
 from app.settings import Settings
 from tests.client import Client

@@ -20,6 +20,7 @@ import orjson
 import psycopg2
 import pytest
 
+from app.administration import EMBEDDED
 from app.db import migrations
 from app.embedded import binaries, folders, postmaster
 from app.embedded.account import choose_account
@@ -32,9 +33,10 @@ _BECOME_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)" if _IS_R
 _INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb").exists()})
 _FLASK = """
 import os, pathlib
-from app.embedded import folders
+from dataclasses import replace
+import app
 from flask.cli import main
-folders._SHARED_HOME = pathlib.Path(os.environ["SHARED_HOME"])
+app.EMBEDDED = replace(app.EMBEDDED, shared_home=pathlib.Path(os.environ["SHARED_HOME"]))
 exec(os.environ.get("BEFORE", ""))
 main()
 """
@@ -323,12 +325,19 @@ def test_what_is_not_found_or_taken_is_named_with_its_data_directory(base: Path)
     assert flask(base, *create, **there) == (4, taken)
 
 
+def test_user_and_database_keep_their_names(base: Path) -> None:
+    """Data directories of earlier releases hold no others."""
+    assert flask(base) == DONE
+    asked = ("db", "shell", "--", "-Atc", "SELECT current_user, current_database()")
+    assert flask(base, *asked) == (0, "caseload|caseload\n")
+
+
 @pytest.mark.parametrize("name", ['it\'s a "day"; $HOME `x` \\ ü:%41?&', "a,b", "x" * 100])
 def test_any_data_directory_will_do(base: Path, name: str) -> None:
     """Odd characters, commas and long paths; variables for libpq lead nobody astray."""
     for astray in ({"PGPORT": "6000", "PGDATA": "/nowhere"}, {"TMPDIR": str(base)}):
         assert flask(base, CASELOAD_DATA_DIR=str(base / name), **astray) == DONE
-    shutil.rmtree(folders.socket_folder(base / name, base / name))
+    shutil.rmtree(folders.socket_folder(base / name, base / name, EMBEDDED.socket_prefix))
 
 
 @pytest.mark.parametrize("bindir", _INSTALLED, ids=str)

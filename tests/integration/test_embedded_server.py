@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from app.db import Database
-from app.embedded import EmbeddedServer, folders, postmaster
+from app.embedded import EmbeddedServer, Names, folders, postmaster
 from app.errors import CaseloadError
 from app.settings import ROOT
 
@@ -215,6 +215,17 @@ def test_a_stale_pid_file_is_no_hindrance(hold: Hold, directory: Path) -> None:
     assert query(hold(directory).said) == (1,)
 
 
+@pytest.mark.parametrize(
+    "names", [Names(), Names(user="o d@d%", database='a "b"/c?%')], ids=["default", "given"]
+)
+def test_the_caller_names_user_and_database(directory: Path, names: Names) -> None:
+    """Any name that initdb takes will do."""
+    server = EmbeddedServer(directory, names)
+    found = query(server.url(), "SELECT current_user::text, current_database()::text")
+    server.release()
+    assert found == (names.user, names.database)
+
+
 def test_a_full_server_is_a_running_one(directory: Path) -> None:
     """Where no connection is to be had, nobody waits for the server to start."""
     server = EmbeddedServer(directory, settings={"max_connections": "4"})
@@ -241,7 +252,7 @@ def test_leaving_a_removed_folder_is_quiet(hold: Hold, directory: Path) -> None:
 def test_a_trap_in_tmp_is_refused(hold: Hold, base: Path, trap: str) -> None:
     """What somebody put where the socket of a long path belongs is neither used nor changed."""
     directory = base / ("x" * 100)
-    place = folders.socket_folder(directory, directory)
+    place = folders.socket_folder(directory, directory, Names().socket_prefix)
     if trap == "link":
         place.symlink_to(base)
     else:
