@@ -3,7 +3,7 @@
 Each grants, in its transaction, what Caseload's roles may do with the tables as they are then: its
 triggers write with the rights of the service that runs meanwhile.
 
-app/db/migrations.py passes the connection in; `alembic` by itself reads the settings.
+app/db/admin/migrations.py passes the connection in; `alembic` by itself reads the settings.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from alembic import context
 
-from app.db.grants import grant
-from app.db.migrations import migration_connection
+from app.db.admin.grants import grant
+from app.db.admin.migrations import migration_connection
 from app.models import Base
 from app.models.accesses import accesses
 

@@ -9,7 +9,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
 from app.administration import EMBEDDED
-from app.db import Database, Timeouts, migrations
+from app.db import Database, Timeouts
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer, EmbeddedServerError
 from app.errors import DatabaseUnreachable
 from app.models.violations import violations

@@ -12,7 +12,8 @@ from uuid import UUID
 import psycopg2
 from psycopg2.extras import execute_values, register_uuid
 
-from app.db import Database, migrations
+from app.db import Database
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.models.violations import violations
 from app.services import AccountService

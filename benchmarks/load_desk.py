@@ -18,7 +18,8 @@ from urllib.request import urlopen
 import psycopg2
 
 from app.administration import EMBEDDED
-from app.db import Database, migrations
+from app.db import Database
+from app.db.admin import migrations
 from app.domain.actors import Role
 from app.embedded import EmbeddedServer, postmaster
 from app.services import AgentService, TokenService, UserService

@@ -19,7 +19,8 @@ from procrastinate.schema import SchemaManager
 from psycopg2.extras import execute_values
 from uuid_utils.compat import uuid7
 
-from app.db import Database, migrations
+from app.db import Database
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.repositories import TaskRepository
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 from sqlalchemy.dialects import postgresql
 
-from app.db import Database, migrations
+from app.db import Database
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.repositories import FaqRepository, Query, Sort, statements
 from app.repositories.full_text import BY_RANK, FullText

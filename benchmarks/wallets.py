@@ -13,7 +13,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import Mapped, mapped_column, registry
 from uuid_utils.compat import uuid7
 
-from app.db import Database, migrations
+from app.db import Database
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.models.base import NAMES, Base, DeletableResource, Resource
 from app.repositories import Repository

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 
-from app.db.roles import SETUP
+from app.db.admin.roles import SETUP
 from tests.server import create_beside, on_database
 
 _PRIVILEGES = """

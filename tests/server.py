@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 
-from app.db import migrations
+from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 
 # Nothing here has to survive a crash. A test that needs statistics makes them itself: autovacuum

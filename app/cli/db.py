@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 from app.cli.commands import Group, Refused, SetUpVerb, database, service
 from app.cli.output import print_line, print_text
 from app.cli.types import Text
-from app.db import migrations
-from app.db.roles import SETUP
+from app.db.admin import migrations
+from app.db.admin.roles import SETUP
 from app.embedded import EmbeddedServerError, find_bindir
 from app.errors import Unavailable
 from app.services import EventService

@@ -12,7 +12,7 @@ import click
 from app.cli import listener
 from app.cli.commands import Command, database, service, settings
 from app.cli.output import print_text
-from app.db import migrations
+from app.db.admin import migrations
 from app.services.demo import ADMIN, DemoService
 from app.settings import ROOT
 

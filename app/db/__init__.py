@@ -1,4 +1,4 @@
-"""The engine room: units of work, driver errors, migrations. No models."""
+"""The engine room: units of work, driver errors. No models."""
 
 from app.db.database import Database
 from app.db.retries import retry

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.db import migrations
+from app.db.admin import migrations
 from app.errors import Unavailable
 
 if TYPE_CHECKING:

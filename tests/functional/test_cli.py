@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import make_url
 
-from app.db.roles import SETUP
+from app.db.admin.roles import SETUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

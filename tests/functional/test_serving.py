@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 
 from app.administration import EMBEDDED
-from app.db import migrations
+from app.db.admin import migrations
 from app.embedded import binaries, folders, postmaster
 from app.embedded.account import choose_account
 from app.settings import ROOT

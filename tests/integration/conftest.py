@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.db import migrations
-from app.db.roles import OWNER
+from app.db.admin import migrations
+from app.db.admin.roles import OWNER
 from app.models import Customer
 from app.services import CustomerService
 from tests.library import TABLES, open_library

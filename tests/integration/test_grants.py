@@ -9,8 +9,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app import create_app
-from app.db import grants, migrations
-from app.db.roles import APP, OWNER, READ, SETUP
+from app.db.admin import grants, migrations
+from app.db.admin.roles import APP, OWNER, READ, SETUP
 from app.settings import Settings
 from tests.roles import as_role, create_with_roles, privileges, run
 from tests.server import drop

@@ -12,7 +12,7 @@ import pytest
 from alembic.util.exc import CommandError
 from sqlalchemy import create_engine, make_url, text
 
-from app.db import migrations
+from app.db.admin import migrations
 from app.errors import LockTimeout
 from app.models import Base
 from tests.server import copy_template, create_beside, drop

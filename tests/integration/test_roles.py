@@ -11,7 +11,7 @@ from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Column, Integer, MetaData, Table
 
 from app import create_app
-from app.db.roles import APP, OWNER, READ
+from app.db.admin.roles import APP, OWNER, READ
 from app.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses

@@ -18,7 +18,7 @@ from app.db.driver_errors import translate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_INI = Path(__file__).parents[2] / "alembic.ini"
+_INI = Path(__file__).parents[3] / "alembic.ini"
 # A statement that waits for a lock makes everyone behind it wait: it gives up soon.
 _TIMEOUTS = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '60s'"
 # Held by whoever migrates, for as long as it takes. The number is Caseload's own.

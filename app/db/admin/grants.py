@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from app.db.roles import APP, READ
+from app.db.admin.roles import APP, READ
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

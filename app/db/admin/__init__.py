@@ -1,0 +1,1 @@
+"""What administrates a database: migrations, roles, and what each role may do."""
