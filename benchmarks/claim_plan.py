@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from sqlalchemy.dialects import postgresql
 
-from app.db import Database
-from app.db.unit import Timeouts
+from app.db import Database, Timeouts
 from app.models import Task
 from app.repositories import Query, TaskQueue, TaskRepository
 from app.repositories.task_claims import claim as claim_statement

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,9 +10,12 @@ from sqlalchemy.exc import PendingRollbackError
 
 from app.db.driver_errors import translate
 from app.db.engines import Engines, start_afresh_after_fork
+from app.db.generators import opening_generator
+from app.db.modes import Isolation, Mode, Timeouts
+from app.db.owner import current_owner
 from app.db.retries import Backoff, keep_trying
 from app.db.session import UnitOfWorkError
-from app.db.unit import Isolation, Mode, Timeouts, UnitOfWork, UnitRolledBack
+from app.db.unit import UnitOfWork, UnitRolledBack
 from app.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.orm import Session
 
+    from app.db.owner import Owner
     from app.errors import CaseloadError
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+_CALLS_TO_BLOCK = 4  # from `_unit` to the function whose block it is, by two context managers
 
 
 class Database:
@@ -50,7 +55,6 @@ class Database:
     ) -> None:
         self._violations = violations or {}
         self._timeouts = timeouts or Timeouts()
-        self._local = threading.local()
         self._engines = Engines(
             url,
             replica_url,
@@ -107,7 +111,8 @@ class Database:
 
         A conflict is a serialisation failure, a deadlock, or a connection lost before COMMIT was
         sent. Each attempt has a fresh session and fresh hooks; attempts go on for `deadline`
-        seconds. Inside an open unit the call joins it, and the outermost opener retries.
+        seconds. Inside an open unit the call joins it, and the outermost opener retries. Nothing is
+        called again after it has committed a unit, of any Database.
         """
 
         def attempt() -> T:
@@ -118,15 +123,15 @@ class Database:
 
     def again(self, attempt: Callable[[], T], *, deadline: float | None = None) -> T:
         """As `run`, for a function that opens its units itself."""
-        if self._open_unit is not None or self._retrying:
+        owner = current_owner()
+        if owner.units or owner.retrying:
             return attempt()
         backoff = Backoff() if deadline is None else Backoff(deadline=deadline)
-        self._local.retrying = True
-        self._local.committed = False
+        owner.retrying, owner.committed = True, False
         try:
-            return keep_trying(attempt, backoff, may_repeat=lambda: not self._local.committed)
+            return keep_trying(attempt, backoff, may_repeat=lambda: not owner.committed)
         finally:
-            self._local.retrying = False
+            owner.retrying = False
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call `hook` once the open unit is committed; not if it, or the savepoint, rolls back.
@@ -163,8 +168,7 @@ class Database:
         self._engines.dispose()
 
     def start_afresh(self) -> None:
-        """Forget all connections, and the open unit: they are those of the parent process."""
-        self._local = threading.local()
+        """Forget all connections: they are those of the parent process."""
         self._engines.start_afresh()
 
     @property
@@ -177,72 +181,61 @@ class Database:
         return self._engines.primary
 
     @property
-    def _retrying(self) -> bool:
-        return getattr(self._local, "retrying", False)
-
-    @property
     def _open_unit(self) -> UnitOfWork | None:
-        unit: UnitOfWork | None = getattr(self._local, "unit", None)
-        return None if unit is None or unit.closed else unit
+        return current_owner().units.get(self)
 
     @contextmanager
     def _unit(self, mode: Mode) -> Iterator[UnitOfWork]:
-        if (unit := self._open_unit) is not None:
-            with self._joined(unit, mode):
+        owner = current_owner()
+        if (unit := owner.units.get(self)) is not None:
+            with unit.joined(mode):
                 yield unit
             return
+        generator = opening_generator(_CALLS_TO_BLOCK)
         with self._engines.connect(replica=mode.read_only and mode.stale_ok) as connection:
-            unit = self._local.unit = UnitOfWork(connection, mode, self._timeouts)
+            unit = UnitOfWork(connection, mode, self._timeouts, owner, generator)
+            owner.units[self] = unit
             try:
                 yield unit
                 unit.commit()
             except PendingRollbackError as error:
                 self._end(unit, unit.rollback)
-                raise UnitRolledBack("The unit of work has failed already.") from (
-                    unit.failure or error
-                )
+                raise UnitRolledBack(unit.failure or error) from (unit.failure or error)
+            except GeneratorExit:
+                self._end(unit, unit.rollback)
+                unit.check_dropped()
+                raise
             except BaseException:
                 self._end(unit, unit.rollback)
                 raise
             self._end(unit)
-        self._local.committed = self._local.__dict__.get("committed") or not mode.read_only
-        self._call_hooks(unit.hooks)
-
-    @contextmanager
-    def _joined(self, unit: UnitOfWork, mode: Mode) -> Iterator[None]:
-        unit.check_joins(mode)
-        before = unit.limit(mode.timeout)
-        try:
-            yield
-            unit.flush()
-        except BaseException as failure:
-            unit.fail(failure)
-            raise
-        finally:
-            unit.set_timeout(before)
+        owner.committed = owner.committed or not mode.read_only
+        _call_hooks(unit.hooks, owner)
 
     def _end(self, unit: UnitOfWork, how: Callable[[], None] = lambda: None) -> None:
         try:
             how()
         finally:
-            if getattr(self._local, "unit", None) is unit:
-                self._local.unit = None
+            if unit.owner.units.get(self) is unit:
+                del unit.owner.units[self]
             unit.close()
-
-    def _call_hooks(self, hooks: list[Callable[[], None]]) -> None:
-        retrying, self._local.retrying = self._retrying, False  # they are on their own
-        for hook in hooks:
-            try:
-                hook()
-            except Exception:
-                logger.exception("A hook failed after the commit.")
-        self._local.retrying = retrying
 
     def _on_error(self, context: ExceptionContext) -> BaseException | None:
         """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
         error = translate(context, self._violations)
-        if context.connection is not None and (unit := self._open_unit) is not None:
+        unit = self._open_unit
+        if unit is not None and unit.connection is context.connection:
             if unit.ending == "commit" and context.is_disconnect and not unit.mode.read_only:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
-            unit.fail(error or context.original_exception)
+            unit.fail(error or context.sqlalchemy_exception or context.original_exception)
         return error
+
+
+def _call_hooks(hooks: list[Callable[[], None]], owner: Owner) -> None:
+    retrying, owner.retrying = owner.retrying, False  # they are on their own
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            logger.exception("A hook failed after the commit.")
+    owner.retrying = retrying

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.modes import Mode, Timeouts, opening, set_timeout
 from app.db.session import UnitOfWorkError, UnitSession, end
 from app.errors import CaseloadError
 
@@ -21,37 +20,37 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, PoolProxiedConnection
 
     from app.db.dialect import DriverConnection
+    from app.db.generators import OpeningGenerator
+    from app.db.owner import Owner
 
-Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+logger = logging.getLogger(__name__)
+
+_USABLE = (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS)
 
 
 class UnitRolledBack(UnitOfWorkError):
-    """Part of the unit failed and the failure was swallowed: nothing of the unit was done."""
+    """The caller caught an error of the unit and went on: nothing of the unit was done."""
 
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """In seconds. `idle` is how long a unit may wait between two statements."""
-
-    statement: float = 15.0
-    lock: float = 5.0
-    idle: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """How a unit was asked for. `timeout` limits each statement, in seconds."""
-
-    read_only: bool = False
-    stale_ok: bool = False
-    isolation: Isolation | None = None
-    timeout: float | None = None
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(
+            f"The unit of work can only roll back: {type(cause).__name__} was"
+            f" {_place_of_catch(cause)}. To go on after an error, put the work that may fail into"
+            " `with database.savepoint():` and catch the error outside of that block."
+        )
 
 
 class UnitOfWork:
-    def __init__(self, connection: Connection, mode: Mode, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        mode: Mode,
+        timeouts: Timeouts,
+        owner: Owner,
+        generator: OpeningGenerator | None,
+    ) -> None:
         self.connection = connection
         self.mode = mode
+        self.owner = owner
         self.session: UnitSession | None = None
         self.failure: BaseException | None = None
         self.hooks: list[Callable[[], None]] = []
@@ -59,48 +58,99 @@ class UnitOfWork:
         self._timeouts = timeouts
         self._timeout = timeouts.statement if mode.timeout is None else mode.timeout
         self._driver = cast("DriverConnection", connection.connection.dbapi_connection)
-        self._driver.begin = _opening(mode, self._timeout, timeouts)
+        self._driver.begin = opening(mode, self._timeout, timeouts)
         self._driver.settings = ""
         self._transaction = connection.begin()
         self._driver.unit = self
         self.closed = False
-        self._pid = os.getpid()
+        self._generator = generator
+        self._has_guests = False  # others than the generator wrote in its unit
 
     def open_session(self) -> UnitSession:
         if self.session is None:
             self.session = UnitSession(self.connection)
         return self.session
 
-    def check_joins(self, mode: Mode) -> None:
+    @contextmanager
+    def joined(self, mode: Mode) -> Iterator[None]:
+        """A block inside the unit: where it fails, the unit does."""
+        self._check_joins(mode)
+        before = self._limit(mode.timeout)
+        try:
+            yield
+            self._check_open()
+            self.flush()
+        except BaseException as failure:
+            if not (mode.read_only and isinstance(failure, GeneratorExit)):  # it has read enough
+                self.fail(failure)
+            raise
+        finally:
+            if not self.closed:
+                self._set_timeout(before)
+
+    def _check_joins(self, mode: Mode) -> None:
         """Raise where a block asks for what the open unit can't give."""
+        if self._generator is not None and not mode.read_only and self._generator.is_suspended:
+            if self._generator.is_iterated:
+                raise UnitOfWorkError(
+                    f"A block inside a loop over {self._generator} can't write in the unit of work"
+                    " which that generator opened: leaving the loop early would undo it. Open a"
+                    " unit around the loop."
+                )
+            self._has_guests = True
         if self.mode.read_only and not mode.read_only:
             raise UnitOfWorkError("A block that writes can't join a read-only unit of work.")
         own = self.mode.isolation or (None if self.mode.read_only else "READ COMMITTED")
         if mode.isolation not in (None, own):
             raise UnitOfWorkError(f"The unit of work is open, and not at {mode.isolation}.")
 
-    def limit(self, timeout: float | None) -> float:
+    def _limit(self, timeout: float | None) -> float:
         """Let the smaller timeout win from here on; returns the one in force before."""
         before = self._timeout
         if timeout is not None and timeout < before:
-            self.set_timeout(timeout)
+            self._set_timeout(timeout)
         return before
 
-    def set_timeout(self, timeout: float) -> None:
+    def _set_timeout(self, timeout: float) -> None:
         if timeout == self._timeout:
             return
         self._timeout = timeout
-        self._driver.begin = _opening(self.mode, timeout, self._timeouts)
+        self._driver.begin = opening(self.mode, timeout, self._timeouts)
         if self._driver.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-            self._driver.settings = _set_timeout(timeout)
+            self._driver.settings = set_timeout(timeout)
 
     def fail(self, cause: BaseException) -> None:
-        """From here on the unit can only roll back; the first cause is the one that is told."""
-        self.failure = self.failure or cause
+        """From here on the unit can only roll back, because of the first cause.
+
+        A read-only unit has written nothing, so it goes on as long as PostgreSQL does.
+        """
+        if self.failure is None and not (self.mode.read_only and self._is_usable):
+            self.failure = cause
+
+    @property
+    def _is_usable(self) -> bool:
+        return not self.connection.invalidated and self._driver.get_transaction_status() in _USABLE
 
     def check_alive(self) -> None:
         if self.failure is not None:
-            raise UnitRolledBack("The unit of work has failed already.") from self.failure
+            raise UnitRolledBack(self.failure) from self.failure
+        if not self.owner.is_current:
+            error = UnitOfWorkError(
+                f"The unit of work belongs to {self.owner}: its handles can't be used by another"
+                " one. Open a unit there."
+            )
+            self.fail(error)
+            raise error
+
+    def check_dropped(self) -> None:
+        """Raise where a generator was closed and rolled back what others did in its unit."""
+        if self._has_guests and self.failure is None:
+            message = (
+                f"The unit of work of {self._generator} was rolled back, and with it the work of"
+                " the blocks that had joined it: the generator was closed before its end."
+            )
+            logger.error(message)
+            raise UnitOfWorkError(message)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -130,9 +180,12 @@ class UnitOfWork:
         if self.session is not None:
             self.session.flush()
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UnitOfWorkError("The unit of work ended before this block of it did.")
+
     def commit(self) -> None:
-        if self.closed or self._pid != os.getpid():
-            raise UnitOfWorkError("The unit of work was abandoned, or is another process's.")
+        self._check_open()
         self.check_alive()
         if self.session is not None:
             self.session.flush()
@@ -141,8 +194,8 @@ class UnitOfWork:
         self._transaction.commit()
 
     def rollback(self) -> None:
-        if self.closed or self._pid != os.getpid():
-            return  # the connection works for somebody else by now
+        if self.closed or not self.owner.is_in_this_process:
+            return  # another unit, or the parent process, works on the connection now
         self.ending = "rollback"
         try:
             if self._transaction.is_active:  # a flush that failed has rolled back already
@@ -163,23 +216,9 @@ class UnitOfWork:
             end(self.session)
 
 
-@lru_cache(maxsize=256)
-def _opening(mode: Mode, timeout: float, timeouts: Timeouts) -> str:
-    """What goes out in front of the first statement, in the same message.
-
-    Without BEGIN the message is a transaction of its own: a read costs one round trip.
-    """
-    settings = _set_timeout(timeout) + f"SET LOCAL lock_timeout = {_ms(timeouts.lock)}; "
-    if mode.read_only and mode.isolation is None:
-        return "SET TRANSACTION READ ONLY; " + settings
-    begin = f"BEGIN ISOLATION LEVEL {mode.isolation or 'READ COMMITTED'}"
-    idle = f"SET LOCAL idle_in_transaction_session_timeout = {_ms(timeouts.idle)}; "
-    return f"{begin}{' READ ONLY' if mode.read_only else ''}; {settings}{idle}"
-
-
-def _set_timeout(seconds: float) -> str:
-    return f"SET LOCAL statement_timeout = {_ms(seconds)}; "
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))  # PostgreSQL reads 0 as "no limit"
+def _place_of_catch(error: BaseException) -> str:
+    """The traceback of an error that was caught begins with the function that caught it."""
+    if error.__traceback__ is None:
+        return "raised"
+    code = error.__traceback__.tb_frame.f_code
+    return f"caught in {code.co_qualname} ({code.co_filename}:{error.__traceback__.tb_lineno})"
