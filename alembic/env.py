@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from alembic import context
 
-from app.db.admin.grants import grant
-from app.db.admin.migrations import migration_connection
+from app.administration import ROLES
+from app.db.admin import grant, migration_connection
 from app.models import Base
 from app.models.accesses import accesses
 
@@ -33,13 +33,14 @@ def run(connection: Connection) -> None:
     with context.begin_transaction():
         context.run_migrations()
     if "destination_rev" in context.get_context().opts:  # `check` and `revision` have none
-        grant(connection, accesses())  # the roles may be newer than the newest migration
+        # The roles may be newer than the newest migration.
+        grant(connection, ROLES, accesses())
         connection.commit()
 
 
 def grant_after_step(ctx: MigrationContext, *_: Any, **__: Any) -> None:
     if ctx.connection is not None:
-        grant(ctx.connection, accesses())
+        grant(ctx.connection, ROLES, accesses())
 
 
 def offline() -> None:

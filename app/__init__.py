@@ -8,9 +8,8 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
-from app.administration import EMBEDDED
+from app.administration import EMBEDDED, MIGRATIONS
 from app.db import Database, Timeouts
-from app.db.admin import migrations
 from app.embedded import EmbeddedServer, EmbeddedServerError
 from app.errors import DatabaseUnreachable
 from app.models.violations import violations
@@ -59,7 +58,7 @@ def create_database(settings: Settings) -> Database:
 
 
 def _embedded(settings: Settings) -> Callable[[], str]:
-    server = EmbeddedServer(settings.data_dir, EMBEDDED, prepare=migrations.upgrade)
+    server = EmbeddedServer(settings.data_dir, EMBEDDED, prepare=MIGRATIONS.upgrade)
 
     def url() -> str:
         try:

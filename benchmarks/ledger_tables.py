@@ -12,8 +12,8 @@ from uuid import UUID
 import psycopg2
 from psycopg2.extras import execute_values, register_uuid
 
+from app.administration import MIGRATIONS
 from app.db import Database
-from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.models.violations import violations
 from app.services import AccountService
@@ -74,7 +74,7 @@ def server(settings: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
     """A throw-away one, as durable as PostgreSQL is by default; yields the URL of each database."""
     directory = Path(tempfile.mkdtemp(prefix="caseload-bench-"))
     directory.chmod(0o711)
-    embedded = EmbeddedServer(directory, prepare=migrations.upgrade, settings=settings)
+    embedded = EmbeddedServer(directory, prepare=MIGRATIONS.upgrade, settings=settings)
     try:
         url = embedded.url()
         run(url, "CREATE DATABASE by_hand")

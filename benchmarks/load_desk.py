@@ -17,9 +17,8 @@ from urllib.request import urlopen
 
 import psycopg2
 
-from app.administration import EMBEDDED
+from app.administration import EMBEDDED, MIGRATIONS
 from app.db import Database
-from app.db.admin import migrations
 from app.domain.actors import Role
 from app.embedded import EmbeddedServer, postmaster
 from app.services import AgentService, TokenService, UserService
@@ -114,7 +113,7 @@ def desk_of_its_own() -> Iterator[Desk]:
     with tempfile.TemporaryDirectory(prefix="caseload-load-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # so that PostgreSQL's account, if root needs one, gets there
-        server = EmbeddedServer(folder / "data", EMBEDDED, prepare=migrations.upgrade)
+        server = EmbeddedServer(folder / "data", EMBEDDED, prepare=MIGRATIONS.upgrade)
         try:
             with desk_on(server.url(), folder, CASELOAD_DATA_DIR=str(folder / "data")) as desk:
                 yield desk

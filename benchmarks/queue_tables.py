@@ -19,8 +19,8 @@ from procrastinate.schema import SchemaManager
 from psycopg2.extras import execute_values
 from uuid_utils.compat import uuid7
 
+from app.administration import MIGRATIONS
 from app.db import Database
-from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.repositories import TaskRepository
 
@@ -61,7 +61,7 @@ def server(settings: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
     """A throw-away one, as durable as PostgreSQL is by default; yields the URL of each database."""
     directory = Path(tempfile.mkdtemp(prefix="caseload-bench-"))
     directory.chmod(0o711)
-    embedded = EmbeddedServer(directory, prepare=migrations.upgrade, settings=settings)
+    embedded = EmbeddedServer(directory, prepare=MIGRATIONS.upgrade, settings=settings)
     try:
         url = embedded.url()
         urls = {"caseload": url}

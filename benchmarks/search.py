@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import psycopg2
 from sqlalchemy.dialects import postgresql
 
+from app.administration import MIGRATIONS
 from app.db import Database
-from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.repositories import FaqRepository, Query, Sort, statements
 from app.repositories.full_text import BY_RANK, FullText
@@ -70,7 +70,7 @@ def server() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="caseload-bench-"))
     directory.chmod(0o711)
     embedded = EmbeddedServer(
-        directory, prepare=migrations.upgrade, settings={"max_parallel_workers_per_gather": "0"}
+        directory, prepare=MIGRATIONS.upgrade, settings={"max_parallel_workers_per_gather": "0"}
     )
     try:
         yield embedded.url()

@@ -13,8 +13,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import Mapped, mapped_column, registry
 from uuid_utils.compat import uuid7
 
+from app.administration import MIGRATIONS
 from app.db import Database
-from app.db.admin import migrations
 from app.embedded import EmbeddedServer
 from app.models.base import NAMES, Base, DeletableResource, Resource
 from app.repositories import Repository
@@ -70,7 +70,7 @@ def wallets(count: int) -> Iterator[tuple[str, list[UUID]]]:
     """A throw-away server with that many wallets; yields its URL and their ids."""
     directory = Path(tempfile.mkdtemp(prefix="caseload-bench-"))
     directory.chmod(0o711)
-    server = EmbeddedServer(directory, prepare=migrations.upgrade, settings={"fsync": "off"})
+    server = EmbeddedServer(directory, prepare=MIGRATIONS.upgrade, settings={"fsync": "off"})
     try:
         url = server.url()
         yield url, _fill(url, count)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 
-from app.db.admin.roles import SETUP
+from app.administration import ROLES
 from tests.server import create_beside, on_database
 
 _PRIVILEGES = """
@@ -22,12 +22,12 @@ ORDER BY 2, 3
 
 
 def create_with_roles(template_url: str, suffix: str) -> str:
-    """An empty database in which SETUP has been run."""
+    """An empty database on which an administrator has set up the roles."""
     url = create_beside(template_url, suffix)
     with closing(psycopg2.connect(on_database(url, "postgres"))) as connection:
         # Roles are the server's: of several workers one makes them.
         connection.cursor().execute("SELECT pg_advisory_lock(7203199)")
-        run(url, SETUP)
+        run(url, ROLES.setup_sql())
     return url
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 
-from app.db.admin import migrations
+from app.administration import MIGRATIONS
 from app.embedded import EmbeddedServer
 
 # Nothing here has to survive a crash. A test that needs statistics makes them itself: autovacuum
@@ -42,7 +42,7 @@ class TestServer:
     def create_template(self) -> str:
         """The URL of a new, migrated database that nobody is connected to."""
         url = self._create(f"{self._prefix}_template")
-        migrations.upgrade(url)
+        MIGRATIONS.upgrade(url)
         return url
 
     def create_empty(self) -> str:

@@ -8,11 +8,10 @@ import time
 import click
 from sqlalchemy import make_url
 
+from app.administration import MIGRATIONS, ROLES_SQL
 from app.cli.commands import Group, Refused, SetUpVerb, database, service
 from app.cli.output import print_line, print_text
 from app.cli.types import Text
-from app.db.admin import migrations
-from app.db.admin.roles import SETUP
 from app.embedded import EmbeddedServerError, find_bindir
 from app.errors import Unavailable
 from app.services import EventService
@@ -24,29 +23,29 @@ db = Group("db", help="The database and its schema.")
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the schema up to REVISION."""
-    migrations.upgrade(database().url, revision)
-    print_line(f"The schema is at {migrations.current(database().url)}.")
+    MIGRATIONS.upgrade(database().url, revision)
+    print_line(f"The schema is at {MIGRATIONS.current(database().url)}.")
 
 
 @db.command("downgrade")
 @click.argument("revision")
 def downgrade(revision: str) -> None:
     """Take the schema back to REVISION, such as 0001, base or -1."""
-    migrations.downgrade(database().url, revision)
-    print_line(f"The schema is at {migrations.current(database().url) or 'base'}.")
+    MIGRATIONS.downgrade(database().url, revision)
+    print_line(f"The schema is at {MIGRATIONS.current(database().url) or 'base'}.")
 
 
 @db.command("current")
 def current() -> None:
     """Print the schema's revision."""
-    revision = migrations.current(database().url) or "base"
-    print_line(f"{revision} (head)" if revision == migrations.head() else revision)
+    revision = MIGRATIONS.current(database().url) or "base"
+    print_line(f"{revision} (head)" if revision == MIGRATIONS.head() else revision)
 
 
 @db.command("check")
 def check() -> None:
     """Fail where the models and the schema differ."""
-    migrations.check(database().url)
+    MIGRATIONS.check(database().url)
 
 
 @db.command("revision", cls=SetUpVerb)
@@ -54,7 +53,7 @@ def check() -> None:
 @click.option("--autogenerate", is_flag=True, help="Start from how the models differ.")
 def revision(message: str, *, autogenerate: bool) -> None:
     """Write a new migration to fill in."""
-    migrations.revision(database().url, message, autogenerate=autogenerate)
+    MIGRATIONS.revision(database().url, message, autogenerate=autogenerate)
 
 
 @db.command("restored")
@@ -86,7 +85,7 @@ def wait(timeout: float) -> None:
 @db.command("roles", cls=SetUpVerb)
 def roles() -> None:
     """Print the SQL that makes roles of least privilege; it runs nothing."""
-    print_text(SETUP.rstrip())
+    print_text(ROLES_SQL.rstrip())
 
 
 @db.command("shell")

@@ -9,10 +9,10 @@ from runpy import run_path
 
 import click
 
+from app.administration import MIGRATIONS
 from app.cli import listener
 from app.cli.commands import Command, database, service, settings
 from app.cli.output import print_text
-from app.db.admin import migrations
 from app.services.demo import ADMIN, DemoService
 from app.settings import ROOT
 
@@ -23,7 +23,7 @@ def serve() -> None:
     own_address = not listener.operator_binds()
     if own_address:
         listener.listen(settings().port)
-    migrations.upgrade(database().url)
+    MIGRATIONS.upgrade(database().url)
     embedded = settings().database_url is None
     if embedded:
         _load_demo_once()

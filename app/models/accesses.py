@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.db.admin.grants import Access
+from app.db.admin import Access
 from app.models import Base
 from app.models.base import CHANGED, REMOVED, SECRET
 from app.models.events import EPOCHS

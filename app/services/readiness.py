@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.db.admin import migrations
+from app.administration import MIGRATIONS
+from app.db.admin import revision_of
 from app.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -20,6 +21,6 @@ class SchemaMismatch(Unavailable):
 def check_ready(database: Database) -> None:
     """Raises Unavailable where requests could not be served."""
     with database.connect(read_only=True, timeout=_PATIENCE) as connection:
-        found = migrations.revision_of(connection)
-    if found != migrations.head():
-        raise SchemaMismatch(f"The schema is at {found}, not at {migrations.head()}.")
+        found = revision_of(connection)
+    if found != MIGRATIONS.head():
+        raise SchemaMismatch(f"The schema is at {found}, not at {MIGRATIONS.head()}.")

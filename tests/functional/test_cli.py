@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import make_url
 
-from app.db.admin.roles import SETUP
+from app.administration import ROLES_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_the_roles_are_printed_and_not_made(flask: Run) -> None:
     """For someone to read and run: it takes no database, and tells no password."""
     done = flask("db", "roles", DATABASE_URL="postgresql://nowhere.invalid/x")
     assert done.returncode == 0, done.stderr
-    assert (done.stdout, done.stderr) == (SETUP, "")
+    assert (done.stdout, done.stderr) == (ROLES_SQL, "")
 
 
 def test_the_demo_can_be_loaded_twice(

@@ -20,8 +20,7 @@ import orjson
 import psycopg2
 import pytest
 
-from app.administration import EMBEDDED
-from app.db.admin import migrations
+from app.administration import EMBEDDED, MIGRATIONS
 from app.embedded import binaries, folders, postmaster
 from app.embedded.account import choose_account
 from app.settings import ROOT
@@ -43,7 +42,7 @@ main()
 FLASK = (sys.executable, "-c", _FLASK)
 SERVE = (*FLASK, "serve")
 GUNICORN = (sys.executable, "-m", "gunicorn", "wsgi:app")
-DONE = (0, f"The schema is at {migrations.head()}.\n")
+DONE = (0, f"The schema is at {MIGRATIONS.head()}.\n")
 
 
 class Started(subprocess.Popen[bytes]):

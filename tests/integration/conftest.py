@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.db.admin import migrations
-from app.db.admin.roles import OWNER
+from app.administration import MIGRATIONS, ROLES
 from app.models import Customer
 from app.services import CustomerService
 from tests.library import TABLES, open_library
@@ -59,7 +58,7 @@ def vacuum(sql: Callable[..., list[tuple[Any, ...]]]) -> Callable[[str], None]:
 def owned_url(template_url: str, worker_id: str) -> Iterator[str]:
     """A database with Caseload's roles, which its owner has migrated."""
     url = create_with_roles(template_url, f"owned_{worker_id}")
-    migrations.upgrade(as_role(url, OWNER))
+    MIGRATIONS.upgrade(as_role(url, ROLES.owner))
     yield url
     drop(url)
 

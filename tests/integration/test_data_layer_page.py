@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from app.db import Database
+from app.db.admin import Migrations, Roles
 from app.models.violations import violations
 from app.repositories import Repository
 from app.repositories.criteria import filters_on
@@ -25,14 +28,22 @@ def make_rows(library: Database) -> tuple[UUID, UUID]:
         return book.id, SHELVES.add(session, Shelf(name="s")).id
 
 
-def test_the_examples_run(library: Database, library_url: str) -> None:
-    """Both blocks of code, on the books and shelves of the tests."""
-    first, second = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+def test_the_examples_run(
+    library: Database,
+    library_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All blocks of code, on the books and shelves of the tests."""
+    first, second, third = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     key, old_shelf = make_rows(library)
     names: dict[str, Any] = {
         "Book": Book,
         "Database": Database,
+        "Migrations": Migrations,
+        "Path": Path,
         "Repository": Repository,
+        "Roles": Roles,
         "books": BOOKS,
         "filters_on": filters_on,
         "key": key,
@@ -52,3 +63,6 @@ def test_the_examples_run(library: Database, library_url: str) -> None:
         assert found is not None
         assert found.copies == 3
         assert SHELVES.get(session, old_shelf) is None
+    monkeypatch.chdir(PAGE.parents[1])
+    exec(third, names)  # noqa: S102 - same
+    assert "CREATE ROLE" in capsys.readouterr().out

@@ -178,7 +178,7 @@ def test_a_creation_that_was_killed_is_repaired(hold: Hold, directory: Path, mom
     if moment == "initdb":
         killed.kill()
     assert killed.wait() == -signal.SIGKILL
-    migrating = "from app.db.admin import migrations; options['prepare'] = migrations.upgrade"
+    migrating = "from app.administration import MIGRATIONS; options['prepare'] = MIGRATIONS.upgrade"
     url = hold(directory, migrating).said
     assert query(url, "SELECT count(*) FROM alembic_version") == (1,)
     assert not (directory / "postgres.new").exists()

@@ -12,13 +12,15 @@ import pytest
 from alembic.util.exc import CommandError
 from sqlalchemy import create_engine, make_url, text
 
-from app.db.admin import migrations
+from app.administration import MIGRATIONS
+from app.db.admin import Migrations, migrations
 from app.errors import LockTimeout
 from app.models import Base
 from tests.server import copy_template, create_beside, drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Everything about a schema that a migration could forget, as text.
 _SCHEMA = """
@@ -43,6 +45,22 @@ WHERE pronamespace = 'public'::regnamespace AND prolang <> 13 AND proname !~ 'tr
 """
 
 
+_ENV = """
+from alembic import context
+context.configure(connection=context.config.attributes["connection"])
+with context.begin_transaction():
+    context.run_migrations()
+"""
+_FIRST = """
+from alembic import op
+revision, down_revision = "first", None
+def upgrade():
+    op.execute("CREATE TABLE library_books (title text)")
+def downgrade():
+    op.execute("DROP TABLE library_books")
+"""
+
+
 @pytest.fixture
 def url(template_url: str, worker_id: str) -> Iterator[str]:
     """A migrated database to take apart."""
@@ -64,9 +82,29 @@ def test_a_database_that_cannot_store_every_text_is_refused(
     options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
     url = create_beside(template_url, f"ascii_{worker_id}", options)
     try:
-        with pytest.raises(CommandError, match="is SQL_ASCII, and Caseload needs UTF8"):
-            migrations.upgrade(url)
-        assert migrations.current(url) is None
+        with pytest.raises(CommandError, match="is SQL_ASCII, and it must be UTF8"):
+            MIGRATIONS.upgrade(url)
+        assert MIGRATIONS.current(url) is None
+    finally:
+        drop(url)
+
+
+def test_another_service_has_migrations_of_its_own(
+    template_url: str, worker_id: str, tmp_path: Path
+) -> None:
+    """Its alembic.ini and the number of its lock are all that they need."""
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "first.py").write_text(_FIRST)
+    (tmp_path / "env.py").write_text(_ENV)
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
+    own = Migrations(tmp_path / "alembic.ini", lock=1)
+    url = create_beside(template_url, f"own_{worker_id}")
+    try:
+        own.upgrade(url)
+        assert own.current(url) == own.head() == "first"
+        assert rows(url, "SELECT title FROM library_books") == set()
+        own.downgrade(url, "base")
+        assert own.current(url) is None
     finally:
         drop(url)
 
@@ -74,18 +112,18 @@ def test_a_database_that_cannot_store_every_text_is_refused(
 def test_up_down_up_ends_where_it_began(url: str) -> None:
     """Every migration can be taken back, and leaves nothing behind."""
     before = rows(url, _SCHEMA), rows(url, _PROGRAMS)
-    migrations.downgrade(url, "base")
+    MIGRATIONS.downgrade(url, "base")
     assert rows(url, _SCHEMA) == set()
-    assert migrations.current(url) is None
-    migrations.upgrade(url)
+    assert MIGRATIONS.current(url) is None
+    MIGRATIONS.upgrade(url)
     assert (rows(url, _SCHEMA), rows(url, _PROGRAMS)) == before
-    assert migrations.current(url) == migrations.head()
+    assert MIGRATIONS.current(url) == MIGRATIONS.head()
 
 
 def test_models_and_migrations_make_the_same_schema(url: str) -> None:
     """Columns, defaults, constraints and indexes, to the letter."""
     migrated = rows(url, _SCHEMA)
-    migrations.downgrade(url, "base")
+    MIGRATIONS.downgrade(url, "base")
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
     with engine.begin() as connection:
         connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
@@ -98,17 +136,17 @@ def test_models_and_migrations_make_the_same_schema(url: str) -> None:
 
 def test_alembic_finds_no_difference(url: str) -> None:
     """What `flask db check` runs: it raises where models and schema differ."""
-    migrations.check(url)
+    MIGRATIONS.check(url)
 
 
 def test_two_upgrades_at_once_are_one_after_the_other(url: str) -> None:
     """The second one waits, and finds nothing left to do."""
-    migrations.downgrade(url, "base")
+    MIGRATIONS.downgrade(url, "base")
     failures = []
 
     def upgrade() -> None:
         try:
-            migrations.upgrade(url)
+            MIGRATIONS.upgrade(url)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             failures.append(error)
 
@@ -118,7 +156,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert migrations.current(url) == migrations.head()
+    assert MIGRATIONS.current(url) == MIGRATIONS.head()
 
 
 def test_a_migration_does_not_wait_long_for_a_lock(
@@ -130,9 +168,9 @@ def test_a_migration_does_not_wait_long_for_a_lock(
         cursor.execute(f"LOCK {', '.join(Base.metadata.tables)} IN ACCESS SHARE MODE")
         started = time.monotonic()
         with pytest.raises(LockTimeout):
-            migrations.downgrade(url, "base")
+            MIGRATIONS.downgrade(url, "base")
         assert time.monotonic() - started < 3
-    assert migrations.current(url) == migrations.head()
+    assert MIGRATIONS.current(url) == MIGRATIONS.head()
 
 
 def test_dedupe_keys_survive_the_downgrade_to_one_namespace(url: str) -> None:
@@ -150,13 +188,13 @@ def test_dedupe_keys_survive_the_downgrade_to_one_namespace(url: str) -> None:
         execute(url, insert.format(column=", dedupe_scope", values=f"'{key}', '{scope}'"))
     for _ in range(2):
         execute(url, insert.format(column="", values="NULL"))
-    migrations.downgrade(url, "0012")
+    MIGRATIONS.downgrade(url, "0012")
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT dedupe_key, count(*) FROM tasks GROUP BY 1")
         assert dict(cursor.fetchall()) == {"user": 1, "agent": 1, None: 4}
     with pytest.raises(psycopg2.errors.UniqueViolation, match="uq_tasks_dedupe_key"):
         execute(url, insert.format(column="", values="'agent'"))
-    migrations.upgrade(url)
+    MIGRATIONS.upgrade(url)
 
 
 def execute(url: str, statement: str) -> None:

@@ -11,7 +11,7 @@ from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Column, Integer, MetaData, Table
 
 from app import create_app
-from app.db.admin.roles import APP, OWNER, READ
+from app.administration import ROLES
 from app.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses
@@ -92,7 +92,7 @@ REFUSED = [
 @pytest.fixture(scope="module")
 def desk(owned_url: str) -> Iterator[Desk]:
     """Rows that caseload_app has made, and calls that it makes; the superuser puts rows back."""
-    service, administrator = open_database(as_role(owned_url, APP)), open_database(owned_url)
+    service, administrator = open_database(as_role(owned_url, ROLES.app)), open_database(owned_url)
     desk = Desk(administrator, lambda: empty(owned_url))
     desk.calls = {**prepare(service), **prepare_others(service)}
     run(owned_url, TIME_PASSES)
@@ -137,7 +137,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     """Who is no superuser, and no trigger stands in the way."""
     with pytest.raises(NotPermitted, match="permission denied for table messages"):
         desk.calls["erasure.erase"]()
-    owner = open_database(as_role(owned_url, OWNER))
+    owner = open_database(as_role(owned_url, ROLES.owner))
     served = "SELECT customer_id FROM conversations WHERE subject = 'served'"
     ((customer,),) = run(owned_url, served)
     erased = ErasureService.as_system(owner).erase(UUID(customer), messages=True)
@@ -150,7 +150,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
 
 def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
     """Who restores a dump owns the tables."""
-    service, owner = (open_database(as_role(owned_url, role)) for role in (APP, OWNER))
+    service, owner = (open_database(as_role(owned_url, role)) for role in (ROLES.app, ROLES.owner))
     with pytest.raises(NotPermitted, match="permission denied for table events"):
         EventService.as_system(service).begin_epoch()
     before = EventService.as_system(owner).begin_epoch()
@@ -164,7 +164,7 @@ def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
 
 def test_renewing_statistics_takes_the_owner(owned_url: str) -> None:
     """For anybody else PostgreSQL would do nothing, and not fail."""
-    service = open_database(as_role(owned_url, APP))
+    service = open_database(as_role(owned_url, ROLES.app))
     with pytest.raises(NotPermitted, match="Only the owner of the tables"):
         ErasureService.as_system(service).renew_statistics()
     service.dispose()
@@ -174,10 +174,10 @@ def test_renewing_statistics_takes_the_owner(owned_url: str) -> None:
 def test_caseload_app_can_do_nothing_else(owned_url: str, statement: str) -> None:
     """Refused for want of a right, before any trigger is asked."""
     with pytest.raises(InsufficientPrivilege):
-        run(as_role(owned_url, APP), statement)
+        run(as_role(owned_url, ROLES.app), statement)
 
 
-@pytest.mark.parametrize("role", [APP, READ])
+@pytest.mark.parametrize("role", [ROLES.app, ROLES.read])
 def test_nothing_can_be_put_in_the_way_of_what_triggers_name(owned_url: str, role: str) -> None:
     """In no schema, and not for a while either; nor does a role have rights of another's."""
     schemas = "SELECT nspname FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE')"
@@ -191,7 +191,7 @@ def test_nothing_can_be_put_in_the_way_of_what_triggers_name(owned_url: str, rol
 
 def test_the_catalog_says_what_is_declared(owned_url: str) -> None:
     """No table is forgotten, and nobody has more than what stands above."""
-    granted, readable = privileges(owned_url, APP), privileges(owned_url, READ)
+    granted, readable = privileges(owned_url, ROLES.app), privileges(owned_url, ROLES.read)
     assert granted.pop("alembic_version") == "SELECT"
     sequences = {"account_numbers", "entries_seq", "conversations_number_seq"}
     assert {granted.pop(name) for name in sequences} == {"USAGE"}
@@ -218,7 +218,7 @@ def spelt(privilege: str, columns: set[str]) -> str:
 
 def test_reports_see_all_but_secrets(owned_url: str) -> None:
     """A role that only reads, and not what lets somebody in or was to be forgotten."""
-    url = as_role(owned_url, READ)
+    url = as_role(owned_url, ROLES.read)
     run(url, "SELECT count(*), max(name) FROM customers JOIN accounts USING (name)")
     run(url, "SELECT id, name, last_used_at FROM tokens")
     for hidden in (
@@ -240,7 +240,7 @@ def test_no_balance_is_written_by_hand(owned_url: str, desk: Desk) -> None:
     """caseload_app may write balances, for triggers do so with its rights; they alone get to."""
     for column in ("balance", "held"):
         with pytest.raises(psycopg2.errors.CheckViolation, match="by entries and holds alone"):
-            run(as_role(owned_url, APP), f"UPDATE accounts SET {column} = {column} + 1")
+            run(as_role(owned_url, ROLES.app), f"UPDATE accounts SET {column} = {column} + 1")
 
 
 def test_a_table_that_is_no_resource_has_to_say_what_changes() -> None:

@@ -1,1 +1,7 @@
-"""What administrates a database: migrations, roles, and what each role may do."""
+"""Administration of a service's database: its migrations, its roles, and their rights."""
+
+from .grants import Access, grant
+from .migrations import Migrations, migration_connection, revision_of
+from .roles import Roles
+
+__all__ = ["Access", "Migrations", "Roles", "grant", "migration_connection", "revision_of"]

@@ -1,4 +1,4 @@
-"""What Caseload's roles may do with each table: whoever migrates grants it to those that exist."""
+"""The rights of a service's roles on each table and sequence: migrations grant them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from app.db.admin.roles import APP, READ
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
+    from .roles import Roles
+
 _KEPT_BY_THE_DATABASE = ("id", "version", "created_at", "updated_at")
 
 _ROLES = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:names)")
-# Only what is one's own: a service that finds nothing left to migrate has nothing to grant either.
+# Only those that the connection's user owns: a service, which owns none, may call grant() too.
 _TABLES = text("""
 SELECT relname, array_agg(attname::text ORDER BY attnum)
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
@@ -33,10 +33,11 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND pg_has_role(re
 
 @dataclass(frozen=True)
 class Access:
-    """What services do with a table beside reading it, and which of its columns reports may see.
+    """The rights on one table: `app` reads it, and `read` sees the columns in `shown`.
 
-    `changed` is None where they may change all columns that the database does not keep itself,
-    also those of the release before, which runs while this one migrates.
+    `added`, `removed`: whether `app` may INSERT and DELETE. `changed`: the columns it may UPDATE;
+    None means all but those that the database keeps itself, also columns of the previous release,
+    which runs while this one migrates.
     """
 
     added: bool = True
@@ -44,12 +45,13 @@ class Access:
     removed: bool = False
     shown: Collection[str] = ()
 
-    def privileges(self, role: str, columns: Iterable[str]) -> list[str]:
-        if role == READ:
-            return _on_columns("SELECT", (name for name in columns if name in self.shown))
+    def of_app(self, columns: Iterable[str]) -> list[str]:
         whole = {"SELECT": True, "INSERT": self.added, "DELETE": self.removed}
         changed = (name for name in columns if self._is_changed(name))
         return [name for name, given in whole.items() if given] + _on_columns("UPDATE", changed)
+
+    def of_read(self, columns: Iterable[str]) -> list[str]:
+        return _on_columns("SELECT", (name for name in columns if name in self.shown))
 
     def _is_changed(self, column: str) -> bool:
         if self.changed is None:
@@ -60,18 +62,23 @@ class Access:
 _ALEMBICS_OWN = {"alembic_version": Access(added=False, changed=())}
 
 
-def grant(connection: Connection, accesses: Mapping[str, Access]) -> None:
-    """Leave the roles that exist with what is declared, and nothing else, on what exists of it."""
+def grant(connection: Connection, roles: Roles, accesses: Mapping[str, Access]) -> None:
+    """Give `roles.app` and `roles.read`, if they exist, exactly the rights in `accesses`.
+
+    The keys are names of tables and sequences. On every table named there and on every sequence,
+    all other rights of the two roles are revoked; a sequence that is not named may be moved.
+    """
     declared = {**accesses, **_ALEMBICS_OWN}
     statements: list[str] = []
-    for role in connection.execute(_ROLES, {"names": [APP, READ]}).scalars().all():
+    for role in connection.execute(_ROLES, {"names": [roles.app, roles.read]}).scalars().all():
+        serves = role == roles.app
         for name, columns in connection.execute(_TABLES):
-            if name in declared:
-                privileges = declared[name].privileges(role, columns)
+            if access := declared.get(name):
+                privileges = access.of_app(columns) if serves else access.of_read(columns)
                 statements += _exactly(privileges, f"TABLE {_quoted(name)}", role)
         for name in connection.execute(_SEQUENCES).scalars():
             moved = name not in declared or declared[name].added
-            privileges = ["USAGE" if moved else "SELECT"] if role == APP else []
+            privileges = ["USAGE" if moved else "SELECT"] if serves else []
             statements += _exactly(privileges, f"SEQUENCE {_quoted(name)}", role)
     if statements:
         connection.exec_driver_sql("; ".join(statements))
