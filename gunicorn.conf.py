@@ -8,8 +8,8 @@ from typing import Any
 from app import create_database
 from app.allocator import return_freed_memory
 from app.cli import listener
+from app.db.errors import ApplicationError
 from app.environment import SettingsError
-from app.errors import CaseloadError
 from app.logs import log_to_stderr
 from app.printable import make_logs_printable, printable
 from app.scheduler import run_regularly
@@ -48,7 +48,7 @@ def on_starting(server: Any) -> None:
     if settings.database_url is None:
         try:
             create_database(settings).url  # noqa: B018 - asking starts it
-        except CaseloadError as error:
+        except ApplicationError as error:
             server.log.error("%s", error)  # noqa: TRY400 - the message says it all
             raise SystemExit(1) from None
 

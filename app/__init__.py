@@ -9,10 +9,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
 from app.administration import EMBEDDED, MIGRATIONS
-from app.db import Database, Timeouts
+from app.db import Database, Timeouts, violations
+from app.db.errors import DatabaseUnreachable
 from app.embedded import EmbeddedServer, EmbeddedServerError
-from app.errors import DatabaseUnreachable
-from app.models.violations import violations
+from app.errors import AlreadyExists
+from app.models import Base
 from app.services import Authenticator, RateLimiter
 from app.settings import Settings
 
@@ -45,7 +46,7 @@ def create_database(settings: Settings) -> Database:
     return Database(
         settings.database_url or _embedded(settings),
         replica_url=settings.replica_url,
-        violations=violations(),
+        violations=violations(Base.metadata, not_unique=AlreadyExists),
         timeouts=Timeouts(
             statement=settings.statement_timeout,
             lock=settings.lock_timeout,

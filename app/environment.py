@@ -10,9 +10,9 @@ from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.db.errors import ApplicationError
 from app.domain.calendar import BusinessCalendar, parse_hours
 from app.domain.conversations import Priority
-from app.errors import CaseloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -26,7 +26,7 @@ _LONGEST_TARGET = 60 * 1000  # minutes
 _LARGEST_JSON = 8 * 1024 * 1024  # bytes; the database's own bound (MOST_JSON_BYTES) is 16 times it
 
 
-class SettingsError(CaseloadError):
+class SettingsError(ApplicationError):
     """One message that names every setting that is wrong."""
 
     code = "settings"

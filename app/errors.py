@@ -1,12 +1,10 @@
-"""The errors that callers are expected to handle. They know no HTTP; `code` names the problem."""
+"""The errors of Caseload itself, on those of the data layer. `code` names each for programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING
 
+from app.db.errors import ApplicationError, Conflict, NotUnique, VersionMismatch
 from app.wording import participle, sentence, singular, with_article
 
 if TYPE_CHECKING:
@@ -14,23 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing wrong with the input; `path` leads to it from the top of the body."""
-
-    path: tuple[str | int, ...]
-    code: str
-    detail: str
-
-
-class CaseloadError(Exception):
-    """`facts` are members of the problem that clients get, beside its message."""
-
-    code: ClassVar[str]
-    facts: Mapping[str, Any] = MappingProxyType({})
-
-
-class NotFound(CaseloadError):
+class NotFound(ApplicationError):
     code = "not-found"
 
     def __init__(self, resource: str, key: UUID | str) -> None:
@@ -39,7 +21,7 @@ class NotFound(CaseloadError):
         self.key = key
 
 
-class Unauthenticated(CaseloadError):
+class Unauthenticated(ApplicationError):
     code = "unauthenticated"
 
 
@@ -47,11 +29,11 @@ class InvalidToken(Unauthenticated):
     """A token was shown, and it is malformed, unknown, revoked, expired or of nobody active."""
 
 
-class Forbidden(CaseloadError):
+class Forbidden(ApplicationError):
     code = "forbidden"
 
 
-class RateLimited(CaseloadError):
+class RateLimited(ApplicationError):
     """A token, or an address, has sent too many requests; `wait` is in seconds."""
 
     code = "rate-limited"
@@ -61,69 +43,11 @@ class RateLimited(CaseloadError):
         self.wait = wait
 
 
-MOST_MISTAKES = 100
-"""The most that one answer lists."""
-
-_LONGEST_STEP = 200  # characters of a client's key in a path
-
-
-class Invalid(CaseloadError):
-    """The input is well-formed and wrong. `mistakes` has one more than an answer lists, at most.
-
-    What finds them is an iterator where there may be many: it is not asked for more.
-    """
-
-    code = "validation-error"
-
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(map(_shortened, islice(mistakes, MOST_MISTAKES + 1)))
-        super().__init__("; ".join(f"{_dotted(m.path)}: {m.detail}" for m in self.mistakes))
-
-
-class UnknownReference(Invalid):
-    """A value of the input refers to a row that is missing or deleted."""
-
-    def __init__(self, *path: str | int) -> None:
-        super().__init__(
-            [Mistake(path, "unknown-reference", "It refers to a row that does not exist.")]
-        )
-
-
-class InvalidCriterion(CaseloadError):
-    """A filter, sort or operator that is not declared, or a value that does not fit it."""
-
-    code = "invalid-parameter"
-
-    def __init__(self, parameter: str, detail: str) -> None:
-        super().__init__(f"{parameter}: {detail}")
-        self.parameter = parameter
-        self.detail = detail
-
-
-class InvalidCursor(InvalidCriterion):
-    code = "invalid-cursor"
-
-
-class Conflict(CaseloadError):
-    """The state of the rows does not allow the request; `paths` lead to the fields concerned."""
-
-    paths: tuple[tuple[str | int, ...], ...] = ()
-
-    def at(self, *paths: tuple[str | int, ...]) -> Self:
-        """The same error, about these places of the body."""
-        self.paths = paths
-        return self
-
-
-class AlreadyExists(Conflict):
-    code = "already-exists"
-
+class AlreadyExists(NotUnique):
     def __init__(self, resource: str, fields: tuple[str, ...]) -> None:
+        super().__init__(resource, fields)
         what = with_article(singular(resource))
-        super().__init__(sentence(f"{what} with this {' and '.join(fields)} exists already."))
-        self.resource = resource
-        self.fields = fields
-        self.paths = tuple((field,) for field in fields)
+        self.args = (sentence(f"{what} with this {' and '.join(fields)} exists already."),)
 
 
 class InUse(Conflict):
@@ -147,16 +71,6 @@ class ParentDeleted(Conflict):
     def __init__(self, fields: Iterable[str]) -> None:
         self.fields = tuple(fields)
         super().__init__(f"{' and '.join(self.fields)} refers to a deleted row: restore it first.")
-
-
-class TooManyRows(Conflict):
-    """A mass write found more rows than it was allowed to change; nothing was done."""
-
-    code = "too-many-rows"
-
-    def __init__(self, at_most: int) -> None:
-        super().__init__(f"The write would change more than {at_most} rows.")
-        self.at_most = at_most
 
 
 class InvalidTransition(Conflict):
@@ -331,7 +245,7 @@ class AnswerGone(Conflict):
     code = "idempotency-answer-gone"
 
 
-class KeyReused(CaseloadError):
+class KeyReused(ApplicationError):
     """The key of an earlier request came with another one."""
 
     code = "idempotency-key-reused"
@@ -354,80 +268,11 @@ class NotErasable(Conflict):
         super().__init__(f"The customer cannot be erased: there are {counted}.")
 
 
-class VersionMismatch(CaseloadError):
-    """The row has another version, or another last message, than the caller expected."""
+class ConversationMismatch(VersionMismatch):
+    """The conversation has another version, or another last message, than the caller expected."""
 
-    code = "precondition-failed"
-
-    def __init__(self, current: int, last_message: int | None = None) -> None:
-        last = "" if last_message is None else f", and the last message is number {last_message}"
-        super().__init__(f"The current version is {current}{last}.")
-
-
-class Unavailable(CaseloadError):
-    """Nothing is wrong with the request: the same one may succeed later.
-
-    `causes` are the errors of the attempts that were made before.
-    """
-
-    causes: tuple[Unavailable, ...] = ()
-
-
-class DatabaseUnreachable(Unavailable):
-    code = "database-unavailable"
-
-
-class ConnectionLost(Unavailable):
-    code = "connection-lost"
-
-
-class PoolExhausted(Unavailable):
-    code = "pool-exhausted"
-
-
-class StatementTimeout(Unavailable):
-    code = "statement-timeout"
-
-
-class LockTimeout(Unavailable):
-    code = "lock-timeout"
-
-
-class Contention(Unavailable):
-    """A deadlock or a serialisation failure: another unit of work won."""
-
-    code = "contention"
-
-
-class OutcomeUnknown(Unavailable):
-    """The connection was lost during COMMIT: the work is done in full, or not at all."""
-
-    code = "outcome-unknown"
-
-
-class NotPermitted(CaseloadError):
-    """The database's user lacks a right: the service is set up so, and nothing was done."""
-
-    code = "not-permitted"
-
-
-class ReadOnlyViolation(CaseloadError):
-    """A unit of work that was opened read-only tried to write: a bug of ours."""
-
-    code = "internal-error"
-
-
-def _shortened(mistake: Mistake) -> Mistake:
-    """With a path that can be repeated in an answer, however long the keys are that were sent."""
-    if all(isinstance(step, int) or len(step) <= _LONGEST_STEP for step in mistake.path):
-        return mistake
-    path = (step if isinstance(step, int) else _cut(step) for step in mistake.path)
-    return replace(mistake, path=tuple(path))
-
-
-def _cut(key: str) -> str:
-    return key if len(key) <= _LONGEST_STEP else f"{key[:_LONGEST_STEP]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _dotted(path: tuple[str | int, ...]) -> str:
-    return ".".join(map(str, path)) or "body"
+    def __init__(self, current: int, last_message: int) -> None:
+        super().__init__(current)
+        self.args = (
+            f"The current version is {current}, and the last message is number {last_message}.",
+        )

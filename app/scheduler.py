@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from app.errors import Unavailable
+from app.db.errors import Unavailable
 from app.services.jobs import DATABASE_AWAY
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from sqlalchemy.dialects import postgresql
 
-from app.db import Database, Timeouts
+from app.db import Database, Query, Timeouts
 from app.models import Task
-from app.repositories import Query, TaskQueue, TaskRepository
+from app.repositories import TaskQueue, TaskRepository
 from app.repositories.task_claims import claim as claim_statement
 from benchmarks.processes import cpu_of
 from benchmarks.queue_tables import AGENT, rows, server

@@ -13,9 +13,9 @@ import psycopg2
 from psycopg2.extras import execute_values, register_uuid
 
 from app.administration import MIGRATIONS
-from app.db import Database
+from app.db import Database, violations
 from app.embedded import EmbeddedServer
-from app.models.violations import violations
+from app.models import Base
 from app.services import AccountService
 from app.services.ledger_check import LedgerCheckService
 
@@ -104,7 +104,7 @@ def open_accounts(urls: Mapping[str, str], count: int) -> tuple[UUID, list[UUID]
 
 def verify(urls: Mapping[str, str], made: Mapping[str, int]) -> None:
     """No penny is lost, and each database has as many transactions as were made there."""
-    database = Database(urls["caseload"], violations=violations())
+    database = Database(urls["caseload"], violations=violations(Base.metadata))
     assert LedgerCheckService.as_system(database).verify() == []
     database.dispose()
     assert run(urls["by_hand"], _DIFFERENT_BY_HAND) == []

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import psycopg2
 from psycopg2.extras import register_uuid
 
-from app.db import Database
+from app.db import Database, violations
 from app.domain.money import Money
 from app.domain.transactions import Leg
-from app.models.violations import violations
+from app.models import Base
 from app.services import TransactionService
 from benchmarks.ledger_statements import LOCK, MAKE, RECORD, event, transaction
 
@@ -39,7 +39,7 @@ class Service:
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self.service = TransactionService.as_system(
-            Database(urls[self.database], violations=violations())
+            Database(urls[self.database], violations=violations(Base.metadata))
         )
 
     def backend(self) -> int:

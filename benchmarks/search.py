@@ -24,10 +24,11 @@ import psycopg2
 from sqlalchemy.dialects import postgresql
 
 from app.administration import MIGRATIONS
-from app.db import Database
+from app.db import Database, Query, Sort
+from app.db.repository import statements
+from app.db.repository.search import BY_RANK, FullText
 from app.embedded import EmbeddedServer
-from app.repositories import FaqRepository, Query, Sort, statements
-from app.repositories.full_text import BY_RANK, FullText
+from app.repositories import FaqRepository
 from benchmarks.processes import cpu_of
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def plan(database: Database, url: str, query: Query) -> str:
     """Of a page, as PostgreSQL runs it."""
     assert isinstance(_FAQS.searched, FullText)
     with database.connect(read_only=True) as connection:
-        meant = _FAQS.searched.parse(connection, query.search)
+        meant = _FAQS.searched.parse(connection, query.search or "")
     statement = statements.page(_FAQS, statements.shape(query)).params(search=meant, limit=26)
     compiled = statement.compile(dialect=postgresql.psycopg2.dialect())  # type: ignore[no-untyped-call] # SQLAlchemy's
     with closing(psycopg2.connect(url)) as connection_, connection_.cursor() as cursor:

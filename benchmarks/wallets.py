@@ -14,12 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column, registry
 from uuid_utils.compat import uuid7
 
 from app.administration import MIGRATIONS
-from app.db import Database
+from app.db import Base, Database, DeletableResource, Repository, Resource, filters_on, sorts_on
+from app.db.tables import NAMES
 from app.embedded import EmbeddedServer
-from app.models.base import NAMES, Base, DeletableResource, Resource
-from app.repositories import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

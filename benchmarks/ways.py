@@ -15,8 +15,7 @@ from sqlalchemy import bindparam, create_engine, insert, make_url, select, tuple
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from app.db import Database
-from app.repositories import Query
+from app.db import Database, Query
 from benchmarks.wallets import FIELDS, Wallet, WalletRepository, row
 
 if TYPE_CHECKING:

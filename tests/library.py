@@ -12,12 +12,18 @@ import psycopg2
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, func
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship
 
-from app.db import Database
-from app.models.base import LIVE, NAMES, Base, DeletableResource, Resource
-from app.models.violations import violations
-from app.repositories import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
+from app.db import (
+    LIVE,
+    Base,
+    Database,
+    DeletableResource,
+    Repository,
+    Resource,
+    filters_on,
+    sorts_on,
+    violations,
+)
+from app.db.tables import NAMES
 from app.services import ResourceService
 
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from app import create_app
+from app.db import Query
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
 from app.domain.transactions import Leg
-from app.repositories import Query
 from app.services import (
     AccountService,
     AgentService,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from app.repositories import Record
+    from app.db import Record
 
 blueprint = Blueprint("accounts", __name__)
 _new, _changes, _dump = AccountSchema(), AccountPatchSchema(partial=True), Dumper(AccountSchema)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from flask import g, request
 
 from app.api import context, rate_limits
-from app.errors import InvalidToken, Unauthenticated, Unavailable
+from app.db.errors import Unavailable
+from app.errors import InvalidToken, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ from app.api.contract import contract_of
 from app.api.problems import Problem
 from app.api.schemas.base import StrictSchema
 from app.api.schemas.bulk import ItemsSchema
+from app.db.errors import Invalid, Mistake
 from app.domain import strict_json
-from app.errors import Invalid, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,34 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from app.errors import (
-    AlreadyExists,
-    AnswerGone,
+from app.db import Deleter
+from app.db.errors import (
     ConnectionLost,
     Contention,
     DatabaseUnreachable,
-    IdempotencyInProgress,
-    InUse,
-    KeyReused,
     LockTimeout,
-    NotDeleted,
-    ParentDeleted,
     PoolExhausted,
     StatementTimeout,
 )
-from app.repositories.deletion import Deleter
+from app.errors import (
+    AlreadyExists,
+    AnswerGone,
+    IdempotencyInProgress,
+    InUse,
+    KeyReused,
+    NotDeleted,
+    ParentDeleted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marshmallow import Schema
 
-    from app.errors import CaseloadError
-    from app.repositories import Reader
+    from app.db import Reader
+    from app.db.errors import ApplicationError
     from app.services import Service
 
     View = TypeVar("View", bound=Callable[..., Any])
-    Problems = tuple[type[CaseloadError], ...]
+    Problems = tuple[type[ApplicationError], ...]
 
 JSON = "application/json"
 UNAVAILABLE = (

@@ -15,8 +15,9 @@ from app.api.schemas.conversation_batches import (
     BulkResolutionSchema,
     CountedSchema,
 )
-from app.errors import CountMismatch, Invalid, InvalidCriterion, Mistake
-from app.repositories.criteria import check
+from app.db.errors import Invalid, InvalidCriterion, Mistake
+from app.db.repository.criteria import check
+from app.errors import CountMismatch
 from app.services import ConversationBatchService
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from app.repositories.criteria import Filters
+    from app.db.repository.criteria import Filters
 
 blueprint = Blueprint("conversation_batches", __name__)
 _assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()

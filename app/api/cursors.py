@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from app.api.context import settings
-from app.errors import InvalidCursor
+from app.db.errors import InvalidCursor
 from app.services import Seal
 
 if TYPE_CHECKING:

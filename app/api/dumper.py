@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.selection import Selection, Tree
-    from app.repositories import Reader, Record
+    from app.db import Reader, Record
 
     Item = dict[str, Any]
 

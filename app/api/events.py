@@ -14,7 +14,7 @@ from app.api.reads import read_of
 from app.api.responses import digest, respond, within_answer
 from app.api.schemas.events import EventFeedSchema, EventSchema
 from app.api.selection import SELECTION
-from app.errors import InvalidCursor
+from app.db.errors import InvalidCursor
 from app.repositories.event_feed import START, Position
 from app.services import EventService
 

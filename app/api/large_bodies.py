@@ -7,7 +7,7 @@ import threading
 from flask import g
 
 from app.api.context import settings
-from app.errors import PoolExhausted
+from app.db.errors import PoolExhausted
 
 _turn = threading.BoundedSemaphore()
 

@@ -13,9 +13,9 @@ from flask import request
 from app.api import context, cursors, parameters
 from app.api.responses import respond, within_answer
 from app.api.selection import SELECTION, selection
-from app.repositories import Query
-from app.repositories.criteria import split
-from app.repositories.full_text import BY_RANK, FullText
+from app.db import Query
+from app.db.repository.criteria import split
+from app.db.repository.search.full_text import BY_RANK, FullText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.api.dumper import Dumper
-    from app.repositories import Page, Reader, Record, Total
+    from app.db import Page, Reader, Record, Total
 
 _CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted", *SELECTION)
 

@@ -11,16 +11,16 @@ from uuid import UUID
 from flask import request
 
 from app.api.context import settings
+from app.db import Sort
+from app.db.errors import InvalidCriterion
+from app.db.repository.criteria import check
 from app.domain.formats import parse_timestamp, parse_uuid
-from app.errors import InvalidCriterion
-from app.repositories import Sort
-from app.repositories.criteria import check
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from app.repositories import Reader
-    from app.repositories.criteria import Filter
+    from app.db import Reader
+    from app.db.repository.criteria import Filter
 
 _MOST_PARAMETERS = 50
 MOST_VALUES = 100

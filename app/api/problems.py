@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.api.responses import respond
+from app.db import errors as db_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STATUS: dict[type[errors.CaseloadError], int] = {
+STATUS: dict[type[db_errors.ApplicationError], int] = {
     errors.NotFound: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.RateLimited: 429,
-    errors.Invalid: 422,
-    errors.InvalidCriterion: 400,
+    db_errors.Invalid: 422,
+    db_errors.InvalidCriterion: 400,
     errors.KeyReused: 422,
-    errors.Conflict: 409,
-    errors.VersionMismatch: 412,
-    errors.Unavailable: 503,
-    errors.NotPermitted: 500,
-    errors.ReadOnlyViolation: 500,
+    db_errors.Conflict: 409,
+    db_errors.VersionMismatch: 412,
+    db_errors.Unavailable: 503,
+    db_errors.NotPermitted: 500,
+    db_errors.ReadOnlyViolation: 500,
 }
 """By class; a subclass has its parent's."""
 
@@ -67,19 +68,19 @@ class Problem(Exception):
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.mistakes, self.facts, self.headers = list(mistakes), facts or {}, headers or {}
-        if len(self.mistakes) > errors.MOST_MISTAKES:
-            self.mistakes = self.mistakes[: errors.MOST_MISTAKES]
+        if len(self.mistakes) > db_errors.MOST_MISTAKES:
+            self.mistakes = self.mistakes[: db_errors.MOST_MISTAKES]
             self.facts = {**self.facts, "errors_truncated": True}
 
 
 def register(app: Flask) -> None:
     app.register_error_handler(Problem, _answer)
-    app.register_error_handler(errors.CaseloadError, _answer_error)
+    app.register_error_handler(db_errors.ApplicationError, _answer_error)
     app.register_error_handler(HTTPException, lambda error: _answer(_of_framework(error)))
     app.register_error_handler(Exception, lambda error: _answer(_of_bug(error)))
 
 
-def status_of(error: type[errors.CaseloadError]) -> int:
+def status_of(error: type[db_errors.ApplicationError]) -> int:
     return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
@@ -88,25 +89,25 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
-def _answer_error(error: errors.CaseloadError) -> Response:
+def _answer_error(error: db_errors.ApplicationError) -> Response:
     if status_of(type(error)) == INTERNAL_SERVER_ERROR:
         return _answer(_of_bug(error))
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, db_errors.Unavailable):
         logger.warning("%s: %s", error.code, error, exc_info=error)
     return _answer(problem_of(error))
 
 
-def problem_of(error: errors.CaseloadError) -> Problem:
+def problem_of(error: db_errors.ApplicationError) -> Problem:
     status, detail = status_of(type(error)), str(error)
     mistakes: list[dict[str, str]] = []
     headers = {}
-    if isinstance(error, errors.Invalid):
+    if isinstance(error, db_errors.Invalid):
         mistakes = [
             {"pointer": pointer(mistake.path), "code": mistake.code, "detail": mistake.detail}
             for mistake in error.mistakes
         ]
         detail = _summary(len(mistakes)) or detail
-    elif isinstance(error, errors.InvalidCriterion):
+    elif isinstance(error, db_errors.InvalidCriterion):
         mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
     elif isinstance(error, errors.KeyReused):
         mistakes = [{"header": "Idempotency-Key", "code": error.code, "detail": detail}]
@@ -115,7 +116,7 @@ def problem_of(error: errors.CaseloadError) -> Problem:
             {"pointer": "", "code": error.code, "detail": dependant}
             for dependant in error.dependants
         ]
-    elif isinstance(error, errors.Conflict):
+    elif isinstance(error, db_errors.Conflict):
         told = "It is taken." if isinstance(error, errors.AlreadyExists) else detail
         mistakes = [
             {"pointer": pointer(path), "code": error.code, "detail": told} for path in error.paths
@@ -124,7 +125,7 @@ def problem_of(error: errors.CaseloadError) -> Problem:
         headers = {"WWW-Authenticate": _challenge(error)}
     elif isinstance(error, errors.RateLimited):
         headers = {"Retry-After": str(error.wait)}
-    elif isinstance(error, errors.Unavailable):
+    elif isinstance(error, db_errors.Unavailable):
         headers = {"Retry-After": _RETRY_AFTER}
     return Problem(
         status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
@@ -133,8 +134,8 @@ def problem_of(error: errors.CaseloadError) -> Problem:
 
 def _summary(count: int) -> str | None:
     """The detail where there are too many mistakes to repeat them in it."""
-    if count > errors.MOST_MISTAKES:
-        return f"There are many mistakes; `errors` lists the first {errors.MOST_MISTAKES}."
+    if count > db_errors.MOST_MISTAKES:
+        return f"There are many mistakes; `errors` lists the first {db_errors.MOST_MISTAKES}."
     if count > _MOST_IN_DETAIL:
         return f"There are {count} mistakes; `errors` names them all."
     return None

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from flask import g
 
 from app.api import context
+from app.db.errors import Unavailable
 from app.domain.allowances import Allowance
-from app.errors import RateLimited, Unavailable
+from app.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

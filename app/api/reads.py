@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.api.dumper import Dumper
-    from app.repositories import Record
+    from app.db import Record
 
 
 def read_of(

@@ -11,8 +11,9 @@ import orjson
 from flask import Response, request
 
 from app.api.context import settings
+from app.db.errors import VersionMismatch
 from app.domain.known_states import KnownStates
-from app.errors import VersionMismatch
+from app.errors import ConversationMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,12 +108,13 @@ def _if_match() -> set[str] | None:
 
 def _check_if_match(version: int, number: int | None) -> None:
     if number is None:
-        expected = expected_versions()
+        expected, error = expected_versions(), VersionMismatch(version)
     else:
         states = expected_states()
         expected = None if states is None else states.at(number)
+        error = ConversationMismatch(version, number)
     if expected is not None and version not in expected:
-        raise VersionMismatch(version, number)
+        raise error
 
 
 def _to_json(body: Any) -> bytes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from flask import g
 
 from app.api.expansions import DEPTH, expansions_of
-from app.errors import Forbidden, InvalidCriterion
+from app.db.errors import InvalidCriterion
+from app.errors import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

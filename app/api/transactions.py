@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from app.repositories import Record
+    from app.db import Record
 
 blueprint = Blueprint("transactions", __name__)
 _new, _posting, _dump = TransactionSchema(), PostingSchema(), Dumper(TransactionSchema)

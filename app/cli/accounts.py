@@ -9,11 +9,12 @@ import click
 from app.cli.commands import Group, Refused, service
 from app.cli.output import as_json, print_fields, print_json, print_line, print_table, print_text
 from app.cli.types import Text
+from app.db import Query, Sort
+from app.db.errors import Invalid, Mistake
 from app.domain.accounts import AccountStatus
 from app.domain.formats import parse_uuid
 from app.domain.money import Money
-from app.errors import Invalid, Mistake, NotFound
-from app.repositories import Query, Sort
+from app.errors import NotFound
 from app.services import AccountService
 from app.services.ledger_check import LedgerCheckService
 from app.services.opening_balances import Line, OpeningBalanceService
@@ -21,7 +22,7 @@ from app.services.opening_balances import Line, OpeningBalanceService
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from app.repositories import Record
+    from app.db import Record
 
 accounts = Group("accounts", help="Customers' accounts and the firm's own.")
 

@@ -16,9 +16,9 @@ from app.cli.output import (
     public,
 )
 from app.cli.types import Email, Queue, Text
+from app.db import Query
 from app.domain.agents import AgentKind
 from app.errors import NotFound
-from app.repositories import Query
 from app.services import AgentService, UserService
 
 if TYPE_CHECKING:

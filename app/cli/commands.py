@@ -14,6 +14,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from app import errors
 from app.cli.place import check_exists, place
+from app.db import errors as db_errors
 from app.domain.actors import Actor, ActorKind
 from app.printable import printable, printable_lines
 
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
     S = TypeVar("S", bound=Service)
 
-EXIT_CODES: dict[type[errors.CaseloadError], int] = {
-    errors.CaseloadError: 1,
-    errors.Invalid: 2,
-    errors.InvalidCriterion: 2,
+EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
+    db_errors.ApplicationError: 1,
+    db_errors.Invalid: 2,
+    db_errors.InvalidCriterion: 2,
     errors.NotFound: 3,
-    errors.Conflict: 4,
-    errors.VersionMismatch: 4,
+    db_errors.Conflict: 4,
+    db_errors.VersionMismatch: 4,
     errors.LastAdmin: 1,
     errors.NotErasable: 1,
-    errors.Unavailable: 5,
+    db_errors.Unavailable: 5,
 }
 """By class; a subclass has its parent's."""
 
@@ -88,7 +89,7 @@ def explained() -> Iterator[None]:
     except (errors.NotFound, errors.AlreadyExists) as error:
         message = f"{str(error).removesuffix('.')} in {place(settings())}."
         raise Refused(message, exit_code_of(type(error))) from error
-    except errors.CaseloadError as error:
+    except db_errors.ApplicationError as error:
         raise Refused(str(error), exit_code_of(type(error))) from error
     except CommandError as error:
         raise Refused(str(error), 1) from error
@@ -111,7 +112,7 @@ class Refused(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc] # click reads it off the instance
 
 
-def exit_code_of(error: type[errors.CaseloadError]) -> int:
+def exit_code_of(error: type[db_errors.ApplicationError]) -> int:
     return next(EXIT_CODES[kind] for kind in error.__mro__ if kind in EXIT_CODES)
 
 

@@ -15,10 +15,10 @@ from app.cli.output import (
     public,
 )
 from app.cli.types import Text
+from app.db import Query
 from app.domain.conversations import ConversationStatus
 from app.domain.formats import parse_uuid
 from app.errors import NotFound
-from app.repositories import Query
 from app.services import ConversationService
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from app.cli.exports import WRITERS, format_of
 from app.cli.files import STDOUT, whole_file
 from app.cli.output import as_json, print_fields, print_json, print_line, print_table, watched
 from app.cli.types import Text
+from app.db import Query, Record
+from app.db.errors import ApplicationError
 from app.domain.formats import parse_uuid
-from app.errors import CaseloadError, NotFound
+from app.errors import NotFound
 from app.printable import printable
-from app.repositories import Query, Record
 from app.services import CustomerService, ErasureService
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
 def _renew_statistics(key: UUID) -> None:
     try:
         service(ErasureService).renew_statistics()
-    except CaseloadError as error:
+    except ApplicationError as error:
         message = f"{key} is erased, but values may be left in PostgreSQL's statistics: {error}"
         message += " Run the same command again, as the owner of the tables: it renews them."
         raise Refused(message, exit_code_of(type(error))) from error

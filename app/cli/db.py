@@ -12,8 +12,8 @@ from app.administration import MIGRATIONS, ROLES_SQL
 from app.cli.commands import Group, Refused, SetUpVerb, database, service
 from app.cli.output import print_line, print_text
 from app.cli.types import Text
+from app.db.errors import Unavailable
 from app.embedded import EmbeddedServerError, find_bindir
-from app.errors import Unavailable
 from app.services import EventService
 
 db = Group("db", help="The database and its schema.")

@@ -15,7 +15,7 @@ from app.domain.formats import format_timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from app.repositories import Record
+    from app.db import Record
 
     Write = Callable[[IO[bytes], Sequence[str], Iterable[Record]], None]
 

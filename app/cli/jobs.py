@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from app.cli.commands import Group, Refused, exit_code_of, service
 from app.cli.output import as_json, print_json, print_line
-from app.errors import CaseloadError
+from app.db.errors import ApplicationError
 from app.services.jobs import JobService
 
 jobs = Group("jobs", help="Regular jobs, which the service runs by itself.")
@@ -22,5 +22,5 @@ def run(*, as_json: bool) -> None:
         print_line(", ".join(f"{count} {what}" for what, count in report.done.items()))
     if report.failed:
         first = next(iter(report.failed.values()))
-        code = exit_code_of(type(first)) if isinstance(first, CaseloadError) else 1
+        code = exit_code_of(type(first)) if isinstance(first, ApplicationError) else 1
         raise Refused("; ".join(f"{job}: {error}" for job, error in report.failed.items()), code)

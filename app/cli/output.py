@@ -10,14 +10,16 @@ import click
 import orjson
 from sqlalchemy import inspect
 
+from app.db.marks import INTERNAL, SECRET
 from app.domain.formats import format_timestamp
 from app.models import Task
-from app.models.base import INTERNAL, SECRET, Resource
 from app.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from app.db import Resource
 
 T = TypeVar("T")
 

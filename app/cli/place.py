@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 
+from app.db.errors import DatabaseUnreachable
 from app.embedded import holds_cluster
-from app.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
     from app.settings import Settings

@@ -17,8 +17,8 @@ from app.cli.output import (
     public,
 )
 from app.cli.types import ID, Queue, Text
+from app.db import Query, Sort
 from app.domain.tasks import TaskStatus
-from app.repositories import Query, Sort
 from app.services import TaskQueueService, TaskService
 
 if TYPE_CHECKING:

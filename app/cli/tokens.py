@@ -7,7 +7,7 @@ import click
 from app.cli.commands import Group, service
 from app.cli.output import as_json, print_json, print_line, print_table
 from app.cli.types import ID, TIME, Email, Text
-from app.repositories import Query
+from app.db import Query
 from app.services import TokenService
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import click
 from app.cli.commands import Group, SetUpVerb, service
 from app.cli.output import as_json, as_record, print_json, print_line, print_table
 from app.cli.types import Email, Text
+from app.db import Query
 from app.domain.actors import USER_ROLES, Role
-from app.repositories import Query
 from app.services import UserService
 
 users = Group("users", help="Members of staff who can log in.")

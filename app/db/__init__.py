@@ -1,9 +1,59 @@
-"""The engine room: units of work, driver errors. No models."""
+"""A sync data layer for SQLAlchemy on PostgreSQL: units of work, tables, and a generic repository.
 
-from app.db.database import Database
-from app.db.modes import Isolation, Timeouts
-from app.db.retries import retry
-from app.db.session import UnitOfWorkError
-from app.db.unit import UnitRolledBack
+These names are public, and so are the errors of `errors`, the marks of `marks`, the proof kit of
+`testing`, and `repository.search`, which is optional.
+"""
 
-__all__ = ["Database", "Isolation", "Timeouts", "UnitOfWorkError", "UnitRolledBack", "retry"]
+from .database import Database
+from .modes import Isolation, Timeouts
+from .repository.batches import BatchWriter
+from .repository.bulk import BulkWriter
+from .repository.criteria import filters_on
+from .repository.deletion import Deleter
+from .repository.locks import lock_name, try_lock_name
+from .repository.pages import NumberedPage, Page, Query, Sort, Total, sorts_on
+from .repository.reading import Reader, Record
+from .repository.references import ReferenceChecker
+from .repository.writing import Inserter, Repository, Updater
+from .retries import retry
+from .session import UnitOfWorkError
+from .tables import LIVE, Base, DeletableResource, Identified, Resource
+from .types import JSONObject
+from .unit import UnitRolledBack
+from .violations import violations
+from .visibility import SoftDeleted
+
+__all__ = [
+    "LIVE",
+    "Base",
+    "BatchWriter",
+    "BulkWriter",
+    "Database",
+    "DeletableResource",
+    "Deleter",
+    "Identified",
+    "Inserter",
+    "Isolation",
+    "JSONObject",
+    "NumberedPage",
+    "Page",
+    "Query",
+    "Reader",
+    "Record",
+    "ReferenceChecker",
+    "Repository",
+    "Resource",
+    "SoftDeleted",
+    "Sort",
+    "Timeouts",
+    "Total",
+    "UnitOfWorkError",
+    "UnitRolledBack",
+    "Updater",
+    "filters_on",
+    "lock_name",
+    "retry",
+    "sorts_on",
+    "try_lock_name",
+    "violations",
+]

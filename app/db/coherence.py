@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.engine import Compiled
 
-    from app.db.session import UnitSession
-    from app.db.unit import UnitOfWork
+    from .session import UnitSession
+    from .unit import UnitOfWork
 
 _KEEPING_ROWS = (Select, CompoundSelect, Insert, Update, SavepointClause, ReleaseSavepointClause)
 _RECOGNISED = (Select, CompoundSelect, Insert, Update, Delete)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import PendingRollbackError
 
-from app.db.driver_errors import translate
-from app.db.engines import Engines, start_afresh_after_fork
-from app.db.generators import opening_generator
-from app.db.modes import Isolation, Mode, Timeouts
-from app.db.owner import current_owner
-from app.db.retries import Backoff, keep_trying
-from app.db.session import UnitOfWorkError
-from app.db.unit import UnitOfWork, UnitRolledBack
-from app.errors import OutcomeUnknown
+from .driver_errors import translate
+from .engines import Engines, start_afresh_after_fork
+from .errors import OutcomeUnknown
+from .generators import opening_generator
+from .modes import Isolation, Mode, Timeouts
+from .owner import current_owner
+from .retries import Backoff, keep_trying
+from .session import UnitOfWorkError
+from .unit import UnitOfWork, UnitRolledBack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.orm import Session
 
-    from app.db.owner import Owner
-    from app.errors import CaseloadError
+    from .errors import ApplicationError
+    from .owner import Owner
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Database:
         url: str | Callable[[], str],
         *,
         replica_url: str | None = None,
-        violations: Mapping[str, Callable[[], CaseloadError]] | None = None,
+        violations: Mapping[str, Callable[[], ApplicationError]] | None = None,
         timeouts: Timeouts | None = None,
         pool_size: int = 5,
         pool_timeout: float = 3.0,

@@ -18,13 +18,13 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INER
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecutionContext_psycopg2
 
-from app.db.coherence import after_statement, before_statement
-from app.db.session import UnitOfWorkError
+from .coherence import after_statement, before_statement
+from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.db.unit import UnitOfWork
+    from .unit import UnitOfWork
 
 DRIVER = "postgresql+unitofwork"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from app.errors import (
-    CaseloadError,
+from .errors import (
+    ApplicationError,
     ConnectionLost,
     Contention,
     DatabaseUnreachable,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import ExceptionContext
 
-_BY_SQLSTATE: dict[str, tuple[type[CaseloadError], str]] = {
+_BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
     "40001": (Contention, "Another unit of work changed the same rows first."),
     "40P01": (Contention, "Two units of work waited for each other."),
     "55P03": (LockTimeout, "Another unit of work held the rows for too long."),
@@ -38,8 +38,8 @@ _BY_SQLSTATE: dict[str, tuple[type[CaseloadError], str]] = {
 
 
 def translate(
-    context: ExceptionContext, violations: Mapping[str, Callable[[], CaseloadError]]
-) -> CaseloadError | None:
+    context: ExceptionContext, violations: Mapping[str, Callable[[], ApplicationError]]
+) -> ApplicationError | None:
     """The domain error for what the driver reported, or None where it is a bug of ours."""
     error = context.original_exception
     if not isinstance(context.sqlalchemy_exception, DBAPIError):

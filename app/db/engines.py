@@ -15,8 +15,8 @@ from psycopg2 import OperationalError
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 
-from app.db.dialect import DRIVER, DriverConnection
-from app.errors import PoolExhausted
+from .dialect import DRIVER, DriverConnection
+from .errors import PoolExhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from weakref import ref
 if TYPE_CHECKING:
     from asyncio import Task
 
-    from app.db.unit import UnitOfWork
+    from .unit import UnitOfWork
 
     Identity = tuple[int, int, ref[Task[Any]] | None]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from app.errors import ConnectionLost, Contention, Unavailable
+from .errors import ConnectionLost, Contention, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.db.database import Database
+    from .database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")

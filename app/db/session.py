@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
-from app.errors import Contention
+from .errors import Contention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping, Sequence

@@ -10,18 +10,18 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db.modes import Mode, Timeouts, opening, set_timeout
-from app.db.session import UnitOfWorkError, UnitSession, end
-from app.errors import CaseloadError
+from .errors import ApplicationError
+from .modes import Mode, Timeouts, opening, set_timeout
+from .session import UnitOfWorkError, UnitSession, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, PoolProxiedConnection
 
-    from app.db.dialect import DriverConnection
-    from app.db.generators import OpeningGenerator
-    from app.db.owner import Owner
+    from .dialect import DriverConnection
+    from .generators import OpeningGenerator
+    from .owner import Owner
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class UnitOfWork:
                 self._transaction.rollback()
             if self._driver.get_transaction_status() != TRANSACTION_STATUS_IDLE:
                 self.connection.dialect.do_rollback(cast("PoolProxiedConnection", self._driver))
-        except (CaseloadError, SQLAlchemyError, psycopg2.Error):
+        except (ApplicationError, SQLAlchemyError, psycopg2.Error):
             if not self.connection.closed:
                 self.connection.invalidate()  # it is gone, and the transaction with it
 

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from app.errors import Mistake
+from app.db.errors import Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

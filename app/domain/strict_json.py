@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from app.errors import Mistake
+from app.db.errors import Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.db.errors import Invalid, Mistake
 from app.domain.tasks import DEFAULT_PRIORITY
-from app.errors import Invalid, Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.db.errors import Invalid, Mistake
 from app.domain.money import Money, digits_of
-from app.errors import Invalid, InvalidTransition, Mistake
+from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

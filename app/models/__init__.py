@@ -1,8 +1,8 @@
 """Tables: columns, constraints, relationships. No queries."""
 
+from app.db import Base
 from app.models.accounts import Account
 from app.models.agents import Agent
-from app.models.base import Base
 from app.models.conversations import Conversation
 from app.models.customers import Customer
 from app.models.events import Event, PersonalValues

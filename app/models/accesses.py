@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.db.admin import Access
+from app.db.marks import SECRET
 from app.models import Base
-from app.models.base import CHANGED, REMOVED, SECRET
+from app.models.base import CHANGED, REMOVED
 from app.models.events import EPOCHS
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import LIVE, DeletableResource
+from app.db.marks import BOOKKEEPING
 from app.domain.agents import AgentKind
-from app.models.base import BOOKKEEPING, LIVE, PERSONAL, DeletableResource, one_of
+from app.models.base import PERSONAL, one_of
 
 
 class Agent(DeletableResource):

@@ -8,17 +8,11 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index,
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db import LIVE, DeletableResource
+from app.db.marks import BOOKKEEPING, HISTORY_UNLESS, INTERNAL
 from app.domain.conversations import Channel, ConversationStatus, Priority
 from app.models.agents import Agent
-from app.models.base import (
-    BOOKKEEPING,
-    HISTORY_UNLESS,
-    INTERNAL,
-    LIVE,
-    PERSONAL,
-    DeletableResource,
-    one_of,
-)
+from app.models.base import PERSONAL, one_of
 from app.models.customers import Customer
 
 if TYPE_CHECKING:

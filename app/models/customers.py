@@ -5,7 +5,9 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import LARGE, LIVE, PERSONAL, DeletableResource, json_size
+from app.db import LIVE, DeletableResource
+from app.db.marks import LARGE
+from app.models.base import PERSONAL, json_size
 
 # What `q=` looks in, spelt as PostgreSQL spells it back, so that index and query are the same.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)

@@ -18,8 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import Base, Identified
+from app.db.marks import LARGE, SECRET
 from app.db.types import TransactionId
-from app.models.base import CHANGED, LARGE, PERSONAL, SECRET, Base, Identified
+from app.models.base import CHANGED, PERSONAL
 
 EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
 """Its last value is the epoch in which events are written; 0 before the first."""

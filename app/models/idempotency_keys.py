@@ -6,7 +6,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, Index, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import CHANGED, REMOVED, SECRET, Base
+from app.db import Base
+from app.db.marks import SECRET
+from app.models.base import CHANGED, REMOVED
 
 
 class IdempotencyKey(Base):

@@ -16,9 +16,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from app.db import Identified
+from app.db.errors import Invalid, Mistake
 from app.db.types import MinorUnits
-from app.errors import AccountClosed, AccountFrozen, Invalid, Mistake
-from app.models.base import CHANGED, Identified
+from app.errors import AccountClosed, AccountFrozen
+from app.models.base import CHANGED
 
 
 def _wrong(detail: str) -> partial[Invalid]:

@@ -5,8 +5,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import Resource
+from app.db.marks import INTERNAL, LARGE
 from app.domain.conversations import Channel, Direction
-from app.models.base import CHANGED, INTERNAL, LARGE, PERSONAL, UNRECORDED, Resource, one_of
+from app.models.base import CHANGED, PERSONAL, UNRECORDED, one_of
 
 
 class Message(Resource):

@@ -3,8 +3,8 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Index, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import LIVE, DeletableResource
 from app.db.types import MinorUnits
-from app.models.base import LIVE, DeletableResource
 from app.models.search import make_searchable
 
 

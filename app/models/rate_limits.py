@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import CHANGED, REMOVED, Base
+from app.db import Base
+from app.models.base import CHANGED, REMOVED
 
 
 class RateLimit(Base):

@@ -1,70 +1,26 @@
-"""What full-text search looks in: a generated column, and the words that occur in it."""
+"""The words that full-text search knows, and the tables that have it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Computed, Index, Text, func
-from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.orm import Mapped, mapped_column
-
-from app.models.base import CHANGED, INTERNAL, PERSONAL, Base
+from app.db import Base
+from app.db.repository.search import SearchWords, search_column
+from app.models.base import CHANGED, PERSONAL
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
-COLUMN = "search"
-CONFIG = "english"
-# PostgreSQL's parser takes paths, hosts, addresses and signed numbers for one word each. With
-# blanks in them, each of their parts is found.
-APART = ("<>&-+./@_~:", " " * 11)
 
-
-class SearchWord(Base):
-    """A lexeme that occurs, or did, in what `resource` is searched by: what a typo may mean.
-
-    Triggers add what is new, without any lock: two that add the same word at once both do.
-    """
-
-    __tablename__ = "search_words"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
-    resource: Mapped[str]
-    word: Mapped[str] = mapped_column(Text(collation="C"))
-
-    __table_args__ = ({"info": {CHANGED: ()}},)
-
-
-Index("ix_search_words_resource", SearchWord.resource, SearchWord.word)
-# No list of pending entries: what it saves writers, every search would pay.
-_READ_OFTEN = {"fastupdate": "off"}
-Index(
-    "ix_search_words_word",
-    SearchWord.word,
-    postgresql_using="gin",
-    postgresql_ops={"word": "gin_trgm_ops"},
-    postgresql_with=_READ_OFTEN,
-)
+class SearchWord(SearchWords, Base):
+    __table_args__: Any = (*SearchWords.indexes(), {"info": {CHANGED: ()}})
 
 
 def make_searchable(table: Table, weights: dict[str, str]) -> None:
-    """Give the table its search column, of the named columns with a weight from A to D each.
+    """Give the table its search column; raises ValueError for personal data.
 
-    The column is the table's alone, no attribute of the model: only queries look at it.
+    Words outlive the rows in which they occurred.
     """
     if personal := [name for name in weights if table.c[name].info.get(PERSONAL)]:
         raise ValueError(f"Words outlive their rows: {personal} may not be among them.")
-    parts = [
-        f"setweight(to_tsvector('{CONFIG}'::regconfig,"
-        f" translate({name}, '{APART[0]}'::text, '{APART[1]}'::text)), '{weight}'::\"char\")"
-        for name, weight in weights.items()
-    ]
-    vector = Computed(" || ".join(parts), persisted=True)
-    table.append_column(Column(COLUMN, TSVECTOR, vector, info={INTERNAL: True}))
-    Index(
-        f"ix_{table.name}_search",
-        table.c[COLUMN],
-        postgresql_using="gin",
-        postgresql_with=_READ_OFTEN,
-    )
+    search_column(table, weights)

@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import Identified
 from app.domain.tasks import Outcome
-from app.models.base import CHANGED, PERSONAL, Identified, one_of
+from app.models.base import CHANGED, PERSONAL, one_of
 
 
 class TaskAttempt(Identified):

@@ -7,20 +7,11 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, SmallInteger, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db import DeletableResource
+from app.db.marks import BOOKKEEPING, HISTORY_UNLESS, INTERNAL, LARGE, SECRET
 from app.domain.tasks import DEFAULT_PRIORITY, TaskStatus
 from app.errors import OpenSubtasks, ParentFinished, TaskCycle
-from app.models.base import (
-    BOOKKEEPING,
-    HISTORY_UNLESS,
-    INTERNAL,
-    LARGE,
-    PERSONAL,
-    SECRET,
-    TASK_DATA,
-    DeletableResource,
-    json_size,
-    one_of,
-)
+from app.models.base import PERSONAL, TASK_DATA, json_size, one_of
 
 # Where a claim looks for a task: in its queue or, if it is for one agent, in that agent's lane.
 _LANE = "CASE WHEN agent_id IS NULL THEN queue ELSE queue || '/' || agent_id::text END"

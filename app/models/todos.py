@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import PERSONAL, DeletableResource
+from app.db import DeletableResource
+from app.models.base import PERSONAL
 
 
 class Todo(DeletableResource):

@@ -6,7 +6,9 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import BOOKKEEPING, CHANGED, OWNED, SECRET, DeletableResource
+from app.db import DeletableResource
+from app.db.marks import BOOKKEEPING, OWNED, SECRET
+from app.models.base import CHANGED
 
 
 class Token(DeletableResource):

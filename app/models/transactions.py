@@ -7,9 +7,11 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import Resource
+from app.db.marks import HISTORY, INTERNAL
 from app.domain.transactions import TransactionKind, TransactionStatus
 from app.errors import AlreadyReversed, ApprovalRequired, Forbidden, InvalidTransition
-from app.models.base import CHANGED, HISTORY, INTERNAL, PERSONAL, Resource, one_of
+from app.models.base import CHANGED, PERSONAL, one_of
 
 
 class Transaction(Resource):

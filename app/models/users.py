@@ -3,9 +3,10 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Index, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import LIVE, DeletableResource
 from app.domain.actors import USER_ROLES
 from app.errors import LastAdmin
-from app.models.base import LIVE, PERSONAL, DeletableResource, one_of
+from app.models.base import PERSONAL, one_of
 
 
 class User(DeletableResource):

@@ -2,7 +2,6 @@
 
 from app.repositories.accounts import AccountRepository
 from app.repositories.agents import AgentRepository
-from app.repositories.base import Repository
 from app.repositories.conversations import ConversationRepository
 from app.repositories.customer_traces import CustomerTraces
 from app.repositories.customers import CustomerRepository
@@ -13,11 +12,9 @@ from app.repositories.faqs import FaqRepository
 from app.repositories.idempotency_keys import IdempotencyKeyRepository
 from app.repositories.ledger import Ledger
 from app.repositories.messages import MessageRepository
-from app.repositories.pages import Page, Query, Sort, Total
 from app.repositories.planner_statistics import PlannerStatistics
 from app.repositories.products import ProductRepository
 from app.repositories.rate_limits import RateLimitRepository
-from app.repositories.reading import Reader, Record
 from app.repositories.task_queue import TaskQueue
 from app.repositories.tasks import AttemptRepository, TaskRepository
 from app.repositories.todos import TodoRepository
@@ -40,20 +37,13 @@ __all__ = [
     "Ledger",
     "MessageRepository",
     "NewEvent",
-    "Page",
     "PlannerStatistics",
     "ProductRepository",
-    "Query",
     "RateLimitRepository",
-    "Reader",
-    "Record",
-    "Repository",
-    "Sort",
     "TaskQueue",
     "TaskRepository",
     "TodoRepository",
     "TokenRepository",
-    "Total",
     "TransactionRepository",
     "UserRepository",
 ]

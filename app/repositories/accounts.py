@@ -4,11 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Sequence, bindparam, case, exists, func, or_, select, type_coerce
 
+from app.db import Inserter, Updater, filters_on, sorts_on
 from app.db.types import MinorUnits
 from app.models import Account, Entry, Hold, Transaction
-from app.repositories.base import Inserter, Updater
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _ACCOUNTS, _ENTRIES = Account.__table__, Entry.__table__
 _HOLDS, _TRANSACTIONS = Hold.__table__, Transaction.__table__

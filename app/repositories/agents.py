@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, or_, select, update
 
+from app.db import Repository, filters_on, sorts_on
 from app.models import Agent, User
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _AGENTS, _USERS = Agent.__table__, User.__table__
 

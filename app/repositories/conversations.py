@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import selectinload
 
-from app.errors import TooManyRows
+from app.db import Repository, filters_on, sorts_on
+from app.db.errors import TooManyRows
+from app.db.repository import criteria
 from app.models import Conversation
-from app.repositories import criteria
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,8 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
-    from app.repositories.pages import Page, Query
-    from app.repositories.reading import Record
+    from app.db import Page, Query, Record
 
 _CONVERSATIONS = Conversation.__table__
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Select
 
-    from app.models.base import Resource
+    from app.db import Resource
 
     Traces = dict[type[Resource], list[UUID]]
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
+from app.db import Repository, filters_on, sorts_on
 from app.models import Customer
 from app.models.customers import SEARCHED
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 
 class CustomerRepository(Repository[Customer]):

@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, select
 
+from app.db import Reader, filters_on, sorts_on
 from app.models import Entry, Transaction
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
-from app.repositories.reading import Reader
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import ScalarSelect

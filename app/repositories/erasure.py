@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, case, cast, exists, or_, update
 
+from app.db.marks import BOOKKEEPING, INTERNAL
 from app.domain.accounts import AccountStatus
 from app.domain.actors import ActorKind
 from app.models import (
@@ -25,7 +26,6 @@ from app.models import (
     Todo,
     Transaction,
 )
-from app.models.base import BOOKKEEPING, INTERNAL
 from app.repositories.customer_traces import among
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from app.models.base import Resource
+    from app.db import Resource
 
     Overwritten = dict[type[Resource], dict[str, Any]]
 

@@ -21,18 +21,18 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Text, Uuid, all_, bindparam, cast, func, literal_column, select, text
 from sqlalchemy import tuple_ as row_
 
+from app.db.repository.large_values import BUDGET, IS_READ, bounded
 from app.db.types import TransactionId
 from app.models import Event
 from app.models.events import CURRENT_EPOCH, EPOCHS
 from app.repositories.events import EventRepository
-from app.repositories.large_values import BUDGET, IS_READ, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
+from app.db import Reader, filters_on
+from app.db.repository.criteria import Filter, Filters
 from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
-from app.repositories.criteria import Filter, Filters, filters_on
-from app.repositories.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Insert
 
-    from app.models.base import Resource
-    from app.repositories.pages import Sorts
+    from app.db import Resource
+    from app.db.repository.pages import Sorts
 
 _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, TextualSelect
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _ACCOUNTS, _TRANSACTIONS = Account.__table__, Transaction.__table__
 _LOCKED = ("id", "customer_id", "currency", "status", "stores_balance")

@@ -14,7 +14,7 @@ from app.domain.money import DIGITS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 CHECKS = {
     "the balance is the sum of the entries": """

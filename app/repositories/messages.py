@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
+from app.db import Inserter, filters_on, sorts_on
 from app.domain.conversations import Direction
 from app.models import Conversation, Message
-from app.repositories.base import Inserter
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _MESSAGES, _CONVERSATIONS = Message.__table__, Conversation.__table__
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ARRAY, Text, bindparam, text
 
-from app.errors import NotPermitted
+from app.db import Base
+from app.db.errors import NotPermitted
 from app.models import Event
-from app.models.base import PERSONAL, Base
+from app.models.base import PERSONAL
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
+from app.db import Repository, filters_on, sorts_on
+from app.db.repository.search.full_text import FullText
 from app.models import Product
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.full_text import FullText
-from app.repositories.pages import sorts_on
 
 
 class ProductRepository(Repository[Product]):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, CursorResult
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 
 class TaskQueue:

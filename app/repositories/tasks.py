@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BindParameter, Text, bindparam, cast, func, or_, select
 from sqlalchemy.orm import aliased, selectinload
 
+from app.db import Reader, Repository, filters_on, sorts_on
 from app.domain.tasks import OPEN
 from app.models import Conversation, Task, TaskAttempt
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
-from app.repositories.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection, Select
     from sqlalchemy.orm import Session
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
     Keys = Collection[UUID]
 

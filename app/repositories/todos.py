@@ -1,9 +1,7 @@
 from __future__ import annotations
 
+from app.db import Repository, filters_on, sorts_on
 from app.models import Todo
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 
 class TodoRepository(Repository[Todo]):

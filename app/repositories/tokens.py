@@ -4,17 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 
+from app.db import Repository, filters_on, sorts_on
 from app.models import Agent, Token, User
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import Connection
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _TOKENS, _USERS, _AGENTS = Token.__table__, User.__table__, Agent.__table__
 

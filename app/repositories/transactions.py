@@ -6,16 +6,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from app.db import ReferenceChecker, filters_on, sorts_on
+from app.db.repository.criteria import Related
 from app.models import Entry, Hold, Transaction
-from app.repositories.criteria import Related, filters_on
-from app.repositories.pages import sorts_on
-from app.repositories.references import ReferenceChecker
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
     from sqlalchemy.sql.selectable import ScalarSelect
 
-    from app.repositories.reading import Record
+    from app.db import Record
 
 _TRANSACTIONS, _ENTRIES = Transaction.__table__, Entry.__table__
 

@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, update
 
+from app.db import Repository, filters_on, sorts_on
 from app.models import User
-from app.repositories.base import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -21,8 +21,8 @@ from sqlalchemy import (
     true,
 )
 
+from app.db import Base
 from app.models import Conversation, Event, Message
-from app.models.base import Base
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

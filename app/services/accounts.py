@@ -3,19 +3,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.db import retry
+from app.db import Query, retry
+from app.db.errors import Invalid, Mistake
 from app.domain.accounts import AccountStatus, account_number, check_action
 from app.domain.actors import ActorKind
 from app.domain.money import Money
-from app.errors import CurrencyMismatch, Forbidden, Invalid, Mistake, NotFound
+from app.errors import CurrencyMismatch, Forbidden, NotFound
 from app.models import Account
-from app.repositories import (
-    AccountRepository,
-    CustomerRepository,
-    EntryRepository,
-    Query,
-    TaskRepository,
-)
+from app.repositories import AccountRepository, CustomerRepository, EntryRepository, TaskRepository
 from app.services.creates import Adds
 from app.services.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
 from app.services.reading import read_page
@@ -29,8 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.repositories import Page, Record, Total
-    from app.repositories.base import Changes
+    from app.db import Page, Record, Total
+    from app.db.repository.writing import Changes
 
 
 @dataclass(frozen=True, kw_only=True)

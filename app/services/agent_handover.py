@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories.base import Changes
+    from app.db.repository.writing import Changes
 
 _MOST_REASSIGNED = 100_000  # conversations
 

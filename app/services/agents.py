@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.db import retry
+from app.db import lock_name, retry
+from app.db.errors import Invalid, Mistake
 from app.domain.agents import AgentKind, why_unfit
-from app.errors import Forbidden, Invalid, Mistake, NotFound
+from app.errors import Forbidden, NotFound
 from app.models import Agent, Token
 from app.repositories import AgentRepository, TaskRepository, TokenRepository, UserRepository
-from app.repositories.locks import lock_name
 from app.services.agent_handover import AgentHandover
 from app.services.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
 from app.services.reading import read_one
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
+    from app.db import Record
+    from app.db.repository.writing import Changes
     from app.models import Task
-    from app.repositories import Record
-    from app.repositories.base import Changes
 
 
 @dataclass(frozen=True, kw_only=True)

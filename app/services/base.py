@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from app.db.types import JSONObject
+from app.db import JSONObject
+from app.db.marks import BOOKKEEPING, INTERNAL, SECRET
 from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.rules import Rules
 from app.errors import Forbidden
-from app.models.base import BOOKKEEPING, INTERNAL, PERSONAL, SECRET, UNRECORDED
+from app.models.base import PERSONAL, UNRECORDED
 from app.repositories import EventRepository, NewEvent
 from app.services.changes import changed_members
 from app.services.permissions import SYSTEM_ONLY, Roles
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.db import Database
-    from app.models.base import Resource
-    from app.repositories.base import Changes
+    from app.db import Database, Resource
+    from app.db.repository.writing import Changes
 
 S = TypeVar("S", bound="Service")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
-from app.errors import AlreadyExists, Invalid, Mistake
+from app.db.errors import Invalid, Mistake
+from app.errors import AlreadyExists
 from app.services.base import Service
 from app.services.changes import first_values
 from app.services.json_limits import json_mistakes
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record
-    from app.repositories.batches import BatchWriter
+    from app.db import BatchWriter, Record
 
     Items = Sequence[Mapping[str, Any]]
 

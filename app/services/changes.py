@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 
-from app.db.types import JSONObject, same_json
+from app.db import JSONObject
+from app.db.marks import BOOKKEEPING
+from app.db.types import same_json
 from app.domain.merge_patch import merge
-from app.models.base import BOOKKEEPING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.models.base import Resource
-    from app.repositories import Record
-    from app.repositories.base import Changes
+    from app.db import Record, Resource
+    from app.db.repository.writing import Changes
 
 _SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.db.errors import Invalid, Mistake
 from app.domain.agents import ASSIGNED, assignment_action
 from app.domain.conversations import ConversationStatus, statuses_for
-from app.errors import CountMismatch, Invalid, Mistake
+from app.errors import CountMismatch
 from app.models import Conversation
 from app.repositories import AgentRepository, ConversationRepository
 from app.services.agents import AgentService

@@ -8,17 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.db import retry
+from app.db.errors import Conflict, Invalid, Mistake, UnknownReference
 from app.domain.agents import ASSIGNED
 from app.domain.conversations import ConversationStatus, Direction, check_action
 from app.domain.transactions import TransactionKind
-from app.errors import (
-    AlreadyExists,
-    Conflict,
-    ExternalIdReused,
-    Invalid,
-    Mistake,
-    UnknownReference,
-)
+from app.errors import AlreadyExists, ExternalIdReused
 from app.repositories import ConversationRepository, TaskRepository
 from app.services.agents import AgentService
 from app.services.base import Service

@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.db import retry
+from app.db.errors import UnknownReference
 from app.domain.conversations import ConversationStatus, after_merge, check_action
-from app.errors import (
-    ConversationMerged,
-    CustomerMismatch,
-    MergeIntoItself,
-    NotFound,
-    UnknownReference,
-)
+from app.errors import ConversationMerged, CustomerMismatch, MergeIntoItself, NotFound
 from app.models import Conversation, Message, Task, Todo
 from app.repositories import (
     ConversationRepository,
@@ -31,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from app.repositories import Record
-    from app.repositories.base import Changes
+    from app.db import Record
+    from app.db.repository.writing import Changes
 
 _MOST_MOVED = 100_000  # tasks or to-dos of one conversation
 

@@ -4,18 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.db import retry
+from app.db import Query, retry
 from app.domain.agents import HANDED_OFF, assignment_action
 from app.domain.clocks import STANDING_STILL, Clocks
 from app.domain.conversations import ConversationStatus, Priority, check_action
 from app.domain.known_states import KnownStates
-from app.errors import ConversationMerged, NotFound, VersionMismatch
+from app.errors import ConversationMerged, ConversationMismatch, NotFound
 from app.models import Conversation
 from app.repositories import (
     AgentRepository,
     ConversationRepository,
     CustomerRepository,
-    Query,
     TaskRepository,
 )
 from app.services.agents import AgentService
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
     from sqlalchemy.orm import Session
 
-    from app.repositories import Page, Record, Total
-    from app.repositories.base import Changes
+    from app.db import Page, Record, Total
+    from app.db.repository.writing import Changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +124,14 @@ class ConversationService(ResourceService[Conversation]):
             super().remove(key, expected=expected)
 
     def check_expected(self, entity: Conversation, expected: Collection[int] | None) -> None:
-        """Raises VersionMismatch where a locked conversation is not as the caller knows it.
+        """Raises ConversationMismatch where a locked conversation is not as the caller knows it.
 
         `KnownStates` name the last message too: a new one moves no version.
         """
         if isinstance(expected, KnownStates):
             expected = expected.at(entity.last_seq)
         if expected is not None and entity.version not in expected:
-            raise VersionMismatch(entity.version, entity.last_seq)
+            raise ConversationMismatch(entity.version, entity.last_seq)
 
     def completed(
         self, entity: Conversation | Row[Any], values: Mapping[str, Any]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.db import retry
-from app.models.base import Resource
+from app.db import Resource, retry
 from app.services.changes import initial_values
 from app.services.json_limits import check_json
 from app.services.permissions import allowed
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from app.repositories.base import Inserter
+    from app.db import Inserter
 
 R = TypeVar("R", bound=Resource)
 

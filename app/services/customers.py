@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from app.db import retry
+from app.db import Query, Sort, retry
 from app.models import Customer
-from app.repositories import CustomerRepository, Query, Sort, TaskRepository
+from app.repositories import CustomerRepository, TaskRepository
 from app.services.bulk import BulkService
 from app.services.permissions import (
     READERS,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record
+    from app.db import Record
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from app.db import retry
-from app.errors import Contention, InUse, NotDeleted, NotFound, VersionMismatch
-from app.models.base import DeletableResource
+from app.db import DeletableResource, retry
+from app.db.errors import Contention, VersionMismatch
+from app.errors import InUse, NotDeleted, NotFound
 from app.services.base import Service
 from app.services.permissions import allowed
 from app.services.writes import NO_ROW, Writes
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record, Repository
-    from app.repositories.deletion import Deleter
+    from app.db import Deleter, Record, Repository
 
 D = TypeVar("D", bound=DeletableResource)
 

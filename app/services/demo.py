@@ -6,11 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.db import retry
+from app.db import Query, retry
 from app.domain.money import Money
 from app.domain.transactions import Leg
 from app.errors import ExternalIdReused
-from app.repositories import Query
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.base import Service

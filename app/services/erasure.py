@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.models.base import Resource
+    from app.db import Resource
     from app.repositories import NewEvent
     from app.repositories.customer_traces import Traces
 

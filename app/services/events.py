@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Page, Query, Record, Total
+    from app.db import Page, Query, Record, Total
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,8 @@ from uuid import UUID
 
 import orjson
 
-from app.errors import (
-    AnswerGone,
-    Contention,
-    Forbidden,
-    IdempotencyInProgress,
-    KeyReused,
-    LockTimeout,
-)
+from app.db.errors import Contention, LockTimeout
+from app.errors import AnswerGone, Forbidden, IdempotencyInProgress, KeyReused
 from app.repositories import IdempotencyKeyRepository
 from app.services.base import Service
 from app.services.permissions import READERS_AND_AGENTS, allowed

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.db import retry
-from app.errors import ConnectionLost, DatabaseUnreachable, PoolExhausted
+from app.db import retry, try_lock_name
+from app.db.errors import ConnectionLost, DatabaseUnreachable, PoolExhausted
 from app.repositories import IdempotencyKeyRepository, RateLimitRepository
-from app.repositories.locks import try_lock_name
 from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.permissions import SYSTEM_ONLY, allowed

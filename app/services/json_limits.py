@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from app.db.types import JSONObject
+from app.db import JSONObject
+from app.db.errors import Invalid, Mistake
 from app.domain.json_size import excess
-from app.errors import Invalid, Mistake
 from app.models.base import TASK_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from app.db import Resource
     from app.domain.rules import Rules
-    from app.models.base import Resource
 
 
 def check_json(rules: Rules, model: type[Resource], values: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from app.services.base import Service
 from app.services.permissions import SYSTEM_ONLY, allowed
 
 if TYPE_CHECKING:
-    from app.repositories import Record
+    from app.db import Record
 
 _MOST_TOLD = 100
 _LONGEST = 3600.0  # seconds per check

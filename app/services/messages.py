@@ -4,25 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from app.db import retry
+from app.db import Query, retry
+from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
 from app.domain.conversations import Direction, after_message, check_action
-from app.errors import (
-    AlreadyExists,
-    ConversationMerged,
-    ExternalIdReused,
-    Forbidden,
-    Invalid,
-    Mistake,
-    NotFound,
-)
+from app.errors import AlreadyExists, ConversationMerged, ExternalIdReused, Forbidden, NotFound
 from app.models import Conversation, Message
-from app.repositories import (
-    ConversationRepository,
-    CustomerRepository,
-    MessageRepository,
-    Query,
-)
+from app.repositories import ConversationRepository, CustomerRepository, MessageRepository
 from app.services.base import Service
 from app.services.changes import initial_values
 from app.services.conversations import ConversationService
@@ -36,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.repositories import Page, Record, Total
+    from app.db import Page, Record, Total
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from app.db.errors import Invalid, Mistake
 from app.domain.accounts import AccountStatus, is_account_number
 from app.domain.money import MOST, Money
 from app.domain.transactions import Leg
-from app.errors import Invalid, Mistake, NotFound
+from app.errors import NotFound
 from app.repositories import AccountRepository, Ledger
 from app.services.base import Service
 from app.services.permissions import SYSTEM_ONLY, allowed
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record
+    from app.db import Record
 
 _AT_ONCE = 500  # accounts of one transaction
 _MOST_TOLD = 20  # mistakes

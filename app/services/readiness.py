@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from app.administration import MIGRATIONS
 from app.db.admin import revision_of
-from app.errors import Unavailable
+from app.db.errors import Unavailable
 
 if TYPE_CHECKING:
     from app.db import Database

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Page, Query, Reader, Record, Total
+    from app.db import Page, Query, Reader, Record, Total
 
 
 def read_one(

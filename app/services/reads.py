@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from app.db import retry
+from app.db import Resource, retry
 from app.domain.actors import ActorKind
 from app.errors import Forbidden
-from app.models.base import Resource
 from app.services.base import Service
 from app.services.permissions import allowed
 from app.services.reading import read_one, read_page
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Page, Query, Reader, Record, Total
+    from app.db import Page, Query, Reader, Record, Total
 
 R = TypeVar("R", bound=Resource)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from app.models.base import DeletableResource
+from app.db import DeletableResource
 from app.services.creates import Creates
 from app.services.deletes import Deletes, Restores
 from app.services.reads import Reads
 from app.services.updates import Updates
 
 if TYPE_CHECKING:
-    from app.repositories import Repository
+    from app.db import Repository
 
 D = TypeVar("D", bound=DeletableResource)
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
 from app.domain.agents import why_unfit
 from app.domain.tasks import OPEN, due_now_or_later
-from app.errors import ConversationMerged, Forbidden, Invalid, Mistake, ParentFinished
+from app.errors import ConversationMerged, Forbidden, ParentFinished
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
 from app.services.bulk import BulkService, check_known, path_of
 from app.services.permissions import WRITERS, Roles, allowed
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record
+    from app.db import Record
     from app.services.bulk import Items
 
     Given = dict[int, UUID]  # by the item's position

@@ -9,11 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.db import retry
+from app.db.errors import Invalid, Mistake, VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.agents import AgentKind
 from app.domain.formats import parse_uuid
 from app.domain.tasks import Outcome, TaskStatus, after_failure
-from app.errors import Forbidden, Invalid, LeaseLost, Mistake, NotFound, VersionMismatch
+from app.errors import Forbidden, LeaseLost, NotFound
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
 from app.repositories.task_claims import RUNNABLE, SPENT
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.repositories import Record
-    from app.repositories.base import Changes
+    from app.db import Record
+    from app.db.repository.writing import Changes
 
 _SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
 _RESCUED_AT_ONCE = 1000

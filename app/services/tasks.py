@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from app.db import retry
+from app.db import Query, retry
+from app.db.errors import Contention, VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.subtasks import as_subtask
 from app.domain.tasks import TaskStatus, check_action, due_now_or_later
-from app.errors import AlreadyExists, Contention, Forbidden, NotFound, VersionMismatch
+from app.errors import AlreadyExists, Forbidden, NotFound
 from app.models import Task
-from app.repositories import AttemptRepository, Query, TaskQueue, TaskRepository
+from app.repositories import AttemptRepository, TaskQueue, TaskRepository
 from app.services.changes import differences
 from app.services.conversations import ConversationService
 from app.services.permissions import (
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.repositories import Page, Record, Total
-    from app.repositories.base import Changes
+    from app.db import Page, Record, Total
+    from app.db.repository.writing import Changes
 
 
 @dataclass(frozen=True, kw_only=True)

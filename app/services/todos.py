@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
-from app.errors import Invalid, Mistake
 from app.models import Todo
 from app.repositories import TodoRepository
 from app.services.conversations import ConversationService

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
-from app.errors import Invalid, Mistake, NotFound
+from app.db.errors import Invalid, Mistake
+from app.errors import NotFound
 from app.models import Token
 from app.repositories import AgentRepository, TokenRepository, UserRepository
 from app.services.creates import Adds

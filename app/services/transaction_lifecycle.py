@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.db import retry
+from app.db.errors import VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.transactions import (
     Leg,
@@ -14,7 +15,7 @@ from app.domain.transactions import (
     check_action,
     lessened,
 )
-from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound, VersionMismatch
+from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound
 from app.models import Transaction
 from app.repositories import ConversationRepository, Ledger
 from app.services.base import Service
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from app.db import Record
     from app.domain.money import Money
-    from app.repositories import Record
 
 _EXPIRED_AT_ONCE = 100
 

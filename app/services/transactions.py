@@ -9,6 +9,7 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from app.db import retry
+from app.db.errors import Invalid, Mistake, UnknownReference
 from app.domain.accounts import AccountStatus
 from app.domain.actors import ActorKind
 from app.domain.transactions import Leg, TransactionKind, TransactionStatus, check_legs, is_over
@@ -18,10 +19,7 @@ from app.errors import (
     AlreadyExists,
     CurrencyMismatch,
     Forbidden,
-    Invalid,
-    Mistake,
     ReferenceReused,
-    UnknownReference,
 )
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories import Record
+    from app.db import Record
 
 
 @dataclass(frozen=True, kw_only=True)

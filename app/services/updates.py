@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from app.db import retry
-from app.errors import Conflict, Contention, Invalid, NotFound
-from app.models.base import Resource
+from app.db import Resource, retry
+from app.db.errors import Conflict, Contention, Invalid
+from app.errors import NotFound
 from app.services.changes import merged
 from app.services.json_limits import check_json
 from app.services.permissions import allowed
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.repositories.base import Changes, Updater
+    from app.db import Updater
+    from app.db.repository.writing import Changes
 
 R = TypeVar("R", bound=Resource)
 

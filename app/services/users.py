@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import retry
-from app.errors import Invalid, Mistake, NotFound
+from app.db.errors import Invalid, Mistake
+from app.errors import NotFound
 from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
 from app.services.agents import AgentService
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from app.repositories import Record
-    from app.repositories.base import Changes
+    from app.db import Record
+    from app.db.repository.writing import Changes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from app.errors import ParentDeleted, UnknownReference
-from app.models.base import Resource
+from app.db import Resource
+from app.db.errors import UnknownReference
+from app.errors import ParentDeleted
 from app.services.base import Service
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.repositories.base import Changes
-    from app.repositories.references import ReferenceChecker
+    from app.db import ReferenceChecker
+    from app.db.repository.writing import Changes
 
 R = TypeVar("R", bound=Resource)
 

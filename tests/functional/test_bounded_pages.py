@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import create_app
-from app.repositories import Query, TaskRepository
+from app.db import Query
+from app.repositories import TaskRepository
 from app.settings import Settings
 from tests.client import Client
 from tests.functional.test_event_feed import read_all

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from app.models.base import Resource
-    from app.repositories import Reader
+    from app.db import Reader, Resource
 
 ROOT = Path(__file__).parents[2]
 API = (ROOT / "docs/api.md").read_text()

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.db import Base, Query
 from app.domain.actors import SYSTEM, Actor, ActorKind, Role
-from app.models.base import PERSONAL, Base
-from app.repositories import Query
+from app.models.base import PERSONAL
 from app.services import ConversationLifecycle, CustomerService, EventService
 from tests.functional.test_event_feed import read_all
 

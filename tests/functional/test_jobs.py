@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from app.errors import (
+from app.db.errors import (
     ConnectionLost,
     Contention,
     DatabaseUnreachable,

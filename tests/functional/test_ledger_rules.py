@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
+from app.db import violations
 from app.domain.accounts import account_number
-from app.models.violations import violations
+from app.models import Base
 from app.services.ledger_check import LedgerCheckService
 from tests.bank import Bank, money
 
@@ -267,7 +268,7 @@ def test_a_balance_has_its_bounds(bank: Bank, refused: Callable[..., str], sql: 
 
 def test_what_may_be_violated_from_outside_has_its_error() -> None:
     """Each rule that a race can bring about is told as what it is."""
-    known = violations()
+    known = violations(Base.metadata)
     for name in (
         "ck_accounts_funds",
         "accounts_closed",

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import orjson
 import pytest
 
-from app.errors import DatabaseUnreachable
+from app.db.errors import DatabaseUnreachable
 from app.logs import RequestIds
 from app.services import CustomerService
 from tests.client import Client, problem

@@ -16,11 +16,12 @@ import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app import create_app, errors
+from app import create_app
 from app.api.contract import contract_of
 from app.api.openapi.routes import path_of
 from app.api.problem_types import PROBLEM_TYPES
 from app.api.problems import status_of
+from app.db.errors import ApplicationError, NotPermitted, ReadOnlyViolation
 from app.models import Base
 from app.settings import Settings
 from tests.client import Client
@@ -117,9 +118,9 @@ def _parameters(told: Document) -> Iterator[Document]:
 
 def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
     """Each error of the domain has an example, under its own status."""
-    for error in _all_errors(errors.CaseloadError):
-        if error.__module__ == "app.errors" and hasattr(error, "code"):
-            if error in (errors.ReadOnlyViolation, errors.NotPermitted):
+    for error in _all_errors(ApplicationError):
+        if error.__module__ in ("app.errors", "app.db.errors") and hasattr(error, "code"):
+            if error in (ReadOnlyViolation, NotPermitted):
                 continue  # bugs of ours: internal-error
             assert PROBLEM_TYPES[error.code].status == status_of(error)
     for _, _, operation in _operations(told):
@@ -129,7 +130,7 @@ def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
                 assert PROBLEM_TYPES[code].status == int(status)
 
 
-def _all_errors(kind: type[errors.CaseloadError]) -> Iterator[type[errors.CaseloadError]]:
+def _all_errors(kind: type[ApplicationError]) -> Iterator[type[ApplicationError]]:
     for inner in kind.__subclasses__():
         yield inner
         yield from _all_errors(inner)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import errors
 from app.api.problem_types import PROBLEM_TYPES
 from app.api.problems import _CODES, status_of
+from app.db import errors as db_errors
 from app.settings import ROOT
 from tests.client import Client, problem
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def _subclasses(kind: type[errors.CaseloadError]) -> Iterator[type[errors.CaseloadError]]:
+def _subclasses(
+    kind: type[db_errors.ApplicationError],
+) -> Iterator[type[db_errors.ApplicationError]]:
     for inner in kind.__subclasses__():
         yield inner
         yield from _subclasses(inner)
@@ -28,7 +30,7 @@ def _subclasses(kind: type[errors.CaseloadError]) -> Iterator[type[errors.Caselo
 def answered() -> dict[str, int]:
     """The code and status of everything that an answer may be: of errors, and of HTTP itself."""
     found = {"internal-error": 500}
-    for error in _subclasses(errors.CaseloadError):
+    for error in _subclasses(db_errors.ApplicationError):
         if hasattr(error, "code") and error.__module__ != "app.environment":  # of commands alone
             status = status_of(error)
             found["internal-error" if status == 500 else error.code] = status

@@ -15,8 +15,9 @@ from uuid import uuid4
 import pytest
 
 from app import create_app
+from app.db.errors import DatabaseUnreachable
 from app.domain.allowances import LeakyBucket
-from app.errors import DatabaseUnreachable, RateLimited
+from app.errors import RateLimited
 from app.services import RateLimiter
 from app.settings import Settings
 from benchmarks.load_desk import desk_on

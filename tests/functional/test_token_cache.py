@@ -15,8 +15,9 @@ import pytest
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 from sqlalchemy import event
 
+from app.db.errors import DatabaseUnreachable, OutcomeUnknown
 from app.domain.actors import Role
-from app.errors import DatabaseUnreachable, OutcomeUnknown, Unauthenticated
+from app.errors import Unauthenticated
 from app.services import Authenticator, UserService
 from benchmarks.load_desk import Desk, desk_on
 from tests.client import Answer, Client, problem

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from app.errors import AlreadyExists, TooManyRows, VersionMismatch
-from app.repositories import Query, Sort
+from app.db import Query, Sort
+from app.db.errors import NotUnique, TooManyRows, VersionMismatch
 from tests.library import BOOKS, Book
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Books(RuleBasedStateMachine):
         taken = self.live(isbn) is not None
         try:
             key = self._insert(isbn, title, how)
-        except AlreadyExists:
+        except NotUnique:
             assert taken
             return multiple()
         assert not taken
@@ -139,7 +139,7 @@ class Books(RuleBasedStateMachine):
         try:
             with self.database.connect() as connection:
                 done = BOOKS.restore(connection, key)
-        except AlreadyExists:
+        except NotUnique:
             assert taken
             return
         assert not taken

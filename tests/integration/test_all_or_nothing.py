@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import pytest
 
+from app.db import Query, Sort
+from app.db.errors import OutcomeUnknown
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
 from app.domain.transactions import Leg
-from app.errors import OutcomeUnknown
-from app.repositories import Query, Sort
 from app.repositories.event_feed import START
 from app.services import (
     AccountService,

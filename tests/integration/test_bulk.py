@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
-from app.errors import AlreadyExists, Invalid, InvalidCriterion, TooManyRows, UnknownReference
-from app.repositories import Query, Sort
+from app.db import Query, Sort
+from app.db.errors import Invalid, InvalidCriterion, NotUnique, TooManyRows, UnknownReference
 from tests.library import BOOKS, SHELVES, Book, Shelf
 from tests.round_trips import RoundTrips
 
@@ -100,7 +100,7 @@ def test_a_violation_in_bulk_is_told_like_any_other(library: Database, how: str)
     """By constraint name, and all rows are undone."""
     for rows, error in (
         (books(2, copies=-1), Invalid),
-        ([*books(2), *books(1)], AlreadyExists),
+        ([*books(2), *books(1)], NotUnique),
         (books(1, shelf_id="00000000-0000-7000-8000-000000000000"), UnknownReference),
     ):
         with pytest.raises(error), library.connect() as connection:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
-from app.errors import Contention
+from app.db.errors import Contention
 from app.models import Customer, User
 from app.repositories import CustomerRepository
 

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-    from app.db import Database
-    from app.repositories import Record
-    from app.repositories.base import Changes
+    from app.db import Database, Record
+    from app.db.repository.writing import Changes
 
 TABLE = Customer.__table__
 

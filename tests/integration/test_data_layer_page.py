@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.db import Database
+from app.db import Database, Repository, filters_on, sorts_on, violations
 from app.db.admin import Migrations, Roles
-from app.models.violations import violations
-from app.repositories import Repository
-from app.repositories.criteria import filters_on
-from app.repositories.pages import sorts_on
 from tests.library import BOOKS, SHELVES, Book, LibraryResource, Shelf
 
 PAGE = Path(__file__).parents[2] / "docs/data-layer.md"

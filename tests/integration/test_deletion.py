@@ -11,15 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
-from app.errors import (
-    AlreadyExists,
-    CaseloadError,
-    InUse,
-    NotFound,
-    ParentDeleted,
-    UnknownReference,
-)
-from app.repositories import EventRepository, NewEvent, Query
+from app.db import Query
+from app.db.errors import ApplicationError, NotUnique, UnknownReference
+from app.errors import InUse, NotFound, ParentDeleted
+from app.repositories import EventRepository, NewEvent
 from tests.library import BOOKS, SHELVES, Book, BookService, Shelf, ShelfService
 
 if TYPE_CHECKING:
@@ -27,8 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.db import Database
-    from app.models.base import Resource
+    from app.db import Database, Resource
 
 
 class NoEvents(EventRepository):
@@ -59,7 +53,7 @@ def race(*calls: Callable[[], object]) -> list[type[BaseException] | None]:
         start.wait()
         try:
             call()
-        except CaseloadError as error:
+        except ApplicationError as error:
             ends[position] = type(error)
 
     threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
@@ -126,7 +120,7 @@ def test_of_two_restores_into_one_value_one_wins(books: BookService) -> None:
         books.remove(book.id)
         ids.append(book.id)
     ends = race(*(lambda key=key: books.restore(key) for key in ids))
-    assert sorted(map(str, ends)) == sorted(map(str, [None, AlreadyExists]))
+    assert sorted(map(str, ends)) == sorted(map(str, [None, NotUnique]))
 
 
 def test_a_deleted_parent_is_never_read_as_none(

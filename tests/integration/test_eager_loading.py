@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import InvalidRequestError
 
+from app.db import Query, Sort
 from app.errors import NotFound
-from app.repositories import Query, Sort
 from app.services import (
     AgentService,
     ConversationLifecycle,

@@ -17,8 +17,8 @@ import psycopg2
 import pytest
 
 from app.db import Database
+from app.db.errors import ApplicationError
 from app.embedded import EmbeddedServer, Names, folders, postmaster
-from app.errors import CaseloadError
 from app.settings import ROOT
 
 _IS_ROOT = os.geteuid() == 0
@@ -195,7 +195,7 @@ def test_a_crashed_server_recovers_under_its_holders(hold: Hold, directory: Path
     crash(directory)
     while pid_of(directory) is None:
         # Its pooled connection dies now or soon: an orphan of the crashed server may still answer.
-        with suppress(CaseloadError), database.connect() as connection:
+        with suppress(ApplicationError), database.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
     with database.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one() == 2

@@ -9,9 +9,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import visitors
 
 import app.repositories
+from app.db import Base, Reader
 from app.models import Event
-from app.models.base import PERSONAL, Base
-from app.repositories import Reader, customer_traces, idempotency_keys
+from app.models.base import PERSONAL
+from app.repositories import customer_traces, idempotency_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from app.db import Database, Timeouts, UnitOfWorkError, UnitRolledBack
-from app.errors import (
+from app.db.errors import (
     ConnectionLost,
     Contention,
     DatabaseUnreachable,

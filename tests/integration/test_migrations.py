@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from app.administration import MIGRATIONS
 from app.db.admin import Migrations, migrations
-from app.errors import LockTimeout
+from app.db.errors import LockTimeout
 from app.models import Base
 from tests.server import copy_template, create_beside, drop
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import ForeignKey, MetaData, inspect
 from sqlalchemy.orm import Mapped, configure_mappers, mapped_column, registry, relationship
 
+from app.db import Resource
 from app.models import Customer
-from app.models.base import Resource
 from app.repositories import CustomerRepository
 
 if TYPE_CHECKING:

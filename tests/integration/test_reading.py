@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import selectinload
 
-from app.errors import DatabaseUnreachable, LockTimeout
-from app.repositories import Query, Sort
-from app.repositories.locks import lock_name, try_lock_name
+from app.db import Query, Sort, lock_name, try_lock_name
+from app.db.errors import DatabaseUnreachable, LockTimeout
 from tests.library import BOOKS, SHELVES, Book, Shelf
 from tests.round_trips import RoundTrips
 

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
-from app.errors import AlreadyExists, InvalidCriterion, VersionMismatch
+from app.db import Query, Repository, Sort
+from app.db.errors import InvalidCriterion, NotUnique, VersionMismatch
 from app.models import Customer, User
-from app.repositories import CustomerRepository, Query, Repository, Sort, UserRepository
+from app.repositories import CustomerRepository, UserRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,7 @@ def test_unique_values_are_free_again_after_deletion(
     with database.connect() as connection:
         REPOSITORY.soft_delete(connection, key)
     new_customer("A")
-    with pytest.raises(AlreadyExists) as caught, database.connect() as connection:
+    with pytest.raises(NotUnique) as caught, database.connect() as connection:
         REPOSITORY.restore(connection, key)
     assert (caught.value.resource, caught.value.fields) == ("customers", ("reference",))
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app.db import UnitOfWorkError, UnitRolledBack
-from app.errors import AlreadyExists, ConnectionLost, Contention, OutcomeUnknown
+from app.db.errors import ConnectionLost, Contention, NotUnique, OutcomeUnknown
 from app.models import Customer
 from app.repositories import CustomerRepository
 from tests.faults import DROP, DROP_AFTER, Faults
@@ -172,7 +172,7 @@ def test_a_refusal_is_not_retried(database: Database, sql: Sql) -> None:
         add(connection)
         add(connection)
 
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(NotUnique):
         database.run(work)
     assert len(calls) == 1
     assert references(sql) == []
@@ -328,7 +328,7 @@ def test_skipping_bad_rows_keeps_the_good_ones(
             try:
                 with database.savepoint():
                     customers.create({"reference": reference, "name": "Ann"})
-            except AlreadyExists:
+            except NotUnique:
                 continue
     assert references(sql) == ["A", "B", "C"]
     assert sql("SELECT count(*) FROM events") == [(3,)]
@@ -338,11 +338,11 @@ def test_an_aborted_transaction_never_hides_the_first_cause(database: Database) 
     """Not "current transaction is aborted" (25P02) but what aborted it."""
     with pytest.raises(UnitRolledBack) as caught, database.connect() as connection:
         add(connection)
-        with pytest.raises(AlreadyExists):
+        with pytest.raises(NotUnique):
             add(connection)
         with pytest.raises(UnitRolledBack):
             connection.execute(text("SELECT 1"))
-    assert isinstance(caught.value.__cause__, AlreadyExists)
+    assert isinstance(caught.value.__cause__, NotUnique)
 
 
 def test_a_lost_connection_inside_a_savepoint_ends_the_unit(database: Database, sql: Sql) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Integer, MetaData, Table
 
 from app import create_app
 from app.administration import ROLES
-from app.errors import NotPermitted
+from app.db.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses
 from app.models.base import CHANGED

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text
 
+from app.db import Query
 from app.db.dialect import CHANGES_NOTHING
+from app.db.errors import InvalidCriterion
 from app.db.explain import explain
-from app.errors import InvalidCriterion
+from app.db.repository import statements
+from app.db.repository.search.full_text import BY_RANK
 from app.models.base import PERSONAL
 from app.models.search import make_searchable
-from app.repositories import FaqRepository, Query, statements
-from app.repositories.full_text import BY_RANK
+from app.repositories import FaqRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

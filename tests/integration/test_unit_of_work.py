@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app.db import Database, UnitOfWorkError, UnitRolledBack
-from app.errors import AlreadyExists
+from app.db.errors import NotUnique
 from app.models import Customer
 
 if TYPE_CHECKING:
@@ -102,17 +102,17 @@ def test_a_failed_unit_refuses_further_statements(database: Database) -> None:
     """The refusal names the first cause, not "current transaction is aborted"."""
     with pytest.raises(UnitRolledBack) as caught, database.connect() as connection:
         add(connection, "A")
-        with pytest.raises(AlreadyExists):
+        with pytest.raises(NotUnique):
             add(connection, "A")
         connection.execute(select(1))
-    assert isinstance(caught.value.__cause__, AlreadyExists)
+    assert isinstance(caught.value.__cause__, NotUnique)
 
 
 def test_a_failure_inside_a_savepoint_is_undone_alone(database: Database, sql: Sql) -> None:
     """Skipping one of several: the rest of the unit goes on and commits."""
     with database.connect() as connection:
         add(connection, "A")
-        with pytest.raises(AlreadyExists), database.savepoint():
+        with pytest.raises(NotUnique), database.savepoint():
             add(connection, "B")
             add(connection, "A")
         add(connection, "C")

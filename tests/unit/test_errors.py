@@ -10,21 +10,17 @@ import pytest
 import app.services.readiness
 from app.api.problems import status_of
 from app.cli.commands import exit_code_of
+from app.db.errors import ApplicationError, VersionMismatch
 from app.domain import accounts, conversations, tasks, transactions
-from app.errors import (
-    AlreadyExists,
-    CaseloadError,
-    InUse,
-    InvalidTransition,
-    NotFound,
-    VersionMismatch,
-)
+from app.errors import AlreadyExists, InUse, InvalidTransition, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def every_error(kind: type[CaseloadError] = CaseloadError) -> Iterator[type[CaseloadError]]:
+def every_error(
+    kind: type[ApplicationError] = ApplicationError,
+) -> Iterator[type[ApplicationError]]:
     for inner in kind.__subclasses__():
         yield inner
         yield from every_error(inner)
@@ -35,7 +31,7 @@ ANSWERED = [kind for kind in every_error() if kind.__name__ != "SettingsError"]
 
 
 @pytest.mark.parametrize("kind", ANSWERED, ids=lambda kind: kind.__name__)
-def test_every_error_has_a_status_and_an_exit_code(kind: type[CaseloadError]) -> None:
+def test_every_error_has_a_status_and_an_exit_code(kind: type[ApplicationError]) -> None:
     """None is told as a bug by accident."""
     assert 400 <= status_of(kind) <= 503
     assert 1 <= exit_code_of(kind) <= 5
@@ -47,7 +43,7 @@ def test_errors_in_other_layers_are_walked_too() -> None:
 
 
 @pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
-def test_every_error_has_a_code(kind: type[CaseloadError]) -> None:
+def test_every_error_has_a_code(kind: type[ApplicationError]) -> None:
     """Directly or from its parent; groups that are never raised have none."""
     assert hasattr(kind, "code") or kind.__subclasses__()
 
@@ -66,7 +62,7 @@ def test_every_error_has_a_code(kind: type[CaseloadError]) -> None:
         (VersionMismatch(3), "The current version is 3."),
     ],
 )
-def test_a_message_names_what_it_is_about(error: CaseloadError, message: str) -> None:
+def test_a_message_names_what_it_is_about(error: ApplicationError, message: str) -> None:
     """In words that are a sentence: a row is called by the singular of its resource."""
     assert str(error) == message
 

@@ -7,8 +7,10 @@ from itertools import combinations
 import pytest
 from sqlalchemy import select
 
-from app.repositories import CustomerRepository, Query, Sort, TaskRepository, statements
-from app.repositories.shape_cache import ShapeCache
+from app.db import Query, Sort
+from app.db.repository import statements
+from app.db.repository.shape_cache import ShapeCache
+from app.repositories import CustomerRepository, TaskRepository
 
 SIZE = 4
 

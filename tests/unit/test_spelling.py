@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.spelling import closest
+from app.db.repository.search.spelling import closest
 
 WORDS = ["card", "cart", "refund", "refuse", "password", "statement", "state"]
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from app.api.openapi.shapes import Shape
-    from app.repositories import Reader
-    from app.repositories.criteria import Filter
+    from app.db import Reader
+    from app.db.repository.criteria import Filter
 
 STRING: Shape = {"type": "string", "pattern": r"^[^\u0000]+$"}
 BOOLEAN: Shape = {"type": "boolean"}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.openapi.shapes import Shape
-    from app.repositories import Reader
-    from app.repositories.criteria import Filter
+    from app.db import Reader
+    from app.db.repository.criteria import Filter
     from app.settings import Settings
 
 Parameter = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from app.api.problem_types import PROBLEM_TYPES, ProblemType
 from app.api.problems import MEDIA_TYPE
 from app.api.rate_limits import LEFT, POLICY
-from app.errors import MOST_MISTAKES
+from app.db.errors import MOST_MISTAKES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app import errors
 from app.api.problem_types.entry import ProblemType, of_error
 from app.api.problems import Problem
+from app.db import errors as db_errors
 from app.services.readiness import SchemaMismatch
 
 _AGAIN = (
@@ -18,37 +18,37 @@ AVAILABILITY = (
         "Report the `request_id` to those who run the service: it is in the log, with the cause.",
     ),
     of_error(
-        errors.DatabaseUnreachable("The database can't be reached."),
+        db_errors.DatabaseUnreachable("The database can't be reached."),
         "The database can't be reached, or refuses to work now.",
         _AGAIN,
     ),
     of_error(
-        errors.ConnectionLost("The connection to the database was lost."),
+        db_errors.ConnectionLost("The connection to the database was lost."),
         "The connection to the database was lost before the work was done.",
         _AGAIN,
     ),
     of_error(
-        errors.PoolExhausted("Too many requests wait for a connection."),
+        db_errors.PoolExhausted("Too many requests wait for a connection."),
         "All connections of this process to the database are in use.",
         _AGAIN,
     ),
     of_error(
-        errors.StatementTimeout("A statement took too long."),
+        db_errors.StatementTimeout("A statement took too long."),
         "A statement took longer than the service allows.",
         f"{_AGAIN} If it happens each time, ask for less: a narrower filter, a smaller page.",
     ),
     of_error(
-        errors.LockTimeout("Something else holds the row."),
+        db_errors.LockTimeout("Something else holds the row."),
         "Another request has kept the same row for longer than the service waits.",
         _AGAIN,
     ),
     of_error(
-        errors.Contention("Another unit of work won."),
+        db_errors.Contention("Another unit of work won."),
         "Other requests changed the same rows at the same time, several times in a row.",
         _AGAIN,
     ),
     of_error(
-        errors.OutcomeUnknown("The connection was lost during COMMIT."),
+        db_errors.OutcomeUnknown("The connection was lost during COMMIT."),
         "The connection to the database was lost at the very end: the work is done in full, or "
         "not at all.",
         "A request with an Idempotency-Key is safe to send again. Otherwise read what it was to "

@@ -9,7 +9,7 @@ from app.api.problems import body_of, problem_of, title_of, type_of
 
 if TYPE_CHECKING:
     from app.api.problems import Problem
-    from app.errors import CaseloadError
+    from app.db.errors import ApplicationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,6 @@ class ProblemType:
         return type_of(self.code)
 
 
-def of_error(error: CaseloadError, meaning: str, what_to_do: str) -> ProblemType:
+def of_error(error: ApplicationError, meaning: str, what_to_do: str) -> ProblemType:
     """The type of the problem that clients get where the service raises this error."""
     return ProblemType(problem_of(error), meaning, what_to_do)

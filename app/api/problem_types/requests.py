@@ -6,8 +6,9 @@ from app import errors
 from app.api.openapi.examples import ID
 from app.api.problem_types.entry import ProblemType, of_error
 from app.api.problems import Problem
+from app.db import errors as db_errors
 
-_MISTAKE = errors.Mistake(("name",), "required", "It is required.")
+_MISTAKE = db_errors.Mistake(("name",), "required", "It is required.")
 
 REQUESTS = (
     ProblemType(
@@ -22,12 +23,12 @@ REQUESTS = (
         "Write the body with a JSON library. docs/api.md, Limits, names the numbers.",
     ),
     of_error(
-        errors.InvalidCriterion("nope", "There is no such parameter."),
+        db_errors.InvalidCriterion("nope", "There is no such parameter."),
         "A parameter of the query is unknown, repeated, or has a value that does not fit it.",
         "`errors` names the parameter. /docs lists those of each operation.",
     ),
     of_error(
-        errors.InvalidCursor("cursor", "It belongs to another list, or was changed."),
+        db_errors.InvalidCursor("cursor", "It belongs to another list, or was changed."),
         "The cursor is not one of this list with this sort and these filters.",
         "Repeat the request with the sort and the filters of the page before, or begin without "
         "a cursor.",
@@ -61,7 +62,7 @@ REQUESTS = (
         "Use one of the methods that the header `Allow` names.",
     ),
     of_error(
-        errors.VersionMismatch(3),
+        db_errors.VersionMismatch(3),
         "The version that If-Match names is not the current one: somebody else changed the "
         "resource since it was read.",
         "Read it again, decide whether the change is still right, and send it with the new ETag.",
@@ -78,7 +79,7 @@ REQUESTS = (
         "`Accept-Patch` names what is read.",
     ),
     of_error(
-        errors.Invalid([_MISTAKE]),
+        db_errors.Invalid([_MISTAKE]),
         "The body is JSON, and some of its values are not valid.",
         "`errors` names each mistake with a JSON Pointer (RFC 6901) to its place. Nothing was "
         "changed: correct all of them and send the request again.",

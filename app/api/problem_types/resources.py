@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app import errors
 from app.api.problem_types.entry import of_error
+from app.db import errors as db_errors
 
 RESOURCES = (
     of_error(
@@ -37,7 +38,7 @@ RESOURCES = (
         "Count them with `dry_run`, and decide whether the filter is right.",
     ),
     of_error(
-        errors.TooManyRows(1000),
+        db_errors.TooManyRows(1000),
         "More resources would be changed than one request may change. Nothing was changed.",
         "Narrow the filter, and send several requests.",
     ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.db.errors import Invalid, Mistake
 from app.domain import strict_json
-from app.errors import Invalid, Mistake
 
 _PATH = ("output",)
 

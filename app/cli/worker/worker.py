@@ -15,12 +15,12 @@ import orjson
 from app.cli.output import public
 from app.cli.worker.output import parse_output
 from app.cli.worker.program import MOST_OUTPUT, Program
-from app.errors import CaseloadError, Invalid, Unavailable
+from app.db.errors import ApplicationError, Invalid, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.repositories import Record
+    from app.db import Record
     from app.services import TaskQueueService
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Worker:
                 logger.warning("No task could be claimed: %s", error)
                 self.stopping.wait(self.poll)
                 continue
-            except CaseloadError as error:  # the agent was deactivated, say: no use in trying on
+            except ApplicationError as error:  # the agent was deactivated, say: no use in trying on
                 self._give_up(str(error))
                 return
             for task in claimed:
@@ -157,7 +157,7 @@ class Worker:
         except Unavailable as error:
             logger.warning("%s: no heartbeat: %s", task["id"], error)
             return True
-        except CaseloadError as error:
+        except ApplicationError as error:
             logger.warning("%s: %s", task["id"], error)
             return False
         return not renewed["cancel_requested"]
@@ -175,7 +175,7 @@ class Worker:
                 time.sleep(self.poll)
             except Invalid:
                 raise
-            except CaseloadError as error:
+            except ApplicationError as error:
                 logger.warning("%s: %s", task["id"], error)
                 return
             else:

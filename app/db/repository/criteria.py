@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import array
 
-from app.errors import InvalidCriterion
+from ..errors import InvalidCriterion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
 
-from app.errors import InvalidCriterion
+from ..errors import InvalidCriterion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

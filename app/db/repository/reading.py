@@ -6,14 +6,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from app.db.cursors import stream
-from app.db.dialect import CHANGES_NOTHING
-from app.errors import InvalidCriterion
-from app.models.base import INTERNAL, SECRET, Identified
-from app.repositories import criteria, large_values, pages, searching, statements
-from app.repositories.full_text import RANK, FullText
-from app.repositories.large_values import BUDGET, IS_READ
-from app.repositories.pages import NumberedPage, Page, Query, Total
+from ..cursors import stream
+from ..dialect import CHANGES_NOTHING
+from ..errors import InvalidCriterion
+from ..marks import INTERNAL, SECRET
+from ..tables import Identified
+from . import criteria, large_values, pages, searching, statements
+from .large_values import BUDGET, IS_READ
+from .pages import NumberedPage, Page, Query, Total
+from .searching import TextSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -61,9 +62,9 @@ class Reader(Generic[M]):
         return large_values.large_columns(self.model)
 
     def sorts_of(self, *, search: bool) -> pages.Sorts:
-        """What may be sorted by: of a full-text search, the rank too."""
-        if search and isinstance(self.searched, FullText):
-            return {**self.sorts, RANK: self.searched.rank}
+        """What may be sorted by: those of a text search too."""
+        if search and isinstance(self.searched, TextSearch):
+            return {**self.sorts, **self.searched.sorts}
         return self.sorts
 
     # ORM

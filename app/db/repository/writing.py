@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.errors import VersionMismatch
-from app.models.base import DeletableResource, Resource
-from app.repositories.batches import BatchWriter
-from app.repositories.bulk import BulkWriter
-from app.repositories.deletion import Deleter
-from app.repositories.references import ReferenceChecker
+from ..errors import VersionMismatch
+from ..tables import DeletableResource, Resource
+from .batches import BatchWriter
+from .bulk import BulkWriter
+from .deletion import Deleter
+from .references import ReferenceChecker
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

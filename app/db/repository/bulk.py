@@ -23,12 +23,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 from uuid_utils.compat import uuid7
 
-from app.db.copying import copy_lines
-from app.errors import InvalidCriterion, TooManyRows
-from app.models.base import Resource
-from app.repositories import criteria, statements
-from app.repositories.pages import Sort, order, order_by
-from app.repositories.reading import Reader, Record
+from ..copying import copy_lines
+from ..errors import InvalidCriterion, TooManyRows
+from ..tables import Resource
+from . import criteria, statements
+from .pages import Sort, order, order_by
+from .reading import Reader, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

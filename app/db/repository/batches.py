@@ -20,8 +20,8 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY
 from uuid_utils.compat import uuid7
 
-from app.models.base import Resource
-from app.repositories.batch_checks import BatchChecker, given_rows, names_of
+from ..tables import Resource
+from .batch_checks import BatchChecker, given_rows, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Update
     from sqlalchemy.sql.dml import ReturningInsert
 
-    from app.repositories.reading import Record
+    from .reading import Record
 
     Rows = Sequence[Mapping[str, Any]]
 

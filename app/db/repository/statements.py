@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, select, update
 
-from app.db.explain import explain
-from app.db.session import INCLUDE_DELETED, SAYS_LIVE
-from app.errors import InvalidCriterion
-from app.models.base import Identified, SoftDeleted
-from app.repositories import criteria, large_values, pages, searching
-from app.repositories.shape_cache import Prepared, ShapeCache
+from ..errors import InvalidCriterion
+from ..explain import explain
+from ..session import INCLUDE_DELETED, SAYS_LIVE
+from ..visibility import SoftDeleted
+from . import criteria, large_values, pages, searching
+from .shape_cache import Prepared, ShapeCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable, Select
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from app.repositories.pages import Query
-    from app.repositories.reading import Reader
+    from ..tables import Identified
+    from .pages import Query
+    from .reading import Reader
 
 # Saying by itself which rows are live spares a statement the cost of having it added.
 _SAYS_LIVE = {SAYS_LIVE: True}

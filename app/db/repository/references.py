@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, literal, select
 
-from app.models.base import Resource
-from app.repositories.reading import Reader
+from ..tables import Resource
+from .reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

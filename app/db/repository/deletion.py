@@ -17,10 +17,11 @@ from sqlalchemy import (
     union,
 )
 
-from app.errors import VersionMismatch
-from app.models.base import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED, DeletableResource
-from app.repositories import statements
-from app.repositories.reading import Reader, Record
+from ..errors import VersionMismatch
+from ..marks import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED
+from ..tables import DeletableResource
+from . import statements
+from .reading import Reader, Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -56,7 +57,7 @@ class Deleter(Reader[D]):
     ) -> Record | None:
         """Show a deleted row again, with these values instead of those that it had.
 
-        Raises AlreadyExists where a unique value was taken.
+        Raises NotUnique where a unique value was taken.
         """
         statement = statements.restore(self, tuple(values), versioned=expected is not None)
         new = {f"new_{name}": value for name, value in values.items()}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from app.db.dialect import CHANGES_NOTHING
-from app.domain.spelling import LONGEST, SHORTEST, closest
-from app.models.search import APART, COLUMN, CONFIG
-from app.repositories.pages import Sort
+from ...dialect import CHANGES_NOTHING
+from ..pages import Sort
+from ..searching import TextSearch
+from .spelling import LONGEST, SHORTEST, closest
+from .tables import APART, COLUMN, CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ _LONGEST = 10_000  # characters that are looked through for a snippet
 _SEAM = "\x01"  # parts words that are written together, while a snippet is made
 
 
-class FullText:
+class FullText(TextSearch):
     """Search in the table's search column; `told` is what a snippet is made of."""
 
     def __init__(self, *told: InstrumentedAttribute[str]) -> None:
@@ -87,13 +88,14 @@ class FullText:
         self.condition: ColumnElement[bool] = table.c[COLUMN].bool_op("@@")(_query())
         # A whole number, so that equal ranks are equal. Long texts have no advantage (the 1).
         rank = func.ts_rank(table.c[COLUMN], _query(), 1) * 1_000_000
-        self.rank: ColumnElement[int] = cast(rank, Integer).label(RANK)
+        whole_rank = cast(rank, Integer).label(RANK)
         whole = func.left(func.concat_ws("\n", *told), _LONGEST)
         told_apart = _escaped(_with_seams(whole))
         snippet = func.ts_headline(CONFIG, told_apart, _query(), _HEADLINE)
-        self.snippet: ColumnElement[str] = func.replace(snippet, _SEAM, "").label("snippet")
+        self.columns = (whole_rank, func.replace(snippet, _SEAM, "").label("snippet"))
+        self.sorts = {RANK: whole_rank}
 
-    def parse(self, connection: Connection, typed: str | None) -> str:
+    def parse(self, connection: Connection, typed: str) -> str:
         """A tsquery: every word, the last one perhaps only begun, misspelt ones corrected."""
         bound = {**_SETTINGS, "resource": self.resource, "text": typed}
         options = {CHANGES_NOTHING: True}

@@ -26,15 +26,15 @@ from sqlalchemy import (
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.types import JSONObject
-from app.models.base import LARGE
+from ..marks import LARGE
+from ..types import JSONObject
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Select
 
-    from app.models.base import Identified
+    from ..tables import Identified
 
 BUDGET = "most_bytes"
 """The bind parameter: how many bytes of large values are read. The row that goes beyond it is the

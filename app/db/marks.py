@@ -1,0 +1,22 @@
+"""The keys that the layer reads in the `info` of columns, tables, indexes and constraints."""
+
+from __future__ import annotations
+
+# A column's info:
+SECRET = "secret"  # noqa: S105 - the name of a mark. The value is in no record.
+INTERNAL = "internal"  # How the row is kept or found: the value is in no record.
+BOOKKEEPING = "bookkeeping"  # A change of the column moves no version.
+LARGE = "large"  # Values may be large: pages with a budget of bytes stop reading them.
+OWNED = "owned"  # A foreign key to the owner of the row: the row does not block its deletion.
+HISTORY = "history"  # A foreign key to who did something: the row does not block its deletion.
+HISTORY_UNLESS = "history_unless"  # SQL condition on the row: while it is false, as HISTORY.
+
+# A table's info:
+LIVE_WHILE = "live_while"  # SQL condition: while it is true, a row of this (never soft-deleted)
+# table blocks deleting the rows it references.
+SIDE_EFFECTS = "side_effects"  # Triggers of the table change rows of other tables.
+RULES = "rules"  # Errors by the names of rules that triggers or constraints report.
+
+# The info of a unique index, or of a CHECK constraint:
+FIELDS = "fields"  # The fields that a unique index is about, where its expressions do not say it.
+FIELD = "field"  # The field that a CHECK constraint is about, where its name does not say it.

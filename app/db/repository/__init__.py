@@ -1,0 +1,1 @@
+"""The generic repository: reads, writes and deletion, over Core and over the ORM."""
