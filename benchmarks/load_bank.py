@@ -37,10 +37,10 @@ _OPENING = 10_000
 # No deadlock and no timeout is among them.
 _LOGGED = {
     "psycopg2.OperationalError",
-    "app.errors.ConnectionLost",
-    "app.errors.DatabaseUnreachable",
-    "app.errors.OutcomeUnknown",
-    "app.errors.PoolExhausted",
+    "app.db.errors.ConnectionLost",
+    "app.db.errors.DatabaseUnreachable",
+    "app.db.errors.OutcomeUnknown",
+    "app.db.errors.PoolExhausted",
     "sqlalchemy.exc.TimeoutError",
 }
 _LIMITS = (0, 0, 2_000)  # overdrafts, by turns
