@@ -6,6 +6,7 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 
 from .database import Database
 from .modes import Isolation, Timeouts
+from .options import CHANGES_NOTHING
 from .repository.batches import BatchWriter
 from .repository.bulk import BulkWriter
 from .repository.criteria import filters_on
@@ -24,6 +25,7 @@ from .violations import violations
 from .visibility import SoftDeleted
 
 __all__ = [
+    "CHANGES_NOTHING",
     "LIVE",
     "Base",
     "BatchWriter",

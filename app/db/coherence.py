@@ -5,79 +5,82 @@ A SELECT that calls a function which writes must be text, so that it counts as u
 
 from __future__ import annotations
 
-from functools import lru_cache
+import sys
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Delete, Insert, Select, Table, Update
-from sqlalchemy.sql.elements import (
-    ReleaseSavepointClause,
-    RollbackToSavepointClause,
-    SavepointClause,
+from sqlalchemy import Delete, Insert, Update
+
+from .effects import EVERYTHING, NOTHING, Effect, consequences, effect_of, may_remove_rows
+from .options import CHANGES_NOTHING
+from .savepoints import (
+    SAVEPOINT_STATEMENTS,
+    after_savepoint_statement,
+    before_savepoint_statement,
 )
-from sqlalchemy.sql.selectable import CompoundSelect
 
 if TYPE_CHECKING:
-    from sqlalchemy import Executable
-    from sqlalchemy.engine import Compiled
-
-    from .session import UnitSession
+    from .dialect import UnitOfWorkContext
     from .unit import UnitOfWork
 
-_KEEPING_ROWS = (Select, CompoundSelect, Insert, Update, SavepointClause, ReleaseSavepointClause)
-_RECOGNISED = (Select, CompoundSelect, Insert, Update, Delete)
-_SAVEPOINTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
-
-def before_statement(unit: UnitOfWork, statement: Executable | None) -> None:
-    if isinstance(statement, RollbackToSavepointClause):
+def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
+    if isinstance(context.invoked_statement, SAVEPOINT_STATEMENTS):
+        before_savepoint_statement(unit, context.invoked_statement)
         return
     unit.check_alive()
     session = unit.session
-    if session is not None and not session.flushing:
+    if session is None:
+        return
+    if session.in_flush:
+        session.check_versions()
+        context.effect = _effect_in_flush(unit, context)
+        return
+    context.effect = _effect(unit, context)
+    if not session.flushing:
         session.flush()
-        if not isinstance(statement, _KEEPING_ROWS):
+        if may_remove_rows(context.effect):
             session.load_expired()  # while their rows are still there to be read
 
 
-def after_statement(
-    unit: UnitOfWork, statement: Executable | None, compiled: Compiled | None
-) -> None:
-    session = unit.session
-    if session is None or session.flushing or isinstance(statement, _SAVEPOINTS):
-        return
-    if not isinstance(statement, _RECOGNISED) or _has_changing_cte(compiled):
-        session.expire_rows()
-    elif isinstance(statement, Insert | Update | Delete):
-        _expire(session, statement)
+def after_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
+    if isinstance(context.invoked_statement, SAVEPOINT_STATEMENTS):
+        after_savepoint_statement(unit, context.invoked_statement)
+    elif unit.session is not None and context.effect != NOTHING:
+        unit.session.expire_rows(context.effect)
 
 
-def _expire(session: UnitSession, statement: Insert | Update | Delete) -> None:
-    table: Any = statement.table
-    cascades = isinstance(statement, Delete) and _cascades(table)
-    if not isinstance(table, Table) or cascades or table.info.get("side_effects"):
-        session.expire_rows()
-    else:
-        session.expire_rows(table, only_added=not _changes_rows(statement))
+def _effect(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
+    if context.execution_options.get(CHANGES_NOTHING):
+        return NOTHING
+    sql, names = context.statement or "", _parameter_names(context)
+    effect = effect_of(context.invoked_statement, context.compiled, sql, names)
+    is_refused = effect is EVERYTHING and unit.mode.read_only
+    return NOTHING if is_refused else effect
 
 
-def _has_changing_cte(compiled: Compiled | None) -> bool:
-    return any(_changes_rows(cte.element) for cte in getattr(compiled, "ctes", None) or ())
+def _effect_in_flush(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
+    """The session knows what the flush itself writes, but not what the database adds to it."""
+    statement = context.invoked_statement
+    if not isinstance(statement, Insert | Update | Delete) or not _is_of_flush(context):
+        return _effect(unit, context)
+    return consequences(statement, _parameter_names(context))
 
 
-def _changes_rows(statement: Any) -> bool:
-    """Whether rows that were there before may differ now: a plain INSERT only adds some."""
-    if isinstance(statement, Insert):
-        upsert = statement._post_values_clause is not None  # noqa: SLF001 - no public way to ask
-        table: Any = statement.table
-        return upsert or bool(table.info.get("side_effects"))
-    return isinstance(statement, Update | Delete)
+def _is_of_flush(context: UnitOfWorkContext) -> bool:
+    """Whether the flush itself executes a statement, and not a listener for a mapper's events.
+
+    The statements of mappers have a cache of their own; those of `secondary` tables have no mark.
+    """
+    if "compiled_cache" in context.execution_options:
+        return True
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - documented, and the caller is the only mark
+    while frame.f_globals["__name__"].startswith(
+        (__package__, "sqlalchemy.engine", "sqlalchemy.sql")
+    ):
+        frame = frame.f_back
+    return bool(frame.f_globals["__name__"] == "sqlalchemy.orm.dependency")
 
 
-@lru_cache(maxsize=256)
-def _cascades(table: Table) -> bool:
-    """Whether a DELETE of this table's rows makes the database change other tables."""
-    return any(
-        key.column.table.fullname == table.fullname and key.ondelete not in (None, "RESTRICT")
-        for other in table.metadata.tables.values()
-        for key in other.foreign_keys
-    )
+def _parameter_names(context: UnitOfWorkContext) -> frozenset[str]:
+    parameters = context.compiled_parameters
+    return frozenset(parameters[0]) if parameters else frozenset()

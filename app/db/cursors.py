@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ClauseElement, Executable, text
 from sqlalchemy.ext.compiler import compiles
 
-from .dialect import CHANGES_NOTHING
+from .options import CHANGES_NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

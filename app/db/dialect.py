@@ -19,6 +19,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecutionContext_psycopg2
 
 from .coherence import after_statement, before_statement
+from .effects import NOTHING, Effect
 from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ DRIVER = "postgresql+unitofwork"
 
 _UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone in which times come as the program has them
 
-CHANGES_NOTHING = "changes_nothing"  # execution option: it is not recognised, and yet harmless
 COPY_FROM = "copy_from"  # execution option: what a COPY statement reads from
 
 
@@ -62,10 +62,12 @@ class DriverConnection(psycopg2.extensions.connection):
 class UnitOfWorkContext(PGExecutionContext_psycopg2):
     """Runs around every statement of Core and ORM, at less cost than SQLAlchemy's events."""
 
+    effect: Effect = NOTHING
+
     def pre_exec(self) -> None:
         unit: UnitOfWork | None = self.cursor.connection.unit
         if unit is not None:
-            before_statement(unit, self.invoked_statement)
+            before_statement(unit, self)
 
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[no-untyped-call] # SQLAlchemy's
@@ -77,8 +79,7 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
             error = UnitOfWorkError("A statement ended the transaction: only Database may.")
             connection.unit.fail(error)
             raise error
-        if CHANGES_NOTHING not in self.execution_options:
-            after_statement(connection.unit, self.invoked_statement, self.compiled)
+        after_statement(connection.unit, self)
 
 
 class UnitOfWorkDialect(PGDialect_psycopg2):

@@ -14,7 +14,8 @@ HISTORY_UNLESS = "history_unless"  # SQL condition on the row: while it is false
 # A table's info:
 LIVE_WHILE = "live_while"  # SQL condition: while it is true, a row of this (never soft-deleted)
 # table blocks deleting the rows it references.
-SIDE_EFFECTS = "side_effects"  # Triggers of the table change rows of other tables.
+SIDE_EFFECTS = "side_effects"  # Triggers of the table change rows of other tables: the names of
+# those tables, or True. True too if triggers delete rows there or change primary keys.
 RULES = "rules"  # Errors by the names of rules that triggers or constraints report.
 
 # The info of a unique index, or of a CHECK constraint:

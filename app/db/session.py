@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
-from weakref import WeakKeyDictionary
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from sqlalchemy import inspect, select, tuple_
-from sqlalchemy.orm import Mapper, Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Mapper, Session, SessionTransactionOrigin
 from sqlalchemy.orm.exc import StaleDataError
 
+from .effects import EVERYTHING, NOTHING, together
 from .errors import Contention
+from .expiry import LoadedRows
+from .savepoints import CoreSavepoint
+from .versions import CHANGED_ELSEWHERE, FirstVersions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Table
-    from sqlalchemy.orm import InstanceState
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import ORMExecuteState, QueryContext, SessionTransaction
 
-# Execution options of an ORM query:
-INCLUDE_DELETED = "include_deleted"  # soft-deleted rows are wanted too
-SAYS_LIVE = "says_live"  # it says by itself that only live rows are wanted
+    from .effects import Effect
+
+T = TypeVar("T")
 
 
 class UnitOfWorkError(RuntimeError):
@@ -34,17 +37,40 @@ class UnitSession(Session):
         super().__init__(
             bind=connection, expire_on_commit=False, join_transaction_mode="rollback_only"
         )
-        self.flushing = False
-        self._last_known: MutableMapping[object, dict[str, Any]] = WeakKeyDictionary()
+        self.in_flush = False
+        self.sets_savepoint = False
+        self.versions = FirstVersions()
+        self._are_versions_checked = True
+        self._later: Effect = NOTHING
+        self._loaded = LoadedRows()
+        self._core_savepoints: dict[str, CoreSavepoint] = {}
+
+    @property
+    def flushing(self) -> bool:
+        """Also true while a legacy bulk method writes."""
+        return self._flushing
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
-        self.flushing = True
-        try:
+        if self._flushing or self._is_clean():
             super().flush(objects)
-        except StaleDataError as error:
-            raise Contention("Another unit of work changed the row after it was read.") from error
+            return
+        self.in_flush, self._are_versions_checked, self._later = True, False, NOTHING
+        try:
+            with _contention():
+                super().flush(objects)
         finally:
-            self.flushing = False
+            self.in_flush = False
+        if self._later != NOTHING:
+            self._loaded.expire(self, self._later)
+
+    def _bulk_save_mappings(self, *arguments: Any, **options: Any) -> None:
+        """What all legacy bulk methods call: they write rows, and know no objects."""
+        self.flush()
+        super()._bulk_save_mappings(*arguments, **options)
+
+    def merge(self, instance: T, **options: Any) -> T:
+        with _contention():
+            return super().merge(instance, **options)
 
     def commit(self) -> NoReturn:
         raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
@@ -55,55 +81,111 @@ class UnitSession(Session):
     def close(self) -> NoReturn:
         raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
 
-    def expire_rows(self, table: Table | None = None, *, only_added: bool = False) -> None:
-        """The rows of a table, or of all tables, may have changed: forget what was loaded of them.
+    # Staleness
 
-        A relationship that leads there is forgotten too: it was loaded on purpose, and reading
-        it now raises where it would be stale.
+    def expire_rows(self, effect: Effect = EVERYTHING) -> None:
+        """The rows of some tables, or of all, may have changed: forget what was loaded of them.
+
+        During a flush objects have values that are not yet written, so it waits for its end.
         """
-        for entity in list(self.identity_map.values()):
-            state = inspect(entity)
-            if not only_added and (table is None or table in state.mapper.tables):
-                self._expire_columns(entity, state)
-            stale = [
-                relationship.key
-                for relationship in state.mapper.relationships
-                if relationship.key in state.dict
-                and (table is None or table in relationship.mapper.tables)
-            ]
-            if stale:
-                self.expire(entity, stale)
-
-    def _expire_columns(self, entity: object, state: InstanceState[Any]) -> None:
-        columns = state.mapper.column_attrs.keys()
-        loaded = {name: value for name, value in state.dict.items() if name in columns}
-        if loaded:
-            self._last_known[entity] = {**self._last_known.get(entity, {}), **loaded}
-        self.expire(entity, columns)
+        if self.in_flush:
+            self._later = together(self._later, effect)
+        else:
+            self._loaded.expire(self, effect)
 
     def load_expired(self) -> None:
-        """Read again what was expired and is still in use, so that it can leave the block.
+        self._loaded.load(self)
 
-        An object whose row is gone keeps the values it had last, as after `Session.delete`.
-        """
-        expired: dict[Mapper[Any], list[object]] = {}
-        for entity in self.identity_map.values():
-            state = inspect(entity)
-            if not state.expired_attributes.isdisjoint(state.mapper.column_attrs.keys()):
-                expired.setdefault(state.mapper, []).append(entity)
-        for mapper, entities in expired.items():
-            self._load(mapper, entities)
-        self._last_known.clear()
+    def leave(self) -> None:
+        """Make what was loaded fit to leave the unit. An object whose row is gone keeps the values
+        it had last, as after `Session.delete`."""
+        self._loaded.load(self)
+        self._loaded.restore()
 
-    def _load(self, mapper: Mapper[Any], entities: Iterable[object]) -> None:
-        by_key = {inspect(entity).identity: entity for entity in entities}
-        rows = select(mapper).where(tuple_(*mapper.primary_key).in_(by_key))
-        found = set(self.scalars(rows, execution_options={INCLUDE_DELETED: True}))
-        for entity in set(by_key.values()) - found:
-            for name, value in self._last_known.get(entity, {}).items():
-                set_committed_value(entity, name, value)
+    def expire(self, instance: object, attribute_names: Iterable[str] | None = None) -> None:
+        self.versions.note([inspect(instance)])
+        super().expire(instance, attribute_names)
+
+    def expire_all(self) -> None:
+        self.versions.note(map(inspect, self.identity_map.values()))
+        super().expire_all()
+
+    def refresh(self, instance: object, *arguments: Any, **options: Any) -> None:
+        super().refresh(instance, *arguments, **options)
+        self.versions.read_again(inspect(instance))
+
+    def check_versions(self) -> None:
+        """Before the first statement of a flush, when all listeners have made their changes."""
+        if not self._are_versions_checked:
+            self._are_versions_checked = True
+            self.versions.check(self)
+
+    # Savepoints
+
+    def begin_nested(self) -> SessionTransaction:
+        """Send SAVEPOINT at once: Core statements would run outside of it otherwise."""
+        savepoint = super().begin_nested()
+        self.sets_savepoint = True
+        try:
+            self.connection()
+        finally:
+            self.sets_savepoint = False
+        return savepoint
+
+    @property
+    def innermost_savepoint(self) -> SessionTransaction | None:
+        return self._nested_transaction
+
+    def follow_savepoint(self, name: str) -> None:
+        """Follow a savepoint of Core."""
+        origin = SessionTransactionOrigin.BEGIN_NESTED
+        savepoint = CoreSavepoint(self, origin, self._transaction)
+        self._core_savepoints[name] = self._nested_transaction = savepoint
+
+    def enter_savepoint(self) -> None:
+        self.versions.enter(self.innermost_savepoint)
+        if not event.contains(self, "loaded_as_persistent", _note_loaded):
+            event.listen(self, "loaded_as_persistent", _note_loaded)
+
+    def end_core_savepoint(self, name: str, end: Callable[[CoreSavepoint], None]) -> None:
+        savepoint = self._core_savepoints.pop(name, None)
+        if savepoint is not None:
+            end(savepoint)
+
+
+@contextmanager
+def _contention() -> Iterator[None]:
+    try:
+        yield
+    except StaleDataError as error:
+        raise Contention(CHANGED_ELSEWHERE) from error
+
+
+def _note_loaded(session: UnitSession, entity: object) -> None:
+    session.versions.loaded(inspect(entity))
 
 
 def end(session: Session) -> None:
     """Detach the session's objects, with what they have loaded."""
     Session.close(session)
+
+
+@event.listens_for(UnitSession, "after_soft_rollback")
+def _expire_undone(session: UnitSession, ended: SessionTransaction) -> None:
+    if ended.nested:
+        session.expire_rows()
+        session.versions.roll_back(ended)
+
+
+@event.listens_for(UnitSession, "do_orm_execute")
+def _read_locked_rows_again(state: ORMExecuteState) -> None:
+    """A lock on the values that were read before it would be a lost update."""
+    if getattr(state.statement, "_for_update_arg", None) is not None:
+        state.update_execution_options(populate_existing=True)
+
+
+@event.listens_for(Mapper, "refresh")
+def _renew_version(entity: object, context: QueryContext, _: Any) -> None:
+    """A row that is read again on purpose is guarded from then on."""
+    if context.populate_existing and isinstance(context.session, UnitSession):
+        context.session.versions.read_again(inspect(entity))

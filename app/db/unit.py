@@ -54,6 +54,7 @@ class UnitOfWork:
         self.session: UnitSession | None = None
         self.failure: BaseException | None = None
         self.hooks: list[Callable[[], None]] = []
+        self.savepoint_hooks: dict[str, int] = {}  # how many there were when it was set
         self.ending: Literal["commit", "rollback"] | None = None
         self._timeouts = timeouts
         self._timeout = timeouts.statement if mode.timeout is None else mode.timeout
@@ -152,21 +153,19 @@ class UnitOfWork:
             logger.error(message)
             raise UnitOfWorkError(message)
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """The session's own: one opened first inside a connection's would not survive it."""
+    def check_has_savepoints(self) -> None:
         if self.mode.read_only and self.mode.isolation is None:
             raise UnitOfWorkError("A read-only unit without an isolation has no savepoints.")
-        session = self.open_session()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """After an error that leaves it, the unit may go on."""
+        self.check_has_savepoints()
         self.check_alive()
-        hooks = len(self.hooks)
         try:
-            with session.begin_nested():
-                session.connection()  # sends SAVEPOINT now, or Core statements would run outside it
+            with self.open_session().begin_nested():
                 yield
         except BaseException:
-            del self.hooks[hooks:]
-            session.expire_rows()  # also what was only read inside it
             if not self.connection.invalidated:
                 self.failure = None
             raise
@@ -189,7 +188,7 @@ class UnitOfWork:
         self.check_alive()
         if self.session is not None:
             self.session.flush()
-            self.session.load_expired()
+            self.session.leave()
         self.ending = "commit"
         self._transaction.commit()
 

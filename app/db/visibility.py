@@ -15,7 +15,8 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
-from .session import INCLUDE_DELETED, SAYS_LIVE, UnitSession
+from .options import INCLUDE_DELETED, SAYS_LIVE
+from .session import UnitSession
 
 
 class SoftDeleted:

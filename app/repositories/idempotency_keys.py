@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.dialect import CHANGES_NOTHING
+from app.db import CHANGES_NOTHING
 from app.models import IdempotencyKey
 
 if TYPE_CHECKING:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 from sqlalchemy import text
 
 from app.administration import MIGRATIONS, ROLES
 from app.models import Customer
 from app.services import CustomerService
+from tests import orders
 from tests.library import TABLES, open_library
 from tests.roles import as_role, create_with_roles
 from tests.server import copy_template, drop
@@ -83,6 +86,40 @@ def library(shared_library: Database) -> Iterator[Database]:
     yield shared_library
     with shared_library.connect() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(TABLES)}"))
+
+
+@pytest.fixture(scope="session")
+def shared_orders(template_url: str, worker_id: str) -> Iterator[tuple[Database, str]]:
+    url = copy_template(template_url, f"orders_{worker_id}")
+    database = orders.open_orders(url)
+    yield database, url
+    database.dispose()
+    drop(url)
+
+
+@pytest.fixture
+def orders_database(shared_orders: tuple[Database, str]) -> Iterator[Database]:
+    """A database with the tables of `tests.orders`, emptied after the test."""
+    database, _ = shared_orders
+    yield database
+    with database.connect() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(orders.TABLES)}"))
+
+
+@pytest.fixture
+def elsewhere(
+    orders_database: Database, shared_orders: tuple[Database, str]
+) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Run SQL on another connection to those tables, committed at once."""
+    with closing(psycopg2.connect(shared_orders[1])) as connection:
+        connection.autocommit = True
+
+        def run(statement: str) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+
+        yield run
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text
 
-from app.db import Query
-from app.db.dialect import CHANGES_NOTHING
+from app.db import CHANGES_NOTHING, Query
 from app.db.errors import InvalidCriterion
 from app.db.explain import explain
 from app.db.repository import statements

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ..cursors import stream
-from ..dialect import CHANGES_NOTHING
 from ..errors import InvalidCriterion
 from ..marks import INTERNAL, SECRET
+from ..options import CHANGES_NOTHING
 from ..tables import Identified
 from . import criteria, large_values, pages, searching, statements
 from .large_values import BUDGET, IS_READ

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, sel
 
 from ..errors import InvalidCriterion
 from ..explain import explain
-from ..session import INCLUDE_DELETED, SAYS_LIVE
+from ..options import INCLUDE_DELETED, SAYS_LIVE
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
 from .shape_cache import Prepared, ShapeCache

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from ...dialect import CHANGES_NOTHING
+from ...options import CHANGES_NOTHING
 from ..pages import Sort
 from ..searching import TextSearch
 from .spelling import LONGEST, SHORTEST, closest

@@ -1,0 +1,120 @@
+"""Expire what a statement may have changed of the loaded objects, and read it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import inspect, select, tuple_
+from sqlalchemy.orm import RelationshipDirection
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.util import find_tables
+
+from .options import INCLUDE_DELETED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+    from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty, Session
+
+    from .effects import Effect
+
+    State = InstanceState[Any]
+
+
+class LoadedRows:
+    """What a session has loaded. It also keeps the last known values of what is expired."""
+
+    def __init__(self) -> None:
+        self._last_known: MutableMapping[State, dict[str, Any]] = WeakKeyDictionary()
+
+    def expire(self, session: Session, effect: Effect) -> None:
+        """Forget the columns that may differ, and the relationships that may lead elsewhere.
+
+        A relationship was loaded on purpose, and reading it now raises where it would be stale.
+        """
+        stale: dict[Mapper[Any], tuple[bool, list[str]]] = {}
+        for entity in list(session.identity_map.values()):
+            state = inspect(entity)
+            mapper = state.mapper
+            if mapper not in stale:
+                stale[mapper] = _are_columns_stale(mapper, effect), _stale_names(mapper, effect)
+            are_columns_stale, relationships = stale[mapper]
+            names = [name for name in relationships if name in state.dict]
+            if are_columns_stale:
+                names += self._remember(state)
+            if names:
+                session.expire(entity, names)
+            state.expired |= are_columns_stale  # so that `get` looks whether its row is still there
+
+    def _remember(self, state: State) -> Iterable[str]:
+        loaded = state.dict.keys() & _columns(state)
+        if loaded:
+            values = {name: state.dict[name] for name in loaded}
+            self._last_known.setdefault(state, {}).update(values)
+        return loaded
+
+    def load(self, session: Session) -> None:
+        """Read again what was expired and is still in use."""
+        expired: dict[Mapper[Any], list[State]] = {}
+        for entity in session.identity_map.values():
+            state = inspect(entity)
+            if state.expired_attributes & _columns(state):
+                expired.setdefault(state.mapper, []).append(state)
+        for mapper, states in expired.items():
+            _read(session, mapper, states)
+
+    def restore(self) -> None:
+        """Give the objects whose rows are gone the values that they had last."""
+        for state, values in self._last_known.items():
+            for name in values.keys() - state.dict.keys():
+                set_committed_value(state.obj(), name, values[name])
+
+
+def _read(session: Session, mapper: Mapper[Any], states: list[State]) -> None:
+    keys = [state.identity for state in states]
+    rows = select(mapper).where(tuple_(*mapper.primary_key).in_(keys))
+    for entity in session.scalars(rows, execution_options={INCLUDE_DELETED: True}).all():
+        deferred = inspect(entity).expired_attributes & _columns(inspect(entity))
+        if deferred:
+            session.refresh(entity, deferred)
+
+
+def _columns(state: State) -> set[str]:
+    return set(state.mapper.column_attrs.keys())
+
+
+def _are_columns_stale(mapper: Mapper[Any], effect: Effect) -> bool:
+    if effect is None:
+        return True
+    changed: list[frozenset[str] | None] = [
+        effect[table] for table in mapper.tables if table in effect
+    ]
+    return any(columns is None or columns for columns in changed)
+
+
+def _stale_names(mapper: Mapper[Any], effect: Effect) -> list[str]:
+    return [
+        relationship.key
+        for relationship in mapper.relationships
+        if effect is None or _is_stale(relationship, effect)
+    ]
+
+
+def _is_stale(
+    relationship: RelationshipProperty[Any], effect: Mapping[Any, frozenset[str] | None]
+) -> bool:
+    """A collection leads elsewhere after any change of its tables, a reference to one object only
+    after one of the columns that refer to it."""
+    if relationship.direction is not RelationshipDirection.MANYTOONE:
+        return any(table in effect for table in _tables(relationship))
+    columns = relationship.local_columns | relationship.remote_side
+    changed = [(column, effect[column.table]) for column in columns if column.table in effect]
+    return any(names is None or column.key in names for column, names in changed)
+
+
+def _tables(relationship: RelationshipProperty[Any]) -> Iterator[Any]:
+    yield from relationship.mapper.tables
+    if relationship.secondary is not None:
+        yield from find_tables(relationship.secondary, include_joins=True)
+    yield from (column.table for column in relationship.remote_side)

@@ -1,0 +1,114 @@
+"""The version at which a unit first saw a row guards what the unit writes to it.
+
+SQLAlchemy compares the version that an object has when it is written. An object that was expired
+and read again meanwhile has the newest one, and would overwrite another unit's change.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from sqlalchemy import func, inspect, literal_column, select, tuple_
+
+from .errors import Contention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping, MutableSet
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
+
+    State = InstanceState[Any]
+
+CHANGED_ELSEWHERE = "Another unit of work changed the row after it was read."
+
+# A row version that this transaction can see, and whose own transaction is in progress, is this
+# transaction's or a savepoint's of it. xmin has 32 bits: the others are those of our transaction.
+_DISTANCE = "pg_current_xact_id()::text::bigint - xmin::text::bigint"
+_XMIN = (
+    "(pg_current_xact_id()::text::bigint"
+    f" - (({_DISTANCE} + 2147483648 & 4294967295) - 2147483648))::text::xid8"
+)
+_NOT_OURS: ColumnElement[bool] = literal_column(
+    f"pg_xact_status({_XMIN}) IS DISTINCT FROM 'in progress'"
+)
+
+
+class FirstVersions:
+    """The versions that objects had when they were expired, or first written in a savepoint.
+
+    Those that were loaded in a savepoint may be of a row that only existed in it.
+    """
+
+    def __init__(self) -> None:
+        self._first: MutableMapping[State, Any] = WeakKeyDictionary()
+        self._savepoints: list[tuple[SessionTransaction | None, MutableSet[State]]] = []
+
+    def note(self, states: Iterable[State]) -> None:
+        for state in states:
+            name = version_name(state.mapper)
+            if name is not None and name in state.dict:
+                self._first.setdefault(state, state.dict[name])
+
+    def read_again(self, state: State) -> None:
+        """The unit read the row again on purpose: from now on the newest version counts."""
+        self._first.pop(state, None)
+        self.loaded(state)
+
+    def enter(self, savepoint: SessionTransaction | None) -> None:
+        self._savepoints.append((savepoint, WeakSet()))
+
+    def loaded(self, state: State) -> None:
+        if self._savepoints:
+            self._savepoints[-1][1].add(state)
+
+    def release(self, savepoint: SessionTransaction | None) -> None:
+        for state in self._leave(savepoint):
+            self.loaded(state)
+
+    def roll_back(self, savepoint: SessionTransaction | None) -> None:
+        for state in self._leave(savepoint):
+            self._first.pop(state, None)
+
+    def _leave(self, savepoint: SessionTransaction | None) -> list[State]:
+        left: list[State] = []
+        while any(entered is savepoint for entered, _ in self._savepoints):
+            left += self._savepoints.pop()[1]
+        return left
+
+    def check(self, session: Session) -> None:
+        """Raise Contention if another unit changed a row that is about to be written."""
+        if not self._first and not self._savepoints:
+            return
+        suspects: dict[Mapper[Any], list[State]] = defaultdict(list)
+        for entity in (*session.dirty, *session.deleted):
+            state = inspect(entity)
+            name = version_name(state.mapper)
+            if name is not None and self._has_moved(state, getattr(entity, name)):
+                suspects[state.mapper].append(state)
+        for mapper, states in suspects.items():
+            if _are_changed_elsewhere(session, mapper, states):
+                raise Contention(CHANGED_ELSEWHERE)
+
+    def _has_moved(self, state: State, version: Any) -> bool:
+        """Outside of savepoints the row is the unit's once it is written: SQLAlchemy's own check
+        of the version will do."""
+        if self._savepoints:
+            return bool(self._first.setdefault(state, version) != version)
+        return bool(self._first.pop(state, version) != version)
+
+
+def version_name(mapper: Mapper[Any]) -> str | None:
+    """The attribute that holds the version."""
+    column = mapper.version_id_col
+    return None if column is None else mapper.get_property_by_column(column).key
+
+
+def _are_changed_elsewhere(session: Session, mapper: Mapper[Any], states: list[State]) -> bool:
+    column: Any = mapper.version_id_col
+    keys = [state.identity for state in states]
+    rows = select(func.count()).select_from(column.table)
+    changed = rows.where(tuple_(*mapper.primary_key).in_(keys), _NOT_OURS)
+    return bool(session.connection().execute(changed).scalar_one())
