@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 
 from app.administration import ROLES
-from app.db.admin import grant, migration_connection
+from app.db.admin import grant, migration_connection, render_item
 from app.models import Base
 from app.models.accesses import accesses
 
@@ -27,6 +27,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=True,
+        render_item=render_item,
         transaction_per_migration=True,
         on_version_apply=grant_after_step,
     )

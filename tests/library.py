@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg2
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, func
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship
 
@@ -19,6 +17,7 @@ from app.db import (
     DeletableResource,
     Repository,
     Resource,
+    create_tables,
     filters_on,
     sorts_on,
     violations,
@@ -94,15 +93,8 @@ TABLES = ("library_books", "library_shelves")
 
 
 def open_library(url: str) -> Database:
-    """Make the tables in a migrated database, and a Database that knows their constraints."""
+    """Create the tables, and return a Database that knows their constraints."""
     database = Database(url, violations=violations(LibraryResource.metadata), pool_size=12)
     with database.connect() as connection:
-        LibraryResource.metadata.create_all(connection)
-    with closing(psycopg2.connect(url)) as connection_, connection_.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(
-                f"CREATE TRIGGER {table}_touch BEFORE UPDATE ON {table} FOR EACH ROW"
-                " WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION touch_row()"
-            )
-        connection_.commit()
+        create_tables(connection, LibraryResource.metadata)
     return database

@@ -19,6 +19,7 @@ from .repository.writing import Inserter, Repository, Updater
 from .retries import retry
 from .session import UnitOfWorkError
 from .tables import LIVE, Base, DeletableResource, Identified, Resource
+from .triggers import check_tables, create_tables, touch
 from .types import JSONObject
 from .unit import UnitRolledBack
 from .violations import violations
@@ -52,10 +53,13 @@ __all__ = [
     "UnitOfWorkError",
     "UnitRolledBack",
     "Updater",
+    "check_tables",
+    "create_tables",
     "filters_on",
     "lock_name",
     "retry",
     "sorts_on",
+    "touch",
     "try_lock_name",
     "violations",
 ]

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.administration import MIGRATIONS
+from app.db import check_tables
 from app.db.admin import revision_of
 from app.db.errors import Unavailable
+from app.models import Base
 
 if TYPE_CHECKING:
     from app.db import Database
@@ -22,5 +24,7 @@ def check_ready(database: Database) -> None:
     """Raises Unavailable where requests could not be served."""
     with database.connect(read_only=True, timeout=_PATIENCE) as connection:
         found = revision_of(connection)
-    if found != MIGRATIONS.head():
-        raise SchemaMismatch(f"The schema is at {found}, not at {MIGRATIONS.head()}.")
+        if found != MIGRATIONS.head():
+            raise SchemaMismatch(f"The schema is at {found}, not at {MIGRATIONS.head()}.")
+        if missing := check_tables(connection, Base.metadata):
+            raise SchemaMismatch(" ".join(missing))

@@ -2,6 +2,15 @@
 
 from .grants import Access, grant
 from .migrations import Migrations, migration_connection, revision_of
+from .rendering import render_item
 from .roles import Roles
 
-__all__ = ["Access", "Migrations", "Roles", "grant", "migration_connection", "revision_of"]
+__all__ = [
+    "Access",
+    "Migrations",
+    "Roles",
+    "grant",
+    "migration_connection",
+    "render_item",
+    "revision_of",
+]
