@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app import create_database
 from app.allocator import return_freed_memory
+from app.application import create_database
 from app.cli import listener
 from app.db.errors import ApplicationError
 from app.environment import SettingsError

@@ -11,7 +11,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-from app import create_app
+from app.application import create_app
 from app.db.retries import Backoff
 from app.models import Base
 from app.services import AgentService, TokenService, UserService

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from app import create_app
+from app.application import create_app
 from app.domain.clocks import Clocks
 from app.domain.formats import format_timestamp, parse_timestamp
 from app.services import ConversationLifecycle

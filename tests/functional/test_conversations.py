@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from app import create_app
+from app.application import create_app
 from app.domain.formats import format_timestamp
 from app.services import ConversationLifecycle
 from app.settings import Settings

@@ -6,9 +6,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from app import create_app
 from app.api import cursors
 from app.api.contract import contract_of
+from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, problem
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from app import create_app
+from app.application import create_app
 from app.domain.money import Money
 from app.domain.transactions import Leg
 from app.services import TransactionService

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import create_app
 from app.api import cursors
+from app.application import create_app
 from app.embedded import find_bindir
 from app.services import CustomerService, EventService
 from app.settings import Settings

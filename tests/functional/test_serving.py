@@ -33,9 +33,10 @@ _INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb"
 _FLASK = """
 import os, pathlib
 from dataclasses import replace
-import app
+from app import administration
 from flask.cli import main
-app.EMBEDDED = replace(app.EMBEDDED, shared_home=pathlib.Path(os.environ["SHARED_HOME"]))
+shared = pathlib.Path(os.environ["SHARED_HOME"])
+administration.EMBEDDED = replace(administration.EMBEDDED, shared_home=shared)
 exec(os.environ.get("BEFORE", ""))
 main()
 """

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
-from app import create_app
+from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 

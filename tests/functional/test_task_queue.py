@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app import create_app
+from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import create_app
+from app.application import create_app
 from app.errors import InvalidToken, RateLimited
 from app.services import Authenticator
 from app.services.wrong_tokens import WrongTokens
