@@ -37,6 +37,7 @@ from app import administration
 from flask.cli import main
 shared = pathlib.Path(os.environ["SHARED_HOME"])
 administration.EMBEDDED = replace(administration.EMBEDDED, shared_home=shared)
+import app.application  # while this process can still read its modules
 exec(os.environ.get("BEFORE", ""))
 main()
 """
