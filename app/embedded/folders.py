@@ -1,4 +1,4 @@
-"""Folders of the server's account: private ones, and those it needs outside the data directory."""
+"""Folders of the server's account: private ones, and those outside the data directory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def socket_in(folder: Path) -> Path:
 
 
 def is_private(folder: Path, owner: int) -> bool:
-    """Not so where somebody else made it, or put a link there."""
+    """Whether this is a real folder, not a link, of `owner`."""
     try:
         found = folder.lstat()
     except FileNotFoundError:
@@ -77,14 +77,17 @@ def make_private(folder: Path, account: Account) -> None:
 
 
 def give(folder: Path, account: Account) -> None:
-    """Make the account the owner of all that is in there, and at last of the folder."""
+    """Make the account the owner of everything in the folder, and last of the folder itself."""
     for inside, _, files in os.walk(folder, topdown=False):
         for name in (*files, "."):
             os.chown(Path(inside, name), account.uid, account.gid, follow_symlinks=False)
 
 
 def copy_for_everybody(sources: list[Path], base: Path, target: Path) -> None:
-    """They keep their places relative to `base`: the programs find their libraries by it."""
+    """Copy the sources to `target`, at the paths that they have relative to `base`.
+
+    The programs find their libraries by these paths.
+    """
     side = target.with_name(f"{target.name}.new")
     shutil.rmtree(side, ignore_errors=True)
     for source in sources:

@@ -1,4 +1,4 @@
-"""The running server, seen from outside: by its pid file and by its socket."""
+"""Looks at a running server from outside, by its pid file and its socket, and stops it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def running(data: Path) -> int | None:
 
 
 def stop(data: Path) -> None:
-    """Fast: open units of work are rolled back, nothing committed is lost."""
+    """Stop the server in mode "fast", which rolls open transactions back, and wait for its end."""
     pid = running(data)
     if pid is None:
         return
@@ -53,9 +53,10 @@ def stop(data: Path) -> None:
 
 
 def forget_stale(data: Path, address: Path) -> None:
-    """After a crash the pid files may name an unrelated process, and PostgreSQL takes it for one.
+    """Remove the pid of a crashed server from its pid files, if it is another process's by now.
 
-    The rest of the data's file stays: by it PostgreSQL sees if the crashed server's children live.
+    PostgreSQL would not start. The rest of the file in the data stays: PostgreSQL finds out by it
+    whether children of the crashed server still run.
     """
     address.with_name(f"{address.name}.lock").unlink(missing_ok=True)
     pid = _named(data)
@@ -80,7 +81,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """For systems without /proc."""
+    """Whether a process has this pid, on systems without /proc."""
     try:
         os.kill(pid, 0)
     except OSError:

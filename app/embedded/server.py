@@ -1,9 +1,9 @@
 """The lease on a private PostgreSQL server: the first user starts it, the last one stops it.
 
-Every process that uses it holds a shared flock on the data directory. A killed process loses its
-lock by itself; the last one out, which gets the lock for itself alone, stops the server. Starting
-and stopping are serialised by a lock of their own, so that a server that crashed can be started
-again while others still hold theirs.
+Every process that uses the server holds a shared flock on the data directory. The kernel releases
+the lock of a killed process. A process that leaves tries for the exclusive lock, gets it if it is
+the last one, and stops the server. Another lock serialises starting and stopping, so that a server
+that crashed can start again while other processes still hold their shared locks.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class EmbeddedServer:
             ) from error
 
     def release(self) -> None:
-        """Give the lease back; the last one out stops the server."""
+        """Give the lease back; the last user stops the server."""
         with self._lock:
             if self._lease is None:
                 return
@@ -86,15 +86,15 @@ class EmbeddedServer:
                     fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self.cluster.stop()
             except BlockingIOError:
-                pass  # somebody else is still using it
+                pass  # another process still uses it
             except FileNotFoundError:
-                pass  # the data directory was removed, and the server ends by itself
+                pass  # the data directory was removed: the server ends by itself
             finally:
                 os.close(lease)
 
     def _at_exit(self) -> None:
-        """Also stop a server whose last user was killed: reloaders kill the process they start."""
-        with suppress(OSError):  # data of somebody else
+        """Release the lease, and stop a server whose last user was killed, as reloaders do."""
+        with suppress(OSError):  # data of another user
             if self._lease is None and self.cluster.is_running:
                 self._lease = self._shared_lease()
         if self._lease is not None:
@@ -114,7 +114,7 @@ class EmbeddedServer:
         return lease
 
     def _forget_lease(self) -> None:
-        """A forked child takes a lease of its own: its parent's must end with the parent."""
+        """Close a forked child's copy of the lease: the parent's lease must end with the parent."""
         self._lock = threading.Lock()
         if self._lease is not None:
             os.close(self._lease)
@@ -147,13 +147,13 @@ def _create_database(url: str, name: str) -> None:
         connection.autocommit = True
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone() is None:
-            # Somebody who was killed meanwhile may have sent the same.
+            # A process that was killed meanwhile may have sent the same statement.
             with suppress(DuplicateDatabase, UniqueViolation):
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def _exit_cleanly() -> None:
-    """Let a process that would die at once run its exit handlers, and so give its lease back."""
+    """Make signals that end the process at once run its exit handlers, which release the lease."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in _ENDING:
