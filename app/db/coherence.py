@@ -49,6 +49,19 @@ def after_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
         unit.session.expire_rows(context.effect)
 
 
+def before_raw_statement(unit: UnitOfWork) -> None:
+    """As `before_statement`, for a cursor that SQLAlchemy does not know."""
+    unit.check_alive()
+    if unit.session is not None and not unit.session.flushing:
+        unit.session.flush()
+        unit.session.load_expired()
+
+
+def after_raw_statement(unit: UnitOfWork) -> None:
+    if unit.session is not None and not unit.mode.read_only:
+        unit.session.expire_rows()
+
+
 def _effect(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
     if context.execution_options.get(CHANGES_NOTHING):
         return NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import PendingRollbackError
 
@@ -39,7 +39,9 @@ class Database:
     """Opens units of work, joins the blocks inside them, and alone ends their transactions.
 
     `url` may be a function, called at the first use. `violations` says, by constraint name,
-    which error tells of its violation.
+    which error reports its violation. A pooled connection that was idle for `ping_after` seconds
+    is tested before a unit gets it. `engine_options` are further arguments of SQLAlchemy's
+    `create_engine`, such as `connect_args`, `pool_recycle`, `poolclass` or `echo`.
     """
 
     def __init__(
@@ -52,17 +54,20 @@ class Database:
         pool_size: int = 5,
         pool_timeout: float = 3.0,
         connect_timeout: int = 3,
+        ping_after: float = 5.0,
+        application_name: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._violations = violations or {}
         self._timeouts = timeouts or Timeouts()
+        named = {} if application_name is None else {"application_name": application_name}
         self._engines = Engines(
             url,
             replica_url,
             on_error=self._on_error,
-            connect_timeout=connect_timeout,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=pool_timeout,
+            connect_args={"connect_timeout": connect_timeout, **named},
+            pool={"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout},
+            options={"ping_after": ping_after, **(engine_options or {})},
         )
         start_afresh_after_fork(self)
 
@@ -178,7 +183,7 @@ class Database:
 
     @property
     def _primary(self) -> Engine:
-        return self._engines.primary
+        return self._engines.primary.engine
 
     @property
     def _open_unit(self) -> UnitOfWork | None:
@@ -222,6 +227,8 @@ class Database:
 
     def _on_error(self, context: ExceptionContext) -> BaseException | None:
         """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
+        if context.is_pre_ping:
+            return None  # the pool opens another connection
         error = translate(context, self._violations)
         unit = self._open_unit
         if unit is not None and unit.connection is context.connection:

@@ -1,20 +1,12 @@
 """The psycopg2 dialect of a unit of work: BEGIN rides along with the first statement, Core and
-ORM stay coherent, and only the unit ends its transaction.
-
-psycopg2 runs in autocommit here, so that it sends nothing of its own. The unit sets what goes out
-in front of its statements, in the same message. COMMIT and ROLLBACK are sent as SQL, and only
-where the server is in a transaction.
-"""
+ORM stay coherent, and only the unit ends its transaction."""
 
 from __future__ import annotations
 
-import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-import psycopg2.errors
-import psycopg2.extensions
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecutionContext_psycopg2
 
@@ -25,6 +17,7 @@ from .session import UnitOfWorkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .driver_connection import DriverConnection
     from .unit import UnitOfWork
 
 DRIVER = "postgresql+unitofwork"
@@ -34,35 +27,14 @@ _UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone in which times come as the
 COPY_FROM = "copy_from"  # execution option: what a COPY statement reads from
 
 
-class DriverConnection(psycopg2.extensions.connection):
-    """A psycopg2 connection that knows the unit it works for, and what to send in front.
-
-    `begin` opens a transaction and goes out whenever the server is in none, followed by `zone`
-    where the server's is not UTC; `settings` go out once, with the next statement that the
-    server would accept.
-    """
-
-    unit: UnitOfWork | None = None
-    pid: int = 0
-    begin: str = ""
-    zone: str = ""
-    settings: str = ""
-
-    def prologue(self) -> str:
-        status = self.get_transaction_status()
-        if status == TRANSACTION_STATUS_INERROR:
-            return ""  # ROLLBACK TO SAVEPOINT must come first and alone
-        prologue = self.settings
-        self.settings = ""
-        if status == TRANSACTION_STATUS_IDLE:
-            prologue = self.begin + self.zone + prologue
-        return prologue
-
-
 class UnitOfWorkContext(PGExecutionContext_psycopg2):
     """Runs around every statement of Core and ORM, at less cost than SQLAlchemy's events."""
 
     effect: Effect = NOTHING
+
+    def create_default_cursor(self) -> Any:
+        connection: Any = self._dbapi_connection.dbapi_connection
+        return connection.statement_cursor()
 
     def pre_exec(self) -> None:
         unit: UnitOfWork | None = self.cursor.connection.unit
@@ -74,11 +46,7 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
         connection: DriverConnection = self.cursor.connection
         if connection.unit is None:
             return
-        status = connection.get_transaction_status()
-        if status == TRANSACTION_STATUS_IDLE and connection.begin.startswith("BEGIN"):
-            error = UnitOfWorkError("A statement ended the transaction: only Database may.")
-            connection.unit.fail(error)
-            raise error
+        connection.check_not_ended()
         after_statement(connection.unit, self)
 
 
@@ -87,16 +55,19 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
     execution_ctx_cls = UnitOfWorkContext
     supports_statement_cache = True
 
+    def __init__(self, ping_after: float = 5.0, **options: Any) -> None:
+        """`ping_after`: a connection that was idle for so many seconds is tested first."""
+        super().__init__(**options)  # type: ignore[no-untyped-call] # SQLAlchemy's
+        self._ping_after = ping_after
+
     def on_connect(self) -> Callable[[Any], Any]:
         prepare: Callable[[Any], Any] | None = super().on_connect()  # type: ignore[no-untyped-call] # SQLAlchemy's
 
         def connect(connection: DriverConnection) -> None:
             if prepare is not None:
                 prepare(connection)
-            connection.autocommit = True
-            connection.pid = os.getpid()
-            if connection.get_parameter_status("TimeZone") not in _UTC:
-                connection.zone = "SET LOCAL TimeZone = 'UTC'; "
+            is_utc = connection.get_parameter_status("TimeZone") in _UTC
+            connection.set_up("" if is_utc else "SET LOCAL TimeZone = 'UTC'; ")
 
         return connect
 
@@ -123,19 +94,16 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
         super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call] # SQLAlchemy's
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        _refuse_foreign_end(dbapi_connection)
-        if dbapi_connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-            answer = _send(dbapi_connection, "COMMIT")
-            if answer != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, to a failed one
-                raise psycopg2.errors.InFailedSqlTransaction(f"COMMIT was answered {answer}")
+        dbapi_connection.send_commit()
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        """Also run by the pool when a connection comes back, so that it is idle afterwards."""
-        if dbapi_connection.pid != os.getpid():
-            return  # of a forked child: the transaction is the parent's
-        _refuse_foreign_end(dbapi_connection)
-        if dbapi_connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-            _send(dbapi_connection, "ROLLBACK")
+        dbapi_connection.send_rollback()
+
+    def do_ping(self, dbapi_connection: Any) -> bool:
+        """The pool's test of a connection; one that was used a moment ago needs none."""
+        if time.monotonic() - dbapi_connection.used_at >= self._ping_after:
+            dbapi_connection.ping()
+        return True
 
 
 def _send_prologue(cursor: Any) -> None:
@@ -144,19 +112,6 @@ def _send_prologue(cursor: Any) -> None:
         raise UnitOfWorkError("A read-only unit without an isolation runs single statements only.")
     if prologue:
         cursor.execute(prologue)
-
-
-def _refuse_foreign_end(connection: Any) -> None:
-    unit: UnitOfWork | None = connection.unit
-    if unit is not None and not unit.may_end:
-        raise UnitOfWorkError("Only Database ends a transaction: leave the block, or raise.")
-
-
-def _send(connection: Any, sql: str) -> str | None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        answer: str | None = cursor.statusmessage
-        return answer
 
 
 registry.register("postgresql.unitofwork", __name__, UnitOfWorkDialect.__name__)

@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
-from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from weakref import ref
 
 import orjson
 from psycopg2 import OperationalError
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 
-from .dialect import DRIVER, DriverConnection
+from .dialect import DRIVER
+from .driver_connection import DriverConnection
 from .errors import PoolExhausted
+from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import Dialect, ExceptionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection
+
+
+_FORBIDDEN = {"creator", "isolation_level", "pool_reset_on_return"}
+"""Options of `create_engine` that would take the transactions away from Database."""
+
+
+class _SealedEngine(Engine):
+    """The `engine` of a unit's connection: others would open connections outside the unit."""
+
+    def raw_connection(self) -> NoReturn:
+        raise UnitOfWorkError(
+            "Only Database opens connections: use `database.connect()`, `database.session()` or the"
+            " handle of the open unit of work."
+        )
+
+
+class _EnginePair(NamedTuple):
+    engine: Engine
+    sealed: Engine
 
 
 class Engines:
@@ -35,64 +55,66 @@ class Engines:
         replica_url: str | None,
         *,
         on_error: Callable[[ExceptionContext], BaseException | None],
-        connect_timeout: int,
-        **pool: Any,
+        connect_args: Mapping[str, Any],
+        pool: Mapping[str, Any],
+        options: Mapping[str, Any],
     ) -> None:
+        """`connect_args`, `pool` and `options` are for `create_engine`; `options` win."""
+        if forbidden := _FORBIDDEN & options.keys():
+            raise ValueError(f"Database sets {', '.join(sorted(forbidden))} itself.")
         self._url = url
         self._replica_url = replica_url
-        self._connect_timeout = connect_timeout
-        self._pool = pool
+        self._connect_args = {**connect_args, **options.get("connect_args", {})}
+        self._options = {**({} if "poolclass" in options else pool), **options}
         self._lock = threading.Lock()
         self._on_error = on_error
 
-    @contextmanager
-    def connect(self, *, replica: bool) -> Iterator[Connection]:
+    def connect(self, *, replica: bool) -> Connection:
         """A connection of the pool; raises PoolExhausted."""
         with self._lock:
-            engine = self.replica if replica else self.primary
+            engine, sealed = self.replica if replica else self.primary
         try:
             connection = engine.connect()
         except TimeoutError as error:
             raise PoolExhausted("All connections to the database are in use.") from error
-        with connection:
-            yield connection
+        connection.engine = sealed
+        return connection
 
     @property
     def url(self) -> str:
         return self._url() if callable(self._url) else self._url
 
     @cached_property
-    def primary(self) -> Engine:
+    def primary(self) -> _EnginePair:
         return self._create(self.url)
 
     @cached_property
-    def replica(self) -> Engine:
+    def replica(self) -> _EnginePair:
         return self._create(self._replica_url) if self._replica_url else self.primary
 
     def dispose(self, *, close: bool = True) -> None:
         """Without `close` the connections are forgotten: they are the parent process's."""
         for name in ("primary", "replica"):
-            if engine := self.__dict__.pop(name, None):
-                engine.dispose(close=close)
+            if pair := self.__dict__.pop(name, None):
+                pair.engine.dispose(close=close)
 
     def start_afresh(self) -> None:
         self._lock = threading.Lock()
         self.dispose(close=False)
 
-    def _create(self, url: str) -> Engine:
-        engine = create_engine(
-            make_url(url).set(drivername=DRIVER),
-            connect_args={
-                "connection_factory": DriverConnection,
-                "connect_timeout": self._connect_timeout,
-            },
-            json_serializer=_to_json,
-            hide_parameters=True,  # they tell of people, and errors go into logs
-            **self._pool,
-        )
+    def _create(self, url: str) -> _EnginePair:
+        options = {
+            "json_serializer": _to_json,
+            "hide_parameters": True,  # they are personal data, and errors go into logs
+            "pool_pre_ping": True,  # the dialect tests only connections that were idle for long
+            **self._options,
+            "connect_args": {**self._connect_args, "connection_factory": DriverConnection},
+        }
+        engine = create_engine(make_url(url).set(drivername=DRIVER), **options)
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "handle_error", self._on_error)
-        return engine
+        sealed = _SealedEngine(engine.pool, engine.dialect, engine.url, hide_parameters=True)
+        return _EnginePair(engine, sealed)
 
     def _connect(
         self, dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]
@@ -125,7 +147,7 @@ class _Forgetful(Protocol):
 
 def start_afresh_after_fork(database: _Forgetful) -> None:
     """A forked child must not talk on its parent's sockets, nor join its unit of work."""
-    reference = weakref.ref(database)
+    reference = ref(database)
 
     def in_child() -> None:
         if (database := reference()) is not None:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from .unit import UnitOfWork
 
-    Identity = tuple[int, int, ref[Task[Any]] | None]
-
 
 class Owner:
     """Opens units of work, one per Database, and joins its own alone.
@@ -24,25 +22,31 @@ class Owner:
     `committed` as soon as that work has committed a unit, of any Database.
     """
 
-    __slots__ = ("_identity", "committed", "retrying", "units")
+    __slots__ = ("_process", "_task", "_thread", "committed", "retrying", "units")
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self) -> None:
+        self._process = getpid()
+        self._thread = get_ident()
+        self._task = _current_task()
         self.units: dict[object, UnitOfWork] = {}
         self.retrying = False
         self.committed = False
 
     @property
     def is_current(self) -> bool:
-        return self._identity == _current_identity()
+        return (
+            self._thread == get_ident()
+            and self._process == getpid()
+            and self._task == _current_task()
+        )
 
     @property
     def is_in_this_process(self) -> bool:
-        return self._identity[0] == getpid()
+        return self._process == getpid()
 
     def __str__(self) -> str:
-        process, thread, task = self._identity
-        return f"process {process}, thread {thread}{'' if task is None else ', an asyncio task'}"
+        task = "" if self._task is None else ", an asyncio task"
+        return f"process {self._process}, thread {self._thread}{task}"
 
 
 # A new task or thread may start with a copy of another one's context, and so see its owner.
@@ -52,11 +56,14 @@ _owner: ContextVar[Owner] = ContextVar("owner")
 def current_owner() -> Owner:
     owner = _owner.get(None)
     if owner is None or not owner.is_current:
-        owner = Owner(_current_identity())
+        owner = Owner()
         _owner.set(owner)
     return owner
 
 
-def _current_identity() -> Identity:
-    task = None if _get_running_loop() is None else current_task()
-    return getpid(), get_ident(), None if task is None else ref(task)
+def _current_task() -> ref[Task[Any]] | None:
+    """A weak reference: tasks that the task starts keep its context, and with it the owner."""
+    if _get_running_loop() is None:
+        return None
+    task = current_task()
+    return None if task is None else ref(task)

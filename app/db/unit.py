@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, cast
 
 import psycopg2
@@ -17,9 +18,9 @@ from .session import UnitOfWorkError, UnitSession, end
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, PoolProxiedConnection
+    from sqlalchemy import Connection
 
-    from .dialect import DriverConnection
+    from .driver_connection import DriverConnection
     from .generators import OpeningGenerator
     from .owner import Owner
 
@@ -59,13 +60,25 @@ class UnitOfWork:
         self._timeouts = timeouts
         self._timeout = timeouts.statement if mode.timeout is None else mode.timeout
         self._driver = cast("DriverConnection", connection.connection.dbapi_connection)
-        self._driver.begin = opening(mode, self._timeout, timeouts)
-        self._driver.settings = ""
         self._transaction = connection.begin()
-        self._driver.unit = self
+        self._driver.take(self, opening(mode, self._timeout, timeouts))
         self.closed = False
         self._generator = generator
         self._has_guests = False  # others than the generator wrote in its unit
+
+    def open_transaction(self) -> None:
+        """Send what opens the transaction, where no statement has taken it along yet.
+
+        A read-only unit without an isolation gets a transaction after all.
+        """
+        if self._driver.is_idle and self.mode.read_only and self.mode.isolation is None:
+            mode = replace(self.mode, isolation="READ COMMITTED")
+            self._driver.begin = opening(mode, self._timeout, self._timeouts)
+        if prologue := self._driver.prologue():
+            self._driver.send(prologue)
+
+    def check_not_ended(self) -> None:
+        self._driver.check_not_ended()
 
     def open_session(self) -> UnitSession:
         if self.session is None:
@@ -117,7 +130,7 @@ class UnitOfWork:
             return
         self._timeout = timeout
         self._driver.begin = opening(self.mode, timeout, self._timeouts)
-        if self._driver.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+        if not self._driver.is_idle:
             self._driver.settings = set_timeout(timeout)
 
     def fail(self, cause: BaseException) -> None:
@@ -199,8 +212,7 @@ class UnitOfWork:
         try:
             if self._transaction.is_active:  # a flush that failed has rolled back already
                 self._transaction.rollback()
-            if self._driver.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-                self.connection.dialect.do_rollback(cast("PoolProxiedConnection", self._driver))
+            self._driver.send_rollback()
         except (ApplicationError, SQLAlchemyError, psycopg2.Error):
             if not self.connection.closed:
                 self.connection.invalidate()  # it is gone, and the transaction with it
@@ -209,8 +221,7 @@ class UnitOfWork:
         if self.closed:
             return
         self.closed = True
-        self._driver.begin = self._driver.settings = ""
-        self._driver.unit = None
+        self._driver.give_back()
         if self.session is not None:
             end(self.session)
 

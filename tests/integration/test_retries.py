@@ -70,7 +70,7 @@ def test_a_conflict_runs_the_whole_again(
 def test_an_idle_connection_that_died_costs_nobody_an_error(
     customers: CustomerService, sql: Sql
 ) -> None:
-    """No pre-ping is needed: a read or write on a dead connection is run again."""
+    """Not even where it was used a moment ago: a read or write on a dead connection runs again."""
     customers.create({"reference": "A", "name": "Ann"})
     kill = (
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"

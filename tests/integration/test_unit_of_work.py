@@ -264,8 +264,8 @@ def test_a_transaction_that_the_server_undid_is_not_reported_as_committed(
     with pytest.raises(DBAPIError), database.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
         connection.execute(update(CUSTOMERS).values(name="x"))
-        with driver.cursor() as cursor, pytest.raises(Exception, match="division"):
-            cursor.execute("SELECT 1/0")  # behind SQLAlchemy's back
+        with driver.statement_cursor() as cursor, pytest.raises(Exception, match="division"):
+            cursor.execute("SELECT 1/0")  # neither SQLAlchemy nor the unit sees it
 
 
 def test_a_session_is_sqlalchemys_own(database: Database) -> None:

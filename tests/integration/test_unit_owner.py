@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from app.db import Database, UnitOfWorkError, UnitRolledBack
 from tests.library import BOOKS, Book
+from tests.owners import in_a_child, in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,40 +32,6 @@ def titles(library: Database) -> list[str]:
     """The committed ones."""
     with library.connect(read_only=True) as connection:
         return list(connection.scalars(TITLES))
-
-
-def in_a_thread(call: Callable[[], object]) -> list[BaseException]:
-    """The error that the call raised on a thread of its own, if it raised one."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return errors
-
-
-def in_a_child(call: Callable[[], object]) -> str:
-    """The name of the error that the call raised in a forked child."""
-    reader, writer = os.pipe()
-    if os.fork() == 0:
-        name = "none"
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - the parent reads its name
-            name = type(error).__name__
-        finally:
-            os.write(writer, name.encode())
-            os._exit(0)
-    os.wait()
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        return pipe.read()
 
 
 async def unit(library: Database, title: str) -> None:

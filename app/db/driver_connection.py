@@ -1,0 +1,142 @@
+"""The psycopg2 connection of a unit of work.
+
+psycopg2 runs in autocommit, so that it sends nothing of its own. The unit sets what goes out
+in front of its statements; COMMIT and ROLLBACK are sent as SQL, where the server is in a
+transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, cast
+
+from psycopg2.errors import InFailedSqlTransaction
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - same
+
+from .raw_cursors import raw_cursor
+from .session import UnitOfWorkError
+
+if TYPE_CHECKING:
+    from .unit import UnitOfWork
+
+
+class DriverConnection(Connection):
+    """Knows the unit it works for, and what to send in front of a statement.
+
+    `begin` opens a transaction and goes out whenever the server is in none, followed by `zone`
+    where the server's is not UTC; `settings` go out once, with the next statement that the
+    server would accept. `pid` is the process that may use it. `has_worked` for a unit: before,
+    SQLAlchemy sets it up by raw cursors.
+    """
+
+    unit: UnitOfWork | None = None
+    pid: int = 0
+    begin: str = "BEGIN; "
+    zone: str = ""
+    settings: str = ""
+    began: bool = False
+    has_worked: bool = False
+    used_at: float = 0.0
+
+    def set_up(self, zone: str) -> None:
+        self.autocommit = True
+        self.pid = os.getpid()
+        self.zone = zone
+        self.used_at = time.monotonic()
+
+    def take(self, unit: UnitOfWork, begin: str) -> None:
+        """Work for the unit from here on."""
+        self.unit, self.begin, self.settings, self.began = unit, begin, "", False
+        self.has_worked = True
+
+    def give_back(self) -> None:
+        del self.unit, self.begin, self.settings
+        self.used_at = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        return self.get_transaction_status() == TRANSACTION_STATUS_IDLE
+
+    def prologue(self) -> str:
+        status = self.get_transaction_status()
+        if status == TRANSACTION_STATUS_INERROR:
+            return ""  # ROLLBACK TO SAVEPOINT must come first and alone
+        prologue = self.settings
+        self.settings = ""
+        if status == TRANSACTION_STATUS_IDLE:
+            self.check_not_ended()
+            prologue = self.begin + self.zone + prologue
+            self.began = self.begin.startswith("BEGIN")
+        return prologue
+
+    def check_not_ended(self) -> None:
+        """Raise where the server is in no transaction any more, although none was ended here."""
+        if self.began and self.is_idle:
+            error = UnitOfWorkError("A statement ended the transaction: only Database may.")
+            if self.unit is not None:
+                self.unit.fail(error)
+            raise error
+
+    def send_commit(self) -> None:
+        self._refuse_foreign_end()
+        self.check_not_ended()
+        self.began = False
+        if not self.is_idle:
+            answer = self.send("COMMIT")
+            if answer != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, to a failed one
+                raise InFailedSqlTransaction(f"COMMIT was answered {answer}")
+
+    def send_rollback(self) -> None:
+        """Also called by the pool when a connection comes back, so that it is idle afterwards."""
+        if self.pid != os.getpid():
+            return  # of a forked child: the transaction is the parent's
+        self._refuse_foreign_end()
+        self.began = False
+        if not self.is_idle:
+            self.send("ROLLBACK")
+
+    def send(self, sql: str) -> str | None:
+        with self.statement_cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.statusmessage
+
+    def ping(self) -> None:
+        with super().cursor(cursor_factory=Cursor) as cursor:
+            cursor.execute("SELECT 1")
+
+    def statement_cursor(self) -> Cursor:
+        """For a caller that sends `prologue` itself."""
+        return super().cursor()
+
+    def cursor(  # type: ignore[override] # one signature for psycopg2's three
+        self,
+        name: str | None = None,
+        cursor_factory: type[Cursor] | None = None,
+        withhold: bool = False,  # noqa: FBT001, FBT002 - as psycopg2 has it
+        scrollable: bool | None = None,  # noqa: FBT001 - same
+    ) -> Cursor:
+        """A raw cursor: what it executes is part of the unit, and expires all loaded objects."""
+        default = cast("type[Cursor] | None", self.cursor_factory)
+        factory = cursor_factory or default or Cursor
+        if self.has_worked:
+            factory = raw_cursor(factory)  # type: ignore[arg-type] # every class is hashable
+        return super().cursor(name, factory, withhold, scrollable)
+
+    def commit(self) -> None:
+        self._refuse_foreign_end()
+        super().commit()
+
+    def rollback(self) -> None:
+        self._refuse_foreign_end()
+        super().rollback()
+
+    def reset(self) -> None:
+        self._refuse_foreign_end()
+        super().reset()
+
+    def _refuse_foreign_end(self) -> None:
+        if self.unit is not None and not self.unit.may_end:
+            raise UnitOfWorkError("Only Database ends a transaction: leave the block, or raise.")
