@@ -95,5 +95,5 @@ def _is_of_flush(context: UnitOfWorkContext) -> bool:
 
 
 def _parameter_names(context: UnitOfWorkContext) -> frozenset[str]:
-    parameters = context.compiled_parameters
-    return frozenset(parameters[0]) if parameters else frozenset()
+    has_names = context.compiled is not None and context.compiled_parameters
+    return frozenset(context.compiled_parameters[0]) if has_names else frozenset()

@@ -13,7 +13,7 @@ from .effects import EVERYTHING, NOTHING, together
 from .errors import Contention
 from .expiry import LoadedRows
 from .savepoints import CoreSavepoint
-from .versions import CHANGED_ELSEWHERE, FirstVersions
+from .versions import CHANGED_ELSEWHERE, FirstVersions, follow_own_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,6 +90,7 @@ class UnitSession(Session):
         """
         if self.in_flush:
             self._later = together(self._later, effect)
+            follow_own_changes(self, effect)
         else:
             self._loaded.expire(self, effect)
 

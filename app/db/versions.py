@@ -10,15 +10,18 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import func, inspect, literal_column, select, tuple_
+from sqlalchemy import Boolean, inspect, literal_column, select, tuple_
+from sqlalchemy.orm.attributes import set_committed_value
 
 from .errors import Contention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping, MutableSet
+    from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
+
+    from .effects import Effect
 
     State = InstanceState[Any]
 
@@ -31,8 +34,8 @@ _XMIN = (
     "(pg_current_xact_id()::text::bigint"
     f" - (({_DISTANCE} + 2147483648 & 4294967295) - 2147483648))::text::xid8"
 )
-_NOT_OURS: ColumnElement[bool] = literal_column(
-    f"pg_xact_status({_XMIN}) IS DISTINCT FROM 'in progress'"
+_OURS: ColumnElement[bool] = literal_column(
+    f"coalesce(pg_xact_status({_XMIN}) = 'in progress', false)", Boolean
 )
 
 
@@ -83,13 +86,11 @@ class FirstVersions:
         if not self._first and not self._savepoints:
             return
         suspects: dict[Mapper[Any], list[State]] = defaultdict(list)
-        for entity in (*session.dirty, *session.deleted):
-            state = inspect(entity)
-            name = version_name(state.mapper)
-            if name is not None and self._has_moved(state, getattr(entity, name)):
-                suspects[state.mapper].append(state)
+        for mapper, name, state in _written(session):
+            if self._has_moved(state, getattr(state.obj(), name)):
+                suspects[mapper].append(state)
         for mapper, states in suspects.items():
-            if _are_changed_elsewhere(session, mapper, states):
+            if session.connection().execute(_rows(mapper, states).where(~_OURS)).first():
                 raise Contention(CHANGED_ELSEWHERE)
 
     def _has_moved(self, state: State, version: Any) -> bool:
@@ -100,15 +101,36 @@ class FirstVersions:
         return bool(self._first.pop(state, version) != version)
 
 
+def follow_own_changes(session: Session, effect: Effect) -> None:
+    """During a flush: give the objects that are still to be written the versions to which the unit
+    itself has moved their rows, by triggers and in listeners."""
+    moved: dict[Mapper[Any], list[State]] = defaultdict(list)
+    for mapper, _, state in _written(session):
+        if effect is None or any(table in effect for table in mapper.tables):
+            moved[mapper].append(state)
+    for mapper, states in moved.items():
+        by_key = {state.identity: state for state in states}
+        for *key, version in session.connection().execute(_rows(mapper, states).where(_OURS)):
+            state = by_key[tuple(key)]
+            set_committed_value(state.obj(), str(version_name(mapper)), version)
+
+
+def _written(session: Session) -> Iterator[tuple[Mapper[Any], str, State]]:
+    """The objects with a version that a flush changes or deletes."""
+    for entity in (*session.dirty, *session.deleted):
+        state = inspect(entity)
+        name = version_name(state.mapper)
+        if name is not None:
+            yield state.mapper, name, state
+
+
+def _rows(mapper: Mapper[Any], states: Iterable[State]) -> Select[Any]:
+    keys = [state.identity for state in states]
+    columns: tuple[Any, ...] = (*mapper.primary_key, mapper.version_id_col)
+    return select(*columns).where(tuple_(*mapper.primary_key).in_(keys))
+
+
 def version_name(mapper: Mapper[Any]) -> str | None:
     """The attribute that holds the version."""
     column = mapper.version_id_col
     return None if column is None else mapper.get_property_by_column(column).key
-
-
-def _are_changed_elsewhere(session: Session, mapper: Mapper[Any], states: list[State]) -> bool:
-    column: Any = mapper.version_id_col
-    keys = [state.identity for state in states]
-    rows = select(func.count()).select_from(column.table)
-    changed = rows.where(tuple_(*mapper.primary_key).in_(keys), _NOT_OURS)
-    return bool(session.connection().execute(changed).scalar_one())

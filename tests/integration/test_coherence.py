@@ -60,6 +60,8 @@ def test_pending_orm_changes_are_flushed_before_a_core_statement(database: Datab
         RENAME.returning(CUSTOMERS.c.id),
         select(RENAME.returning(CUSTOMERS.c.id).cte()),
         text("UPDATE customers SET name = 'Bea'"),
+        text("UPDATE customers SET name = 'Bea' RETURNING id").columns(CUSTOMERS.c.id),
+        select(text("UPDATE customers SET name = 'Bea' RETURNING id").columns().cte()),
         upsert(CUSTOMERS)
         .from_select(
             ["id", "reference", "name"],
@@ -68,7 +70,7 @@ def test_pending_orm_changes_are_flushed_before_a_core_statement(database: Datab
         .on_conflict_do_update(index_elements=["id"], set_={"name": "Bea"}),
         update(Customer).values(name="Bea"),
     ],
-    ids=["update", "returning", "cte", "text", "upsert", "orm-enabled"],
+    ids=["update", "returning", "cte", "text", "columns", "text in a cte", "upsert", "orm-enabled"],
 )
 def test_what_a_statement_changed_is_read_anew(
     database: Database, new_customer: NewCustomer, statement: Any
@@ -79,6 +81,17 @@ def test_what_a_statement_changed_is_read_anew(
         customer = load(session)
         session.connection().execute(statement)
         assert (customer.name, customer.version) == ("Bea", 2)
+
+
+def test_what_driver_sql_changed_is_read_anew(
+    database: Database, new_customer: NewCustomer
+) -> None:
+    """Its parameters have no names."""
+    new_customer("A")
+    with database.session() as session:
+        customer = load(session)
+        session.connection().exec_driver_sql("UPDATE customers SET name = %s", ("Bea",))
+        assert customer.name == "Bea"
 
 
 def test_a_statement_on_one_table_leaves_the_others_loaded(

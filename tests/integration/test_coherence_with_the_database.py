@@ -209,3 +209,22 @@ def test_the_legacy_bulk_methods_are_seen(orders_database: Database, key: UUID) 
         assert (order.name, order.total) == ("bulk", 3)
         session.bulk_save_objects([Order(id=uuid7(), name="new")])
         assert session.scalars(select(Order.name).order_by(Order.name)).all() == ["bulk", "new"]
+
+
+@pytest.mark.parametrize("how", ["delete", "change"])
+def test_a_trigger_in_a_flush_is_no_conflict_for_the_rest_of_the_flush(
+    orders_database: Database, key: UUID, how: str
+) -> None:
+    """A trigger of the first row that is written moves the version of the second one."""
+    with orders_database.session() as session:
+        session.add(Item(order_id=key, n=1))
+        session.flush()
+        order = load(session, key, selectinload(Order.items))
+        if how == "delete":
+            session.delete(order)  # takes the item off first
+        else:
+            order.items[0].n = 5
+            order.total = 9
+    with orders_database.session() as session:
+        totals = session.scalars(select(Order.total)).all()
+        assert totals == ([] if how == "delete" else [5])
