@@ -2,7 +2,7 @@
 
 import sys
 
-from app.application import create_app
+from app import create_app
 from app.environment import SettingsError
 from app.printable import make_logs_printable, printable
 

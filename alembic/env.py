@@ -57,7 +57,7 @@ if context.is_offline_mode():
 elif (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:
-    from app.application import create_app
+    from app import create_app
 
     with migration_connection(create_app().extensions["database"].url) as opened:
         run(opened)

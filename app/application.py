@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def build(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
     settings = settings or Settings.from_environment()
     app = Flask(__name__, static_folder=None)

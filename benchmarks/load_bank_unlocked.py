@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from app.application import create_app
+from app import create_app
 from benchmarks.load_bank_locks import without_locks
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.db.retries import Backoff
 from app.models import Base
 from app.services import AgentService, TokenService, UserService
@@ -129,6 +130,26 @@ def sql(database_url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
                 return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture
+def wait_for_lock(database_url: str) -> Iterator[Callable[[], None]]:
+    """Wait until another connection to this worker's database waits for a lock."""
+    waiting = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    with closing(psycopg2.connect(database_url)) as connection:  # `sql` may be what waits
+        connection.autocommit = True
+
+        def wait_for_lock() -> None:
+            deadline = time.monotonic() + 60
+            with connection.cursor() as cursor:
+                cursor.execute(waiting)
+                while cursor.fetchone() == (0,):
+                    assert time.monotonic() < deadline, "Nobody waits."
+                    time.sleep(0.01)
+                    cursor.execute(waiting)
+
+        yield wait_for_lock
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from app.application import create_app
+from app import create_app
 from app.db import Query
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money

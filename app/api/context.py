@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app, g, request
 from uuid_utils.compat import uuid7
 
 from app import logs
-from app.services import IdempotencyService, Seal
+from app.db.listing import Cursors, Seal
+from app.services import IdempotencyService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,16 @@ def service(kind: type[S], **own: Any) -> S:
         rules=settings().rules,
         **own,
     )
+
+
+def cursors() -> Cursors:
+    return _cursors(settings().secret_key)
+
+
+@lru_cache(maxsize=4)
+def _cursors(secret: str) -> Cursors:
+    """The cipher is made once: every page of every list needs it."""
+    return Cursors(secret)
 
 
 def at_one_moment(read: Callable[[], T], *, needed: bool = True) -> T:

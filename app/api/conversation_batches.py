@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
-from app.api import bodies, context, parameters
+from app.api import bodies, context
 from app.api.access import allow_callers_of
 from app.api.contract import answers
 from app.api.responses import respond
@@ -16,6 +16,7 @@ from app.api.schemas.conversation_batches import (
     CountedSchema,
 )
 from app.db.errors import Invalid, InvalidCriterion, Mistake
+from app.db.listing import parse_filter
 from app.db.repository.criteria import check
 from app.errors import CountMismatch
 from app.services import ConversationBatchService
@@ -79,7 +80,7 @@ def _read(given: dict[str, Any], found: dict[str, Any]) -> Iterator[Mistake]:
         try:
             if _has_type(reader.filters, name, value):
                 text = str(value).lower() if isinstance(value, bool) else str(value)
-                found[name] = parameters.filter_value(reader, name, text)
+                found[name] = parse_filter(reader, name, text)
             else:
                 yield Mistake(("filter", name), "type", "It has the wrong type.")
         except InvalidCriterion as error:

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from flask import Blueprint, request
 
-from app.api import context, cursors, parameters
+from app.api import context, parameters
 from app.api.access import allow_callers_of
+from app.api.context import cursors
 from app.api.contract import answers, lists
 from app.api.dumper import Dumper
 from app.api.lists import list_of
@@ -53,10 +54,10 @@ def read_feed() -> Response:
     events = context.service(EventService).feed(after, limit=limit, most_bytes=most)
     items = within_answer(_dump.many(events))
     end = Position.of(events[len(items) - 1]) if items else after
-    cursor = cursors.encode([end.epoch, end.xid, end.id], request.path)
+    cursor = cursors().encode([end.epoch, end.xid, end.id], request.path)
     return respond({"items": items, "next_cursor": cursor})
 
 
 def _position(cursor: str) -> Position:
-    *epoch, xid, key = cursors.decode(cursor, request.path)
+    *epoch, xid, key = cursors().decode(cursor, request.path)
     return Position(epoch[0] if epoch else 0, xid, UUID(key))  # at first there were no epochs

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from flask import request
 
-from app.api import context, cursors, parameters
+from app.api import context, parameters
+from app.api.context import cursors
 from app.api.responses import respond, within_answer
 from app.api.selection import SELECTION, selection
 from app.db import Query
+from app.db.listing import parse_boolean, parse_filter, parse_sort
 from app.db.repository.criteria import split
 from app.db.repository.search.full_text import BY_RANK, FullText
 
@@ -49,7 +49,7 @@ def list_of(
         most_bytes=dump.budget(selected),
         without=dump.unselected(reader, selected),
     )
-    wants_total = parameters.boolean("include_total", given.get("include_total", "false"))
+    wants_total = parse_boolean("include_total", given.get("include_total", "false"))
 
     def read() -> tuple[Page[Record], Total | None, list[dict[str, Any]]]:
         page, total = fetch(query, total=wants_total)
@@ -63,7 +63,7 @@ def list_of(
     if len(written) < len(page.items):
         following_row = query.after_row(page.items[len(written) - 1].__getitem__)
     if following_row is not None:
-        body["next_cursor"] = cursor = cursors.encode(following_row, _owner(query))
+        body["next_cursor"] = cursor = cursors().of(following_row, query, request.path)
         following = urlencode({**given, "cursor": cursor})
         headers["Link"] = f'<{request.path}?{following}>; rel="next"'
     if total is not None:
@@ -76,7 +76,7 @@ def list_of(
 def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
     query = Query(
         filters={
-            name: parameters.filter_value(reader, name, text)
+            name: parse_filter(reader, name, text)
             for name, text in given.items()
             if name not in _CONTROLS
         },
@@ -89,38 +89,12 @@ def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
         if isinstance(reader.searched, FullText):
             query = replace(query, sort=BY_RANK)
     if "sort" in given:
-        query = replace(query, sort=parameters.sorting(given["sort"], reader))
+        query = replace(query, sort=parse_sort(reader, given["sort"]))
     if "include_deleted" in given:
         if not hasattr(reader.model, "deleted_at"):
             parameters.check_known(["include_deleted"], [])
-        wanted = parameters.boolean("include_deleted", given["include_deleted"])
+        wanted = parse_boolean("include_deleted", given["include_deleted"])
         query = replace(query, include_deleted=wanted)
     if "cursor" in given:
-        query = replace(query, after=_after(given["cursor"], query, reader))
+        query = replace(query, after=cursors().after(given["cursor"], query, reader, request.path))
     return query
-
-
-def _owner(query: Query) -> list[Any]:
-    """What a cursor belongs to: it fits no other list, sort or filter."""
-    return [
-        request.path,
-        {name: query.filters[name] for name in sorted(query.filters)},
-        query.search,
-        [[sort.name, sort.descending] for sort in query.sort],
-        query.include_deleted,
-    ]
-
-
-def _after(cursor: str, query: Query, reader: Reader[Any]) -> tuple[Any, ...]:
-    values = cursors.decode(cursor, _owner(query))
-    sorts = reader.sorts_of(search=query.search is not None)
-    kinds = [sorts[sort.name].type.python_type for sort in query.sort]
-    return tuple(_restored(kind, value) for kind, value in zip([*kinds, UUID], values, strict=True))
-
-
-def _restored(kind: type, value: Any) -> Any:
-    if value is None:
-        return None
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    return UUID(value) if kind is UUID else value

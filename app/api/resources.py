@@ -13,6 +13,7 @@ from app.api.lists import list_of
 from app.api.reads import read_of
 from app.api.responses import expected_states, no_content, respond_with
 from app.api.selection import SELECTION
+from app.db.listing import parse_boolean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,4 +141,4 @@ def location_of(name: str, key: UUID) -> str:
 
 def _include_deleted() -> bool:
     text = parameters.read_parameters().get("include_deleted", "false")
-    return parameters.boolean("include_deleted", text)
+    return parse_boolean("include_deleted", text)

@@ -24,7 +24,7 @@ from app.api.schemas.tasks import (
     TaskAttemptSchema,
     TaskSchema,
 )
-from app.domain.formats import format_timestamp
+from app.db.listing import format_timestamp
 from app.errors import (
     AlreadyExists,
     ConversationMerged,

@@ -11,8 +11,8 @@ from app.cli.output import as_json, print_fields, print_json, print_line, print_
 from app.cli.types import Text
 from app.db import Query, Sort
 from app.db.errors import Invalid, Mistake
+from app.db.listing import parse_uuid
 from app.domain.accounts import AccountStatus
-from app.domain.formats import parse_uuid
 from app.domain.money import Money
 from app.errors import NotFound
 from app.services import AccountService

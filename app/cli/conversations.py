@@ -16,8 +16,8 @@ from app.cli.output import (
 )
 from app.cli.types import Text
 from app.db import Query
+from app.db.listing import parse_uuid
 from app.domain.conversations import ConversationStatus
-from app.domain.formats import parse_uuid
 from app.errors import NotFound
 from app.services import ConversationService
 

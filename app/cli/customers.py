@@ -11,7 +11,7 @@ from app.cli.output import as_json, print_fields, print_json, print_line, print_
 from app.cli.types import Text
 from app.db import Query, Record
 from app.db.errors import ApplicationError
-from app.domain.formats import parse_uuid
+from app.db.listing import parse_uuid
 from app.errors import NotFound
 from app.printable import printable
 from app.services import CustomerService, ErasureService

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from app.cli.spreadsheets import write_csv
-from app.domain.formats import format_timestamp
+from app.db.listing import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

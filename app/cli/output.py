@@ -10,8 +10,8 @@ import click
 import orjson
 from sqlalchemy import inspect
 
+from app.db.listing import format_timestamp
 from app.db.marks import INTERNAL, SECRET
-from app.domain.formats import format_timestamp
 from app.models import Task
 from app.printable import printable, printable_lines
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import click
 from marshmallow import ValidationError, validate
 
+from app.db.listing import parse_timestamp, parse_uuid
 from app.domain.agents import QUEUE
-from app.domain.formats import parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

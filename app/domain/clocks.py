@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from app.db.listing import parse_timestamp
 from app.domain.calendar import BusinessCalendar
-from app.domain.formats import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -21,7 +21,6 @@ from app.services.products import ProductService
 from app.services.rate_limits import RateLimiter
 from app.services.reads import Reads
 from app.services.resources import ResourceService
-from app.services.sealing import Seal
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
@@ -56,7 +55,6 @@ __all__ = [
     "Reads",
     "ResourceService",
     "Restores",
-    "Seal",
     "Service",
     "TaskBatchService",
     "TaskQueueService",

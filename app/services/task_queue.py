@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.db import retry
 from app.db.errors import Invalid, Mistake, VersionMismatch
+from app.db.listing import parse_uuid
 from app.domain.actors import ActorKind
 from app.domain.agents import AgentKind
-from app.domain.formats import parse_uuid
 from app.domain.tasks import Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, LeaseLost, NotFound
 from app.models import Task

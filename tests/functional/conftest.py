@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Engine, event
 
-from app.application import create_app
+from app import create_app
 from app.embedded import find_bindir
 from app.settings import Settings
 from tests.client import Client

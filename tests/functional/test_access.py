@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, problem
 

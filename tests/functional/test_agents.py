@@ -354,14 +354,14 @@ def test_a_claim_races_a_deactivation(app: Flask, staff: Client, hire: Hire, sql
 
         def work(agent: Client = agent, start: Any = start) -> None:
             client = Client(app, agent.token)
-            start.wait(10)
+            start.wait(60)
             for _ in range(6):
                 answer = client.post("/v1/tasks/claim", {"limit": 2})
                 assert answer.status_code in (200, 401, 403), answer.text
 
         def retire(agent: Client = agent, start: Any = start) -> int:
             client = Client(app, staff.token)
-            start.wait(10)
+            start.wait(60)
             return client.post(f"/v1/agents/{agent.user_id}/deactivate").status_code
 
         with ThreadPoolExecutor(4) as pool:
@@ -624,7 +624,7 @@ def test_repeated_sub_tasks_at_once_are_one_per_parent(
     start = threading.Barrier(4)
 
     def create(agent: Client) -> tuple[str, int, str]:
-        start.wait(30)
+        start.wait(60)
         body = {**WORK, "parent_id": agents[agent], "dedupe_key": "once"}
         answer = Client(app, agent.token).post("/v1/tasks", body)
         return agents[agent], answer.status_code, answer.json["id"]

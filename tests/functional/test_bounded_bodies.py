@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from app import create_app
 from app.api import large_bodies
-from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.db import Query
 from app.repositories import TaskRepository
 from app.settings import Settings

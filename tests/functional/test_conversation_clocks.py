@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from app.application import create_app
+from app import create_app
+from app.db.listing import format_timestamp, parse_timestamp
 from app.domain.clocks import Clocks
-from app.domain.formats import format_timestamp, parse_timestamp
 from app.services import ConversationLifecycle
 from app.settings import Settings
 from tests.client import Client

@@ -12,8 +12,8 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from app.application import create_app
-from app.domain.formats import format_timestamp
+from app import create_app
+from app.db.listing import format_timestamp
 from app.services import ConversationLifecycle
 from app.settings import Settings
 from tests.client import Client, codes, problem

@@ -6,9 +6,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from app.api import cursors
+from app import create_app
+from app.api.context import cursors
 from app.api.contract import contract_of
-from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, problem
 
@@ -113,5 +113,5 @@ def test_a_cursor_holds_any_value(app: Flask) -> None:
     """NULL, numbers and text of any script come back as they were, for this list alone."""
     place: list[Any] = [None, 2**53, "Núñez \N{SNOWMAN}", ""]
     with app.app_context():
-        cursor = cursors.encode(place, ["/v1/things", "name"])
-        assert cursors.decode(cursor, ["/v1/things", "name"]) == place
+        cursor = cursors().encode(place, ["/v1/things", "name"])
+        assert cursors().decode(cursor, ["/v1/things", "name"]) == place

@@ -43,7 +43,7 @@ def remind(client: Client, ann: str, talk: str) -> Answer:
 
 
 def wait_for_waiters(sql: Sql, count: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] < count:
         assert time.monotonic() < deadline
         time.sleep(0.02)

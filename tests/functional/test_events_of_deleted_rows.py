@@ -38,7 +38,7 @@ def told(client: Client, object_id: str) -> dict[str, list[dict[str, Any]]]:
     listed = client.get(f"/v1/events?object_id={object_id}&sort=occurred_at").json["items"]
     counted = client.get(f"/v1/events?object_id={object_id}&include_total=true&limit=1").json
     fed: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(fed) < len(listed) and time.monotonic() < deadline:  # others hold the feed back
         fed = [event for event in read_all(client)[0] if event["object_id"] == object_id]
     singles = [client.get(f"/v1/events/{event['id']}").json for event in listed]

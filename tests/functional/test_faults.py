@@ -74,7 +74,7 @@ def _nothing_is_left(scene: Scene) -> Iterator[None]:
     yield
     pool: Any = scene.database._primary.pool
     assert pool.checkedout() == 0
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while scene.rows.others() and time.monotonic() < deadline:
         time.sleep(0.01)  # PostgreSQL takes its time to see that a connection was closed
     assert scene.rows.others() == []

@@ -75,12 +75,12 @@ def swapped(database: Database, client: Client) -> tuple[UUID, list[Event]]:
         with database.connect():
             customers.create({"reference": "B", "name": "x"})  # here the unit gets its xid
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             customers.update(key, {"name": "second", "attributes": {"n": 2, "late": True}})
 
     thread = threading.Thread(target=late)
     thread.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     customers.update(key, {"name": "first", "attributes": {"n": 1, "early": True}})
     go_on.set()
     thread.join()

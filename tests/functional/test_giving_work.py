@@ -392,7 +392,7 @@ def test_deactivating_a_user_races_what_is_given_to_the_agent(
         start = threading.Barrier(len(calls) + 1)
 
         def send(call: tuple[Client, str, str, Any], start: Any = start) -> int:
-            start.wait(10)
+            start.wait(60)
             return call[0].send(*call[1:]).status_code
 
         with ThreadPoolExecutor(len(calls) + 1) as pool:

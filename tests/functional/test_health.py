@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, problem
 

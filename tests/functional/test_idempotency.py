@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 from tests.faults import DROP, DROP_AFTER, Faults

@@ -9,7 +9,7 @@ import orjson
 import psycopg2
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 

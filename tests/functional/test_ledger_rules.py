@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -301,7 +300,7 @@ def test_an_entry_that_conflicts_moves_nothing(bank: Bank, sql: Sql) -> None:
 
 
 def test_an_entry_sees_that_its_account_was_unfrozen_meanwhile(
-    bank: Bank, database_url: str, database: Database, sql: Sql
+    bank: Bank, database_url: str, database: Database, sql: Sql, wait_for_lock: Callable[[], None]
 ) -> None:
     """It waits for who unfreezes the account, and then moves its balance."""
     one, two = bank.open("10"), bank.open()
@@ -310,7 +309,7 @@ def test_an_entry_sees_that_its_account_was_unfrozen_meanwhile(
         cursor.execute("UPDATE accounts SET status = 'open' WHERE id = %s", [two])
         with ThreadPoolExecutor(1) as pool:
             entry = pool.submit(sql, posted((one, -500, "GBP"), (two, 500, "GBP")))
-            time.sleep(0.3)
+            wait_for_lock()
             other.commit()
             entry.result()
     assert (bank.balance(one)[0], bank.balance(two)[0]) == ("5.00", "5.00")

@@ -100,9 +100,9 @@ def test_threads_do_not_mix_their_requests(
     together = threading.Barrier(4)
 
     def fail(self: CustomerService, key: Any, **_: object) -> None:
-        together.wait(10)
+        together.wait(60)
         logging.getLogger("app.test").warning("in %s", self.request_id)
-        together.wait(10)
+        together.wait(60)
         raise DatabaseUnreachable("The database can't be reached.")
 
     monkeypatch.setattr(CustomerService, "get", fail)

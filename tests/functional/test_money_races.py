@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.domain.money import Money
 from app.domain.transactions import Leg
 from app.services import TransactionService
@@ -215,7 +215,7 @@ def test_nobody_waits_for_an_account_without_a_stored_balance(
         pay(keys[0])
         other = threading.Thread(target=pay, args=[keys[1]])
         other.start()
-        other.join(5)
+        other.join(60)
         assert not other.is_alive()
     assert bank.balance(hot)[0] == "-0.02"
 
@@ -240,7 +240,7 @@ def test_statements_stay_in_order(bank: Bank, crowd: Client, at_once: AtOnce) ->
 
 @pytest.mark.parametrize("verb", ["reverse", "void"])
 def test_an_action_that_waited_sees_what_it_waited_for(
-    bank: Bank, crowd: Client, database: Database, verb: str
+    bank: Bank, crowd: Client, database: Database, wait_for_lock: Callable[[], None], verb: str
 ) -> None:
     """A transaction that is being posted is reversed with the entries that it got meanwhile."""
     one, two = bank.open("10"), bank.open()
@@ -249,22 +249,24 @@ def test_an_action_that_waited_sees_what_it_waited_for(
         with database.connect():
             TransactionLifecycle.as_system(database).post(UUID(made["id"]))
             answer = pool.submit(code, crowd, f"/v1/transactions/{made['id']}/{verb}")
-            time.sleep(0.3)
+            wait_for_lock()
             assert not answer.done()
         assert answer.result() == (201 if verb == "reverse" else 409)
     assert bank.balance(two)[0] == ("0.00" if verb == "reverse" else "5.00")
 
 
 def test_what_expired_while_an_action_waited_has_expired(
-    bank: Bank, crowd: Client, database: Database
+    bank: Bank, crowd: Client, database: Database, wait_for_lock: Callable[[], None]
 ) -> None:
     """By the clock when the transaction was locked, not when it was asked for."""
     one, two = bank.open("10"), bank.open()
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-    made = bank.transfer(one, two, "5", pending=True, expires_at=soon)
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    made = bank.transfer(one, two, "5", pending=True, expires_at=soon.isoformat())
     with ThreadPoolExecutor(1) as pool:
         with database.connect() as connection:
             TransactionLifecycle.ledger.lock(connection, UUID(made["id"]))
             answer = pool.submit(code, crowd, f"/v1/transactions/{made['id']}/void")
-            time.sleep(1.2)
+            wait_for_lock()
+            while datetime.now(UTC) <= soon:
+                time.sleep(0.02)
         assert answer.result() == 409

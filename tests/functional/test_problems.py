@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from app import create_app
 from app.api.access import allow
-from app.application import create_app
 from app.settings import Settings
 from tests.client import Client, problem
 

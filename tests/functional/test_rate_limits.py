@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.db.errors import DatabaseUnreachable
 from app.domain.allowances import LeakyBucket
 from app.errors import RateLimited

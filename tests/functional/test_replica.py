@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.db import Database
 from app.services import CustomerService
 from app.settings import Settings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.api import cursors
-from app.application import create_app
+from app import create_app
+from app.api.context import cursors
 from app.embedded import find_bindir
 from app.services import CustomerService, EventService
 from app.settings import Settings
@@ -118,8 +118,8 @@ def test_a_cursor_from_before_epochs_is_good(app: Flask, staff: Client, database
     create(database, "A", "B", "C")
     read_all(staff, at_least=3)
     with app.test_request_context("/v1/events/feed"):
-        (_, xid, key) = cursors.decode(read_on(staff, None)[1], "/v1/events/feed")
-        cursor = cursors.encode([xid, key], "/v1/events/feed")
+        (_, xid, key) = cursors().decode(read_on(staff, None)[1], "/v1/events/feed")
+        cursor = cursors().encode([xid, key], "/v1/events/feed")
     assert references(read_on(staff, cursor)[0]) == ["C"]
 
 
@@ -133,12 +133,12 @@ def test_an_epoch_begins_when_those_who_write_events_have_ended(
         with database.connect():
             create(database, "late")
             written.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
 
     writer = threading.Thread(target=write)
     beginner = threading.Thread(target=EventService.as_system(database).begin_epoch)
     writer.start()
-    assert written.wait(20)
+    assert written.wait(60)
     beginner.start()
     while sql(_WAITS) == [(0,)] and beginner.is_alive():
         beginner.join(0.01)

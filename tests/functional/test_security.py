@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from benchmarks.load_desk import desk_on
 from tests.client import Client

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 
@@ -336,7 +336,7 @@ def test_two_opposite_moves_at_once_make_no_cycle(
 
         def move(pair: tuple[str, str], start: Any = start) -> tuple[int, str]:
             client = Client(app, staff.token)
-            start.wait(10)
+            start.wait(60)
             answer = client.patch(f"/v1/tasks/{pair[0]}", {"parent_id": pair[1]})
             return (200, "") if answer.status_code == 200 else problem(answer)
 
@@ -355,12 +355,12 @@ def test_completing_a_parent_races_a_new_sub_task(app: Flask, staff: Client, hir
 
         def finish(held: Any = held, start: Any = start) -> int:
             client = Client(app, agent.token)
-            start.wait(10)
+            start.wait(60)
             return complete(client, held).status_code
 
         def add(parent: str = parent, start: Any = start) -> int:
             client = Client(app, staff.token)
-            start.wait(10)
+            start.wait(60)
             return client.post("/v1/tasks", {**WORK, "parent_id": parent}).status_code
 
         with ThreadPoolExecutor(2) as pool:
@@ -385,18 +385,18 @@ def test_cancelling_races_completing_without_a_deadlock(
 
         def cancel(parent: str = parent, start: Any = start) -> int:
             client = Client(app, staff.token)
-            start.wait(10)
+            start.wait(60)
             return client.post(f"/v1/tasks/{parent}/cancel").status_code
 
         def finish(task: dict[str, Any], verb: str, start: Any = start) -> int:
             client = Client(app, agent.token)
             body = {"output": 1} if verb == "complete" else {"error": "x", "retry": False}
-            start.wait(10)
+            start.wait(60)
             return act(client, task, verb, **body).status_code
 
         def remove(key: str, start: Any = start) -> int:
             client = Client(app, staff.token)
-            start.wait(10)
+            start.wait(60)
             return client.delete(f"/v1/tasks/{key}").status_code
 
         idle = make(staff, parent)
@@ -489,7 +489,9 @@ def test_the_database_checks_each_column(
     assert refused.value.diag.constraint_name == constraint
 
 
-def test_the_database_sees_two_moves_at_once(staff: Client, sql: Sql, database_url: str) -> None:
+def test_the_database_sees_two_moves_at_once(
+    staff: Client, sql: Sql, database_url: str, wait_for_lock: Callable[[], None]
+) -> None:
     """Two transactions that move whole trees below each other: the second waits, and is refused."""
     (a, b), (c, d) = chain(staff, 2), chain(staff, 2)
     move, refused = "UPDATE tasks SET parent_id = %s WHERE id = %s", []
@@ -504,8 +506,7 @@ def test_the_database_sees_two_moves_at_once(staff: Client, sql: Sql, database_u
         cursor.execute(move, (d, a))
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(0.3)
-        assert thread.is_alive()
+        wait_for_lock()
         first.commit()
-        thread.join(10)
+        thread.join(60)
     assert refused == ["tasks_no_cycle"]

@@ -107,7 +107,7 @@ def test_a_new_leaf_races_a_move_of_what_is_above(
         below = {**TASK, "parent_id": parent}
 
         def add(start: Any = start, gone: str = gone, below: Any = below) -> int:
-            start.wait(10)
+            start.wait(60)
             if door == "restore":
                 return at_work.restore("tasks", gone).status_code
             if door == "bulk":
@@ -116,7 +116,7 @@ def test_a_new_leaf_races_a_move_of_what_is_above(
             return client.post("/v1/tasks", below).status_code
 
         def move_top(start: Any = start, top: str = top, to: str = above[-1]) -> int:
-            start.wait(10)
+            start.wait(60)
             return move(at_work, top, to)[0]
 
         with ThreadPoolExecutor(2) as pool:
@@ -134,7 +134,7 @@ def test_two_moves_at_once_do_not_add_up(at_work: DeskWork, sql: Sql) -> None:
         start = threading.Barrier(2)
 
         def go(pair: tuple[str, str], start: Any = start) -> int:
-            start.wait(10)
+            start.wait(60)
             return move(at_work, *pair)[0]
 
         with ThreadPoolExecutor(2) as pool:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.settings import Settings
 from tests.client import Client, codes, problem
 
@@ -716,7 +716,7 @@ def test_two_ends_at_once_are_one(app: Flask, staff: Client, hire: Hire) -> None
 
         def end(verb: str, task: dict[str, Any] = task, start: Any = start) -> int:
             client = Client(app, agent.token)
-            start.wait(10)
+            start.wait(60)
             return act(client, task, verb, **BODIES[verb]).status_code
 
         with ThreadPoolExecutor(len(verbs)) as pool:
@@ -928,7 +928,7 @@ def test_many_who_claim_at_once_share_the_tasks(
     def work(number: int) -> list[str]:
         nonlocal left
         client, limit, mine = Client(app, agents[number].token), number % 5 + 1, []
-        start.wait(10)
+        start.wait(60)
         while True:
             with lock:
                 left -= limit

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.domain.formats import format_timestamp
+from app.db.listing import format_timestamp
 from tests.client import Client, codes, problem
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def test_many_creates_at_once_make_one_task(app: Flask, staff: Client, sql: Sql)
 
     def create(number: int) -> tuple[int, str]:
         client = Client(app, staff.token)
-        start.wait(10)
+        start.wait(60)
         answer = client.post("/v1/tasks", {**WORK, "dedupe_key": "k", "input": {"n": number}})
         return answer.status_code, answer.json["id"]
 

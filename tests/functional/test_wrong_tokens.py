@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.application import create_app
+from app import create_app
 from app.errors import InvalidToken, RateLimited
 from app.services import Authenticator
 from app.services.wrong_tokens import WrongTokens
@@ -118,7 +118,7 @@ def test_a_token_that_is_good_again_is_accepted(
     with pytest.raises(InvalidToken):
         authenticator.authenticate(staff.token)
     sql("UPDATE users SET is_active = true WHERE id = %s", staff.user_id)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             assert authenticator.authenticate(staff.token).actor.name == "Staff"

@@ -14,6 +14,7 @@ import pytest
 
 from app.db import Query, Sort
 from app.db.errors import OutcomeUnknown
+from app.db.listing import Seal
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
@@ -35,7 +36,6 @@ from app.services import (
     IdempotencyService,
     MessageService,
     ProductService,
-    Seal,
     Service,
     TaskBatchService,
     TaskQueueService,

@@ -9,9 +9,8 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app import administration
+from app import administration, create_app
 from app.administration import MIGRATIONS, ROLES
-from app.application import create_app
 from app.db import admin
 from app.settings import Settings
 from tests.roles import as_role, create_with_roles, privileges, run

@@ -10,8 +10,8 @@ import pytest
 from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Column, Integer, MetaData, Table
 
+from app import create_app
 from app.administration import ROLES
-from app.application import create_app
 from app.db.errors import NotPermitted
 from app.models import Base
 from app.models.accesses import accesses

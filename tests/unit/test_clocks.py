@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.db.listing import format_timestamp
 from app.domain.calendar import BusinessCalendar
 from app.domain.clocks import STANDING_STILL, Clocks, ServiceLevels, Targets
-from app.domain.formats import format_timestamp
 
 LEVELS = ServiceLevels()
 STATUSES = ["open", "snoozed", *sorted(STANDING_STILL)]

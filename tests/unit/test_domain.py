@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.formats import format_timestamp, parse_timestamp, parse_uuid
+from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
 from app.domain.merge_patch import merge
 
 # The examples of RFC 7396, appendix A, whose target and patch are objects.

@@ -11,7 +11,7 @@ from marshmallow import fields, missing, validate
 
 from app.api.compiled.source import OddError, function, inherits, key_of, odd
 from app.api.schemas.fields import Boolean, Id, JSONObject, Texts, Timestamp
-from app.domain.formats import parse_timestamp, parse_uuid
+from app.db.listing import parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,11 @@ from app.api.expansions import paths_of
 from app.api.idempotency import HEADER, LONGEST, REPLAYED
 from app.api.openapi.examples import ID as EXAMPLE
 from app.api.openapi.filters import BOOLEAN, ID, STRING, shape_of
-from app.api.parameters import LONGEST_SEARCH, MOST_VALUES
+from app.api.parameters import LONGEST_SEARCH
 from app.api.problem_types import PROBLEM_TYPES
 from app.api.rate_limits import LEFT, POLICY
 from app.api.selection import fields_of
+from app.db.listing import MOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

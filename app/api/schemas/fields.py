@@ -9,7 +9,7 @@ from uuid import UUID
 from marshmallow import ValidationError, fields, validate
 from marshmallow.utils import get_value
 
-from app.domain.formats import format_timestamp, parse_timestamp, parse_uuid
+from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
     import re

@@ -1,9 +1,10 @@
-"""The one accepted spelling of ids and times, for bodies, queries and the command line alike."""
+"""The one accepted form of ids, times and numbers, in bodies, queries and commands alike."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -12,6 +13,9 @@ _RFC_3339 = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
+_FLOAT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 def parse_uuid(text: str) -> UUID:
@@ -37,3 +41,25 @@ def parse_timestamp(text: str) -> datetime:
 
 def format_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_date(text: str) -> date:
+    """Raises ValueError."""
+    if not _DATE.fullmatch(text):
+        raise ValueError("It must be a date such as 2026-11-02.")
+    return date.fromisoformat(text)  # its own message names the part that is out of range
+
+
+def parse_decimal(text: str) -> Decimal:
+    """Raises ValueError."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("It must be a decimal number such as 12.50.")
+    return Decimal(text)
+
+
+def parse_float(text: str) -> float:
+    """A finite number; raises ValueError."""
+    number = float(text) if _FLOAT.fullmatch(text) else float("inf")
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("It must be a number such as 12.5 or 1e-3.")
+    return number
