@@ -148,6 +148,10 @@ class UnitSession(Session):
         if not event.contains(self, "loaded_as_persistent", _note_loaded):
             event.listen(self, "loaded_as_persistent", _note_loaded)
 
+    def undo_savepoint(self, savepoint: SessionTransaction) -> None:
+        self._loaded.expire(self, EVERYTHING)
+        self.versions.roll_back(savepoint)
+
     def end_core_savepoint(self, name: str, end: Callable[[CoreSavepoint], None]) -> None:
         savepoint = self._core_savepoints.pop(name, None)
         if savepoint is not None:
@@ -173,9 +177,10 @@ def end(session: Session) -> None:
 
 @event.listens_for(UnitSession, "after_soft_rollback")
 def _expire_undone(session: UnitSession, ended: SessionTransaction) -> None:
-    if ended.nested:
-        session.expire_rows()
-        session.versions.roll_back(ended)
+    """A flush that fails ends a transaction of its own, and the savepoint around it."""
+    savepoint = ended if ended.nested else ended.parent
+    if savepoint is not None and savepoint.nested:
+        session.undo_savepoint(savepoint)
 
 
 @event.listens_for(UnitSession, "do_orm_execute")
