@@ -8,7 +8,7 @@ from app.db.errors import ApplicationError, Conflict, NotUnique, VersionMismatch
 from app.wording import participle, sentence, singular, with_article
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from uuid import UUID
 
 
@@ -44,10 +44,21 @@ class RateLimited(ApplicationError):
 
 
 class AlreadyExists(NotUnique):
+    """`find_holder` reads the id of the row that has the value, in a unit of work of its own."""
+
+    find_holder: Callable[[], UUID | None] | None = None
+
     def __init__(self, resource: str, fields: tuple[str, ...]) -> None:
         super().__init__(resource, fields)
         what = with_article(singular(resource))
         self.args = (sentence(f"{what} with this {' and '.join(fields)} exists already."),)
+
+    def holder(self) -> UUID | None:
+        """The id of the row that has the value, None where it is unknown.
+
+        To be called once the unit of work that failed has ended.
+        """
+        return None if self.find_holder is None else self.find_holder()
 
 
 class InUse(Conflict):

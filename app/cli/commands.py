@@ -86,7 +86,12 @@ def explained() -> Iterator[None]:
     """Turn the errors that callers are expected to handle into exit codes."""
     try:
         yield
-    except (errors.NotFound, errors.AlreadyExists) as error:
+    except errors.AlreadyExists as error:
+        holder = error.holder()
+        named = "" if holder is None else f": {holder}"
+        message = f"{str(error).removesuffix('.')} in {place(settings())}{named}."
+        raise Refused(message, exit_code_of(type(error))) from error
+    except errors.NotFound as error:
         message = f"{str(error).removesuffix('.')} in {place(settings())}."
         raise Refused(message, exit_code_of(type(error))) from error
     except db_errors.ApplicationError as error:

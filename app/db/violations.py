@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
@@ -13,7 +13,7 @@ from .marks import FIELD, FIELDS, RULES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Constraint, Index, MetaData, Table
+    from sqlalchemy import Constraint, FromClause, Index, MetaData, Table
 
     Violations = dict[str, Callable[[], ApplicationError]]
 
@@ -55,6 +55,12 @@ def _of_constraint(
     if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
         return partial(not_unique, table.name, tuple(constraint.columns.keys()))
     raise TypeError(f"No error is known for {constraint.name}: name one in the table's RULES.")
+
+
+def unique_index(table: FromClause, fields: tuple[str, ...]) -> Index | None:
+    """The unique index on exactly these fields."""
+    indexes = cast("Table", table).indexes
+    return next((i for i in indexes if i.unique and fields_of(i) == fields), None)
 
 
 def fields_of(index: Index) -> tuple[str, ...]:

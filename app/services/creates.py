@@ -32,7 +32,8 @@ class Adds(Writes[R]):
         connection = session.connection()
         check_json(self.rules, self.model, values)
         self.check_live(connection, values)
-        entity = self.repository.add(session, self.model(**values))
+        with self.naming_holder(values):
+            entity = self.repository.add(session, self.model(**values))
         changes = self.event_changes(entity, initial_values(entity))
         versions = {entity.id: entity.version}
         self.record(connection, "created", self.model, {entity.id: changes}, versions=versions)

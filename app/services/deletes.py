@@ -78,7 +78,8 @@ class Restores(Writes[D]):
         """The row as it is now; raises Contention where it has changed since it was read."""
         key, expected = deleted["id"], [deleted["version"]]
         try:
-            restored = self.repository.restore(connection, key, replaced, expected=expected)
+            with self.naming_holder({**deleted, **replaced}):
+                restored = self.repository.restore(connection, key, replaced, expected=expected)
         except VersionMismatch:
             restored = None
         if restored is None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.db import Resource
-from app.db.errors import UnknownReference
-from app.errors import ParentDeleted
+from app.db.errors import Unavailable, UnknownReference
+from app.domain.actors import ActorKind
+from app.errors import AlreadyExists, ParentDeleted
 from app.services.base import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
 
     from sqlalchemy import Connection
 
@@ -53,6 +57,27 @@ class Writes(Service, Generic[R]):
         if missing:
             raise ParentDeleted(missing)
         return NO_ROW
+
+    @contextmanager
+    def naming_holder(self, values: Mapping[str, Any]) -> Iterator[None]:
+        """An AlreadyExists that is raised inside can find the row that has one of the values.
+
+        Not for agents: they see no rows but those of their tasks.
+        """
+        try:
+            yield
+        except AlreadyExists as error:
+            if self.actor.kind is not ActorKind.AGENT and error.find_holder is None:
+                error.find_holder = partial(self._holder, error.fields, dict(values))
+            raise
+
+    def _holder(self, fields: tuple[str, ...], values: Mapping[str, Any]) -> UUID | None:
+        try:
+            with self.database.connect(read_only=True) as connection:
+                found: UUID | None = self.repository.holder(connection, fields, values)
+                return found
+        except Unavailable:
+            return None  # the conflict is reported without the id
 
     def event_changes(self, entity: R, changes: Changes) -> Changes:  # noqa: ARG002 - overrides use it
         """The changes of an entity in the form in which its event holds them."""

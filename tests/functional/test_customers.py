@@ -124,6 +124,11 @@ def test_a_taken_value_is_named(
     other = staff.create("/v1/customers", {"reference": "C-3", "name": "Cid"})
     patched = staff.patch(f"/v1/customers/{other['id']}", {field: value})
     assert problem(patched) == (409, "already-exists")
+    holder = path.removeprefix("/v1/customers/")
+    assert (created.json["existing_id"], patched.json["existing_id"]) == (holder, holder)
+    given = {"reference": "C-4", "name": "Bob", field: value}
+    keyed = staff.post("/v1/customers", given, Idempotency_Key="k" * 32)
+    assert keyed.json["existing_id"] == holder
 
 
 def test_a_deleted_customer_is_nowhere(staff: Client, path: str) -> None:
@@ -155,8 +160,10 @@ def test_restore_brings_it_back(staff: Client, path: str) -> None:
 def test_restore_where_its_value_was_taken(staff: Client, path: str, taken: dict[str, str]) -> None:
     """A deleted one's reference and e-mail are free, and then it can't come back."""
     staff.delete(path)
-    staff.create("/v1/customers", {"name": "New", **taken})
-    assert problem(staff.post(f"{path}/restore")) == (409, "already-exists")
+    new = staff.create("/v1/customers", {"name": "New", **taken})
+    refused = staff.post(f"{path}/restore")
+    assert problem(refused) == (409, "already-exists")
+    assert refused.json["existing_id"] == new["id"]
     assert staff.get(path).status_code == 404
 
 

@@ -51,6 +51,7 @@ PROBLEM: Shape = {
         "allowed": {"type": "array", "items": {"type": "string"}},
         "expected": {"type": "integer", "description": "Of a count-mismatch."},
         "count": {"type": "integer"},
+        "existing_id": {"type": "string", "format": "uuid"},
         "merged_into_id": {"type": "string", "format": "uuid"},
     },
     "required": ["type", "title", "status", "detail", "instance", "request_id"],

@@ -6,11 +6,15 @@ from app import errors
 from app.api.problem_types.entry import of_error
 from app.db import errors as db_errors
 
+_TAKEN = errors.AlreadyExists("customers", ("reference",))
+_TAKEN.facts = {"existing_id": "01a1fcbe-dfca-719f-bfae-a835fce21513"}
+
 RESOURCES = (
     of_error(
-        errors.AlreadyExists("customers", ("reference",)),
+        _TAKEN,
         "Another resource has the value of a field that is unique. Deleted ones do not count.",
-        "`errors` names the field. Use another value, or update the resource that has it.",
+        "`errors` names the field, and `existing_id` the resource that has the value, where it is"
+        " known. Use another value, or update that resource.",
     ),
     of_error(
         errors.InUse("customers", ["conversations"]),

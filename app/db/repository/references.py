@@ -1,19 +1,21 @@
-"""What a row refers to: locked, so that it stays live until the unit of work ends."""
+"""The rows that a new row refers to, and the row that has its unique value already."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import ColumnClause, ColumnElement, bindparam, literal, select
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..tables import Resource
+from ..violations import unique_index
 from .reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, Index, Select
 
 R = TypeVar("R", bound=Resource)
 
@@ -30,6 +32,34 @@ class ReferenceChecker(Reader[R]):
             if values.get(name) is not None
             and connection.execute(statement, {"key": values[name]}).one_or_none() is None
         ]
+
+    def holder(
+        self, connection: Connection, fields: tuple[str, ...], values: Mapping[str, Any]
+    ) -> Any | None:
+        """The key of the live row that has these unique values, None where nobody has them now.
+
+        `fields` are those of a NotUnique error. Columns of the index that `values` lack count as
+        unknown: the answer is None.
+        """
+        index = unique_index(self.model.__table__, fields)
+        if index is None or not set(index.columns.keys()) <= values.keys():
+            return None
+        bound = {f"its_{column.key}": values[column.key] for column in index.columns}
+        return connection.execute(_holder(self, index), bound).scalar_one_or_none()
+
+
+@lru_cache(maxsize=512)
+def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
+    def bind(element: Any, **_: Any) -> Any:
+        is_column = isinstance(element, ColumnClause)
+        return bindparam(f"its_{element.key}", type_=element.type) if is_column else None
+
+    expressions = cast("list[ColumnElement[Any]]", index.expressions)
+    same = [each == replacement_traverse(each, {}, bind) for each in expressions]
+    condition = index.dialect_options["postgresql"]["where"]
+    return select(reader.model.__table__.c.id).where(
+        *same, *(() if condition is None else (condition,))
+    )
 
 
 @lru_cache(maxsize=512)
