@@ -14,13 +14,13 @@ import pytest
 
 from app import create_app
 from app.db.retries import Backoff
+from app.db.testing import RoundTrips
 from app.models import Base
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
 from benchmarks.load_desk import desk_on
 from tests import client
 from tests.client import Client
-from tests.round_trips import RoundTrips
 from tests.server import TestServer, copy_template, drop
 
 if TYPE_CHECKING:

@@ -83,7 +83,6 @@ def scene_on(url: str) -> Iterator[Scene]:
         event["id"] for event in EventService.as_system(database).page(Query(limit=2))[0].items
     )
     rows = Rows(url)
-    rows.keep()
     yield Scene(app, rows, {name: str(key) for name, key in ids.items()}, tokens)
     rows.close()
     database.dispose()

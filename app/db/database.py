@@ -21,7 +21,7 @@ from .unit import UnitOfWork, UnitRolledBack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Pool
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.orm import Session
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .owner import Owner
 
 T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
 
 _CALLS_TO_BLOCK = 4  # from `_unit` to the function whose block it is, by two context managers
@@ -42,6 +41,7 @@ class Database:
     which error reports its violation. A pooled connection that was idle for `ping_after` seconds
     is tested before a unit gets it. `engine_options` are further arguments of SQLAlchemy's
     `create_engine`, such as `connect_args`, `pool_recycle`, `poolclass` or `echo`.
+    `retry_deadline` is how many seconds `run` and `@retry` go on, unless a call says it.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class Database:
         ping_after: float = 5.0,
         application_name: str | None = None,
         engine_options: Mapping[str, Any] | None = None,
+        retry_deadline: float | None = None,
     ) -> None:
         self._violations = violations or {}
         self._timeouts = timeouts or Timeouts()
+        self._retry_deadline = retry_deadline
         named = {} if application_name is None else {"application_name": application_name}
         self._engines = Engines(
             url,
@@ -131,6 +133,7 @@ class Database:
         owner = current_owner()
         if owner.units or owner.retrying:
             return attempt()
+        deadline = self._retry_deadline if deadline is None else deadline
         backoff = Backoff() if deadline is None else Backoff(deadline=deadline)
         owner.retrying, owner.committed = True, False
         try:
@@ -151,16 +154,14 @@ class Database:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Inside a unit: what fails in this block is undone alone, if its error is caught."""
-        unit = self._open_unit
-        if unit is None:
+        if (unit := self._open_unit) is None:
             raise UnitOfWorkError("A savepoint needs an open unit of work.")
         with unit.savepoint():
             yield
 
     def abandon(self) -> None:
         """Roll back a unit that is still open on this thread, where none may be."""
-        unit = self._open_unit
-        if unit is None:
+        if (unit := self._open_unit) is None:
             return
         logger.error("A unit of work was left open and is rolled back.", stack_info=True)
         try:
@@ -182,8 +183,9 @@ class Database:
         return self._engines.url
 
     @property
-    def _primary(self) -> Engine:
-        return self._engines.primary.engine
+    def pool(self) -> Pool:
+        """The pool of the primary, for its numbers and for SQLAlchemy's pool events."""
+        return self._engines.primary.engine.pool
 
     @property
     def _open_unit(self) -> UnitOfWork | None:

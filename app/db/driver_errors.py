@@ -1,4 +1,4 @@
-"""Driver errors become the errors of app/errors.py, by SQLSTATE and by constraint name."""
+"""Driver errors become the errors of `errors`, by SQLSTATE and by constraint name."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def shared_scene(template_url: str, worker_id: str) -> Iterator[Scene]:
 def scene(shared_scene: Scene) -> Iterator[Scene]:
     """The same rows, with the same ids, for every test."""
     yield shared_scene
-    shared_scene.rows.put_back()
+    shared_scene.rows.restore()
 
 
 @pytest.fixture

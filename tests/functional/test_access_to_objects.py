@@ -85,9 +85,9 @@ def test_each_role_gets_at_what_is_its_business(scene: Scene, route: str) -> Non
             assert refused == expected(route, role, which), (role, which, answer.text)
             assert refused or answer.status_code in LET_IN[answer.request.method], (role, which)
             if refused is not None:
-                assert scene.rows.now() == scene.rows.content, (role, which)
+                assert scene.rows.rows() == scene.rows.taken, (role, which)
             elif route in WRITES:
-                scene.rows.put_back()
+                scene.rows.restore()
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -17,7 +17,7 @@ from tests.client import Client, codes, problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     Item = dict[str, Any]
     Make = Callable[[int], Item]

@@ -11,7 +11,7 @@ from tests.client import Client, codes, problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     Open = Callable[..., list[str]]
 

@@ -10,8 +10,8 @@ import pytest
 from tests.client import codes, problem
 
 if TYPE_CHECKING:
+    from app.db.testing import RoundTrips
     from tests.client import Client
-    from tests.round_trips import RoundTrips
 
 ANN = {"reference": "C-1", "name": "Ann"}
 

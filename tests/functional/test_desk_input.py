@@ -12,8 +12,8 @@ from tests.client import codes, problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.db.testing import RoundTrips
     from tests.client import Client
-    from tests.round_trips import RoundTrips
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.db import Database
+    from app.db.testing import RoundTrips
     from tests.client import Client
-    from tests.round_trips import RoundTrips
 
     Sql = Callable[..., list[tuple[Any, ...]]]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.db.testing import DROP, DROP_AFTER, Faults
 from tests.client import problem
-from tests.faults import DROP, DROP_AFTER, Faults
 from tests.routes import WRITES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Sender:
 
     def failed(self, at: int | str, how: str, *, always: bool = False) -> tuple[Answer, Faults]:
         """The token is known by then: what is sent to the database is the route's."""
-        self.scene.rows.put_back()
+        self.scene.rows.restore()
         self.scene.app.extensions["authenticator"].authenticate(self.client.token)
         with Faults(self.scene.database, at, how, always) as faults:
             return self.send(), faults
@@ -72,7 +72,7 @@ class Done:
 def _nothing_is_left(scene: Scene) -> Iterator[None]:
     """Afterwards no connection is in use, no transaction open, and no lock held."""
     yield
-    pool: Any = scene.database._primary.pool
+    pool: Any = scene.database.pool
     assert pool.checkedout() == 0
     deadline = time.monotonic() + 60
     while scene.rows.others() and time.monotonic() < deadline:
@@ -98,7 +98,7 @@ def test_a_request_that_fails_anywhere_does_all_or_nothing(scene: Scene, route: 
     sender = Sender(scene, route)
     answer, unharmed = sender.failed(0, "not at all")
     assert answer.status_code < 300, answer.text
-    done = Done(answer.status_code, unharmed.seen.index("COMMIT") + 1, scene.rows.effect())
+    done = Done(answer.status_code, unharmed.seen.index("COMMIT") + 1, scene.rows.difference())
     assert done.effect != ([], [])
     for how in (*REFUSED, *RUN_AGAIN, DROP_AFTER):
         check(sender, "COMMIT", how, done)
@@ -116,10 +116,10 @@ def check(sender: Sender, at: int | str, how: str, done: Done) -> None:
     assert faults.struck == 1, where
     assert (None if first.status_code == done.status else problem(first)) == expected, where
     assert ("Retry-After" in first.headers) == (first.status_code == 503), where
-    was_done = sender.scene.rows.now() != sender.scene.rows.content
+    was_done = sender.scene.rows.rows() != sender.scene.rows.taken
     assert was_done == (expected is None or how == DROP_AFTER), where
     again = sender.send()
-    assert sender.scene.rows.effect() == done.effect, where
+    assert sender.scene.rows.difference() == done.effect, where
     check_repeat(sender, first, again, done.status, was_done=was_done)
 
 
@@ -165,7 +165,7 @@ def test_what_fails_for_good_is_given_up(scene: Scene, route: str, at: int | str
     assert time.monotonic() - began < 10
     assert problem(answer) == (503, "connection-lost" if how == DROP else "contention")
     assert (answer.headers["Retry-After"], faults.struck > 1) == ("1", True)
-    assert scene.rows.now() == scene.rows.content
+    assert scene.rows.rows() == scene.rows.taken
     assert sender.send().status_code < 300
 
 

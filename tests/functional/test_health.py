@@ -176,7 +176,7 @@ DOCUMENTED = {
 def test_random_input_gets_documented_answers(staff: Client, database: Database) -> None:
     """Never 5xx, always problem+json for errors, and no connection stays checked out."""
     path = f"/v1/customers/{staff.create('/v1/customers', {'reference': 'C', 'name': 'A'})['id']}"
-    pool = cast("QueuePool", database._primary.pool)
+    pool = cast("QueuePool", database.pool)
     seen: set[tuple[str, int]] = set()
 
     @settings(max_examples=800, deadline=None, derandomize=True, database=None)

@@ -9,16 +9,16 @@ import psycopg2
 import pytest
 
 from app import create_app
+from app.db.testing import DROP, DROP_AFTER, Faults
 from app.settings import Settings
 from tests.client import Client, codes, problem
-from tests.faults import DROP, DROP_AFTER, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.db import Database
+    from app.db.testing import RoundTrips
     from tests.client import Answer
-    from tests.round_trips import RoundTrips
 
 CUSTOMER = {"reference": "C-1", "name": "Ada"}
 

@@ -288,7 +288,7 @@ def broken(app: Flask, database_url: str) -> Iterator[Client]:
     for view in (boom, query):
         other.add_url_rule(f"/v1/{view.__name__}", view_func=allow(None)(view))
     yield Client(other, None)
-    assert database._primary.pool.checkedout() == 0
+    assert database.pool.checkedout() == 0
     database.dispose()
 
 

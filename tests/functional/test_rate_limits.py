@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from app.db import Database
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     Sql = Callable[..., list[tuple[Any, ...]]]
 

@@ -45,4 +45,4 @@ def test_the_service_refuses_whom_the_route_refuses(scene: Scene, route: str, ro
     answer = ask(scene, route, role, "own")
     assert problem(answer) == (403, "forbidden")
     assert answer.json["detail"] == f"Not for the role {role}."
-    assert scene.rows.now() == scene.rows.content
+    assert scene.rows.rows() == scene.rows.taken

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from app.db.testing import RoundTrips
     from tests.client import Answer
-    from tests.round_trips import RoundTrips
 
     Hire = Callable[..., Client]
     Sql = Callable[..., list[tuple[Any, ...]]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     Sql = Callable[..., list[tuple[Any, ...]]]
 

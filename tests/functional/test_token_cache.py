@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from app.db import Database
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
 CACHE = 1.0
 MISSING = "01a00000-0000-7000-8000-000000000000"
@@ -206,7 +206,7 @@ def _after_the_first_message(database: Database, do: Callable[[], None]) -> Iter
     def slow_down(connection: Any, *_: Any) -> None:
         connection.cursor_factory = Slow
 
-    pool = database._primary.pool
+    pool = database.pool
     event.listen(pool, "checkout", slow_down)
     yield
     event.remove(pool, "checkout", slow_down)

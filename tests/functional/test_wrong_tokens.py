@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import create_app
+from app.db.testing import RoundTrips
 from app.errors import InvalidToken, RateLimited
 from app.services import Authenticator
 from app.services.wrong_tokens import WrongTokens
 from app.settings import Settings
 from tests.client import Client, problem
-from tests.round_trips import RoundTrips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

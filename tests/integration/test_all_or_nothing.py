@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -13,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 from app.db import Query, Sort
-from app.db.errors import OutcomeUnknown
 from app.db.listing import Seal
+from app.db.testing import NO_DIFFERENCE, WAYS, all_or_nothing
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
@@ -47,8 +46,7 @@ from app.services import (
     UserService,
 )
 from app.services.demo import DemoService
-from tests.faults import DROP, DROP_AFTER, Faults
-from tests.rows import TABLES, Rows
+from tests.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -414,25 +412,14 @@ ORDER BY object_id, id DESC
 """
 _VERSION = "SELECT '{0}', '{1}', version FROM {0} WHERE id = '{1}'"
 
-WAYS = ["23514", "40001", DROP, DROP_AFTER]
 
-
-@dataclass
+@dataclass(frozen=True)
 class Desk:
-    """Rows made once, and put back where a call has changed them."""
+    """Rows, and calls that change them; the rows are put back after each call."""
 
     database: Database
-    empty: Call
-    calls: dict[str, Call] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.rows = Rows(self.database.url)
-
-    def fill(self) -> None:
-        self.empty()
-        self.calls = prepare(self.database)
-        self.rows.run(TIME_PASSES)
-        self.rows.keep()
+    calls: dict[str, Call]
+    rows: Rows
 
 
 _desks: dict[str, Desk] = {}
@@ -441,12 +428,15 @@ _desks: dict[str, Desk] = {}
 @pytest.fixture
 def desk(database: Database, empty: Call) -> Desk:
     """The same rows, with the same ids, for every test."""
-    desk = _desks.setdefault(database.url, Desk(database, empty))
-    if desk.calls:
-        desk.rows.put_back()
+    if database.url in _desks:
+        _desks[database.url].rows.restore()
     else:
-        desk.fill()
-    return desk
+        empty()
+        calls = prepare(database)
+        with database.connect() as connection:
+            connection.exec_driver_sql(TIME_PASSES)
+        _desks[database.url] = Desk(database, calls, Rows(database.url))
+    return _desks[database.url]
 
 
 def test_no_method_is_forgotten() -> None:
@@ -463,32 +453,18 @@ def test_no_method_is_forgotten() -> None:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("how", WAYS)
 def test_a_call_that_fails_anywhere_does_all_or_nothing(desk: Desk, name: str, how: str) -> None:
-    """Where it is told as failed nothing is there; where it is run again all of it is, once."""
-    at, ends = 0, set()
-    while True:  # until past its last message
-        at += 1
-        struck, end = fail(desk, name, at, how)
-        ends.add(end)
-        if not struck:
-            break
-    assert at > 1
-    assert len(ends - {None}) == 1
+    """A call that raises changes nothing; a call that is run again does its work once."""
+    proof = all_or_nothing(
+        desk.calls[name], database=desk.database, snapshot=desk.rows, ways=[how], retried=True
+    )
+    assert (proof.difference == NO_DIFFERENCE) == (name in READS)
 
 
-@pytest.mark.parametrize("how", ["for good", "for once"])
-def test_a_long_call_that_fails_anywhere_does_all_or_nothing(desk: Desk, how: str) -> None:
-    """The same at every fifth of many messages, the ways to fail by turns; COMMIT in each."""
-    ways = ["23514"] if how == "for good" else ["40001", DROP, DROP_AFTER]
-    at, ends = 0, set()
-    while True:
-        at += 5
-        struck, end = fail(desk, "demo.load", at, ways[at % len(ways)])
-        ends.add(end)
-        if not struck:
-            break
-    assert at > 50
-    ends |= {fail(desk, "demo.load", "COMMIT", way)[1] for way in ways}
-    assert len(ends - {None}) == 1
+def test_a_long_call_that_fails_anywhere_does_all_or_nothing(desk: Desk) -> None:
+    """Each way fails every tenth of many messages, and COMMIT."""
+    load = desk.calls["demo.load"]
+    proof = all_or_nothing(load, database=desk.database, snapshot=desk.rows, step=10, retried=True)
+    assert proof.messages > 50
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in READS])
@@ -500,35 +476,4 @@ def test_an_event_has_the_version_that_its_change_left(desk: Desk, name: str) ->
     assert events or name in WITHOUT_EVENTS
     left = [row for event in events for row in desk.rows.run(_VERSION.format(*event))]
     assert events == left
-    desk.rows.put_back()
-
-
-def fail(desk: Desk, name: str, at: int | str, how: str) -> tuple[bool, tuple[int, ...] | None]:
-    """Fail a call at one message; whether it came that far, and how many rows there are if done."""
-    with Faults(desk.database, at, how) as faults:
-        error = outcome(desk.calls[name])
-    rows = desk.rows.now()
-    done = rows != desk.rows.content
-    if not faults.struck:
-        assert error is None
-    if isinstance(error, OutcomeUnknown):
-        assert faults.seen[-1] == "COMMIT"
-        assert done == (how == DROP_AFTER)
-    elif error is not None:
-        assert not done, faults.seen
-        assert how == "23514", error
-    else:
-        assert done == (name not in READS)
-    if done:
-        desk.rows.put_back()
-    of_each = Counter(table for table, _ in rows.elements())
-    finished = done or error is None
-    return bool(faults.struck), tuple(of_each[table] for table in TABLES) if finished else None
-
-
-def outcome(call: Call) -> Exception | None:
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 - which one is what is looked at
-        return error
-    return None
+    desk.rows.restore()

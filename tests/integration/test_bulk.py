@@ -15,8 +15,8 @@ from sqlalchemy.exc import StatementError
 
 from app.db import Query, Sort
 from app.db.errors import Invalid, InvalidCriterion, NotUnique, TooManyRows, UnknownReference
+from app.db.testing import RoundTrips
 from tests.library import BOOKS, SHELVES, Book, Shelf
-from tests.round_trips import RoundTrips
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

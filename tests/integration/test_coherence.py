@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from app.db import Database
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     NewCustomer = Callable[..., Customer]
 

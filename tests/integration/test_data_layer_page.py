@@ -10,6 +10,7 @@ import pytest
 
 from app.db import Database, Repository, filters_on, sorts_on, violations
 from app.db.admin import Migrations, Roles
+from app.db.testing import Snapshot, all_or_nothing
 from tests.library import BOOKS, SHELVES, Book, LibraryResource, Shelf
 
 PAGE = Path(__file__).parents[2] / "docs/data-layer.md"
@@ -31,7 +32,7 @@ def test_the_examples_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """All blocks of code, on the books and shelves of the tests."""
-    first, second, third = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    first, second, third, fourth = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     key, old_shelf = make_rows(library)
     names: dict[str, Any] = {
         "Book": Book,
@@ -62,3 +63,15 @@ def test_the_examples_run(
     monkeypatch.chdir(PAGE.parents[1])
     exec(third, names)  # noqa: S102 - same
     assert "CREATE ROLE" in capsys.readouterr().out
+    names |= {
+        "Snapshot": Snapshot,
+        "add_shelf": lambda name: add_shelf(names["database"], name),
+        "all_or_nothing": all_or_nothing,
+    }
+    exec(fourth, names)  # noqa: S102 - same
+    names["snapshot"].close()
+
+
+def add_shelf(database: Database, name: str) -> None:
+    with database.session() as session:
+        SHELVES.add(session, Shelf(name=name))

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.db import Database
+    from app.db.testing import RoundTrips
     from app.models import Conversation
-    from tests.round_trips import RoundTrips
 
     NewConversation = Callable[..., Conversation]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
 CUSTOMERS = Customer.__table__
 ISOLATION = select(func.current_setting("transaction_isolation"))
@@ -80,7 +80,7 @@ def test_read_only_leaks_to_nobody(database_url: str) -> None:
         assert connection.execute(PID).scalar() == pid
         assert connection.execute(READ_ONLY).scalar() == "off"
         assert connection.execute(TIMEOUT).scalar() == "15s"
-    with database._primary.connect() as connection:
+    with database._engines.primary.engine.connect() as connection:
         assert connection.execute(TIMEOUT).scalar() == "0"
     database.dispose()
 

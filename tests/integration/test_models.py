@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from app.db import Database
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from sqlalchemy.orm import selectinload
 
 from app.db import Query, Sort, lock_name, try_lock_name
 from app.db.errors import DatabaseUnreachable, LockTimeout
+from app.db.testing import RoundTrips
 from tests.library import BOOKS, SHELVES, Book, Shelf
-from tests.round_trips import RoundTrips
 
 if TYPE_CHECKING:
     from uuid import UUID

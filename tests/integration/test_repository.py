@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.db import Database
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     NewCustomer = Callable[..., Customer]
 

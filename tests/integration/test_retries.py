@@ -10,18 +10,17 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from app.db import UnitOfWorkError, UnitRolledBack
+from app.db import Database, UnitOfWorkError, UnitRolledBack
 from app.db.errors import ConnectionLost, Contention, NotUnique, OutcomeUnknown
+from app.db.testing import DROP, DROP_AFTER, Faults
 from app.models import Customer
 from app.repositories import CustomerRepository
-from tests.faults import DROP, DROP_AFTER, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
 
-    from app.db import Database
     from app.services import CustomerService
 
     Sql = Callable[..., list[tuple[Any, ...]]]
@@ -126,6 +125,17 @@ def test_attempts_end_at_the_deadline_and_all_causes_are_kept(database: Database
     assert time.monotonic() - started < 2
     assert len(caught.value.causes) > 1
     assert all(isinstance(cause, Contention) for cause in caught.value.causes)
+
+
+def test_a_database_may_have_a_deadline_of_its_own(database_url: str, database: Database) -> None:
+    """`run` and `@retry` use it unless the call names another one."""
+    hasty = Database(database_url, retry_deadline=0)
+    with Faults(hasty, 1, "40001", always=True) as faults, pytest.raises(Contention):
+        hasty.run(add)
+    assert faults.struck == 1
+    with Faults(hasty, 1, "40001"):
+        assert hasty.run(add, deadline=60) == "A"
+    hasty.dispose()
 
 
 @pytest.mark.parametrize(("how", "done"), [(DROP, []), (DROP_AFTER, ["A"])])

@@ -22,6 +22,7 @@ from app.services.ledger_check import LedgerCheckService
 from app.settings import Settings
 from tests.integration.test_all_or_nothing import CALLS, TIME_PASSES, Desk, prepare
 from tests.roles import as_role, privileges, run
+from tests.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,11 +94,10 @@ REFUSED = [
 def desk(owned_url: str) -> Iterator[Desk]:
     """Rows that caseload_app has made, and calls that it makes; the superuser puts rows back."""
     service, administrator = open_database(as_role(owned_url, ROLES.app)), open_database(owned_url)
-    desk = Desk(administrator, lambda: empty(owned_url))
-    desk.calls = {**prepare(service), **prepare_others(service)}
+    calls = {**prepare(service), **prepare_others(service)}
     run(owned_url, TIME_PASSES)
     run(owned_url, "UPDATE idempotency_keys SET expires_at = now()")
-    desk.rows.keep()
+    desk = Desk(administrator, calls, Rows(owned_url))
     yield desk
     desk.rows.close()
     service.dispose()
@@ -121,16 +121,11 @@ def open_database(url: str) -> Database:
     return database
 
 
-def empty(url: str) -> None:
-    tables = ", ".join(Base.metadata.tables)
-    run(url, f"SET session_replication_role = replica; TRUNCATE {tables}")
-
-
 @pytest.mark.parametrize("name", [*sorted(set(CALLS) - OF_THE_OWNER), "demo.load", *OTHERS])
 def test_the_services_can_do_their_work_as_caseload_app(desk: Desk, name: str) -> None:
     """Every method of every service, with all triggers that it sets off."""
     desk.calls[name]()
-    desk.rows.put_back()
+    desk.rows.restore()
 
 
 def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
@@ -145,7 +140,7 @@ def test_erasing_takes_the_owner(owned_url: str, desk: Desk) -> None:
     assert erased["messages"] > 0
     ErasureService.as_system(owner).renew_statistics()
     owner.dispose()
-    desk.rows.put_back()
+    desk.rows.restore()
 
 
 def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
@@ -159,7 +154,7 @@ def test_beginning_an_epoch_takes_the_owner(owned_url: str, desk: Desk) -> None:
     assert run(owned_url, written, epoch=before) == [(before,)]
     service.dispose()
     owner.dispose()
-    desk.rows.put_back()
+    desk.rows.restore()
 
 
 def test_renewing_statistics_takes_the_owner(owned_url: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from tests.round_trips import RoundTrips
+    from app.db.testing import RoundTrips
 
     Sql = Callable[..., list[tuple[Any, ...]]]
 
