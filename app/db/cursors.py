@@ -1,49 +1,92 @@
-"""Server-side cursors. psycopg2's own refuse to work in autocommit, so they are declared in SQL."""
+"""Server-side cursors: `stream_results`, `yield_per` and the streams of repositories."""
 
 from __future__ import annotations
 
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ClauseElement, Executable, text
-from sqlalchemy.ext.compiler import compiles
+from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 
-from .options import CHANGES_NOTHING
+from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Connection, Row, Select
-    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from .unit import UnitOfWork
 
 _numbers = count(1)
 
 
-class _Declare(Executable, ClauseElement):
-    inherit_cache = False
+class ServerCursor(Cursor):
+    """The rows of a SELECT, `batch` at a time. psycopg2's own named cursors refuse to work in
+    autocommit, so this one is declared in SQL."""
 
-    def __init__(self, name: str, statement: Select[Any]) -> None:
-        self.name = name
-        self.statement = statement
+    batch = 1000
+    _unit: UnitOfWork | None = None
+    _name = ""
+    _has_more = False
 
+    def declare(self, select: str, batch: int) -> str:
+        """What to execute in place of the SELECT; raises UnitOfWorkError where it cannot work."""
+        connection: Any = self.connection
+        if connection.begin.startswith("SET"):
+            raise UnitOfWorkError(
+                "A stream needs a transaction that stays open. Open the unit without read_only, or"
+                " with isolation='REPEATABLE READ', in which a stream shows one snapshot."
+            )
+        self.batch, self._unit, self._has_more = batch, connection.unit, True
+        self._name = f"stream_{next(_numbers)}"
+        select = select.rstrip().rstrip(";")
+        return f"DECLARE {self._name} NO SCROLL CURSOR FOR {select}; {self._next()}"
 
-@compiles(_Declare)
-def _compile(element: _Declare, compiler: SQLCompiler, **options: Any) -> str:
-    select = compiler.process(element.statement, **options)
-    return f"DECLARE {element.name} NO SCROLL CURSOR FOR {select}"
+    def _next(self) -> str:
+        return f"FETCH FORWARD {self.batch:d} FROM {self._name}"
+
+    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
+        size = size or self.batch
+        rows = super().fetchmany(size)
+        while len(rows) < size and self._fetch_more():
+            rows += super().fetchmany(size - len(rows))
+        return rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return next(iter(self.fetchmany(1)), None)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        rows = super().fetchall()
+        while self._fetch_more():
+            rows += super().fetchall()
+        return rows
+
+    def _fetch_more(self) -> bool:
+        self._has_more = self._has_more and self.rowcount == self.batch
+        if self._has_more:
+            self._check_unit()
+            self.execute(self._next())
+        return self._has_more
+
+    def _check_unit(self) -> None:
+        connection: Any = self.connection
+        if connection.unit is not self._unit:
+            raise UnitOfWorkError("A stream can only be read inside its unit of work.")
+        if self._unit is not None:
+            self._unit.check_alive()
+
+    def close(self) -> None:
+        connection: Any = self.connection
+        is_open = bool(self._name) and not self.closed and connection.unit is self._unit
+        if is_open and connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
+            self.execute(f"CLOSE {self._name}")
+        super().close()
 
 
 def stream(
     connection: Connection, statement: Select[Any], parameters: Mapping[str, Any], batch: int
 ) -> Iterator[Row[Any]]:
-    """The rows of a SELECT, `batch` at a time: memory does not grow with their number.
-
-    It needs a real transaction: a unit that writes, or one with an isolation.
-    """
-    name = f"stream_{next(_numbers)}"
-    harmless = {CHANGES_NOTHING: True}
-    connection.execute(_Declare(name, statement), parameters, execution_options=harmless)
-    fetch = text(f"FETCH FORWARD {batch:d} FROM {name}").columns(*statement.selected_columns)
-    while rows := connection.execute(fetch, execution_options=harmless).all():
+    """The rows of a SELECT, `batch` at a time: memory does not grow with their number."""
+    options = {"yield_per": batch}
+    with connection.execute(statement, parameters, execution_options=options) as rows:
         yield from rows
-    connection.execute(text(f"CLOSE {name}"), execution_options=harmless)

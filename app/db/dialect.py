@@ -11,6 +11,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecutionContext_psycopg2
 
 from .coherence import after_statement, before_statement
+from .cursors import ServerCursor
 from .effects import NOTHING, Effect
 from .session import UnitOfWorkError
 
@@ -36,10 +37,18 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
         connection: Any = self._dbapi_connection.dbapi_connection
         return connection.statement_cursor()
 
+    def create_server_side_cursor(self) -> Any:
+        connection: Any = self._dbapi_connection.dbapi_connection
+        return connection.statement_cursor(ServerCursor)
+
     def pre_exec(self) -> None:
         unit: UnitOfWork | None = self.cursor.connection.unit
         if unit is not None:
             before_statement(unit, self)
+        if self._is_server_side:
+            options = self.execution_options
+            batch = options.get("yield_per") or options.get("max_row_buffer", ServerCursor.batch)
+            self.statement = self.cursor.declare(self.statement, batch)
 
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[no-untyped-call] # SQLAlchemy's

@@ -107,9 +107,9 @@ class DriverConnection(Connection):
         with super().cursor(cursor_factory=Cursor) as cursor:
             cursor.execute("SELECT 1")
 
-    def statement_cursor(self) -> Cursor:
+    def statement_cursor(self, factory: type[Cursor] | None = None) -> Cursor:
         """For a caller that sends `prologue` itself."""
-        return super().cursor()
+        return super().cursor() if factory is None else super().cursor(cursor_factory=factory)
 
     def cursor(  # type: ignore[override] # one signature for psycopg2's three
         self,

@@ -301,3 +301,33 @@ def test_a_bare_table_expires_everything(database: Database, new_customer: NewCu
         bare = table("customers", column("name"))
         session.connection().execute(update(bare).values(name="Cleo"))
         assert customer.name == "Cleo"
+
+
+READ_TEXT = text("SELECT count(*) FROM customers WHERE name = 'Ann'")
+UNKNOWN_TEXT = text("SELECT set_config('coherence.test', 'x', true)")
+
+
+@pytest.mark.parametrize(
+    ("statement", "read_only"),
+    [
+        (READ_TEXT, False),
+        (UNKNOWN_TEXT.execution_options(changes_nothing=True), False),
+        (UNKNOWN_TEXT, True),
+    ],
+    ids=["plain", "changes_nothing", "read-only"],
+)
+def test_text_that_changes_nothing_expires_nothing(
+    database: Database,
+    new_customer: NewCustomer,
+    round_trips: RoundTrips,
+    statement: Any,
+    read_only: bool,
+) -> None:
+    """A text that plainly reads, one that says so, and every one in a read-only unit."""
+    new_customer("A")
+    with database.session(read_only=read_only) as session:
+        customer = load(session)
+        session.execute(statement)
+        round_trips.take()
+        assert customer.name == "Ann"
+        assert round_trips.take() == []

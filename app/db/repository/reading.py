@@ -205,6 +205,22 @@ class Reader(Generic[M]):
         for row in stream(connection, statement, bound, batch):
             yield row._asdict()
 
+    def stream_entities(
+        self,
+        session: Session,
+        query: Query,
+        *,
+        batch: int = 1000,
+        load: Sequence[ExecutableOption] = (),
+    ) -> Iterator[M]:
+        """As `stream`, of entities. Memory stays constant unless the caller keeps them."""
+        shape = statements.shape(query)
+        prepared = statements.prepared(statements.everything, self, shape, entities=True)
+        statement = prepared.statement.options(*load) if load else prepared.statement
+        bound = self._bind_filters(session.connection(), query)
+        with session.scalars(statement, bound, execution_options={"yield_per": batch}) as found:
+            yield from found
+
     def count(self, connection: Connection, **filters: Any) -> int:
         statement = statements.count(self, tuple(sorted(filters)))
         counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
