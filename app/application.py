@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_REPLICA_MAX_LAG = 30.0  # seconds
+
+
 def build(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
     settings = settings or Settings.from_environment()
@@ -46,6 +49,7 @@ def create_database(settings: Settings) -> Database:
     return Database(
         settings.database_url or _embedded(settings),
         replica_url=settings.replica_url,
+        replica_max_lag=_REPLICA_MAX_LAG,
         violations=violations(Base.metadata, not_unique=AlreadyExists),
         timeouts=Timeouts(
             statement=settings.statement_timeout,

@@ -37,11 +37,13 @@ _CALLS_TO_BLOCK = 4  # from `_unit` to the function whose block it is, by two co
 class Database:
     """Opens units of work, joins the blocks inside them, and alone ends their transactions.
 
-    `url` may be a function, called at the first use. `violations` says, by constraint name,
-    which error reports its violation. A pooled connection that was idle for `ping_after` seconds
-    is tested before a unit gets it. `engine_options` are further arguments of SQLAlchemy's
-    `create_engine`, such as `connect_args`, `pool_recycle`, `poolclass` or `echo`.
-    `retry_deadline` is how many seconds `run` and `@retry` go on, unless a call says it.
+    `url` may be a function, called at the first use. `replica_url` names a streaming standby, which
+    is not read while it lags behind by more than `replica_max_lag` seconds (None: whatever its
+    lag). `violations` says, by constraint name, which error reports its violation. A pooled
+    connection that was idle for `ping_after` seconds is tested before a unit gets it.
+    `engine_options` are further arguments of SQLAlchemy's `create_engine`, such as `connect_args`,
+    `pool_recycle`, `poolclass` or `echo`. `retry_deadline` is how many seconds `run` and
+    `@retry` go on, unless a call says it.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Database:
         url: str | Callable[[], str],
         *,
         replica_url: str | None = None,
+        replica_max_lag: float | None = None,
         violations: Mapping[str, Callable[[], ApplicationError]] | None = None,
         timeouts: Timeouts | None = None,
         pool_size: int = 5,
@@ -66,6 +69,7 @@ class Database:
         self._engines = Engines(
             url,
             replica_url,
+            replica_max_lag=replica_max_lag,
             on_error=self._on_error,
             connect_args={"connect_timeout": connect_timeout, **named},
             pool={"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout},
@@ -84,8 +88,9 @@ class Database:
     ) -> Iterator[Connection]:
         """A unit of work, for Core. A block inside another one joins it.
 
-        `read_only` makes PostgreSQL refuse writes; with `stale_ok` the unit may read from the
-        replica. `timeout` limits each statement, in seconds; of nested ones the smallest wins.
+        `read_only` makes PostgreSQL refuse writes; with `stale_ok` the unit reads from the replica
+        where that can be used. `timeout` limits each statement, in seconds; of nested ones the
+        smallest wins.
         """
         with self._unit(Mode(read_only, stale_ok, isolation, timeout)) as unit:
             yield unit.connection

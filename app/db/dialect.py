@@ -64,10 +64,17 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
     execution_ctx_cls = UnitOfWorkContext
     supports_statement_cache = True
 
-    def __init__(self, ping_after: float = 5.0, **options: Any) -> None:
-        """`ping_after`: a connection that was idle for so many seconds is tested first."""
+    def __init__(
+        self,
+        ping_after: float = 5.0,
+        ping_on_input: bool = False,  # noqa: FBT001, FBT002 - SQLAlchemy finds no keyword-only ones
+        **options: Any,
+    ) -> None:
+        """`ping_after`: a connection that was idle for so many seconds is tested first; with
+        `ping_on_input` any connection on which something has arrived, such as its end."""
         super().__init__(**options)  # type: ignore[no-untyped-call] # SQLAlchemy's
         self._ping_after = ping_after
+        self._ping_on_input = ping_on_input
 
     def on_connect(self) -> Callable[[Any], Any]:
         prepare: Callable[[Any], Any] | None = super().on_connect()  # type: ignore[no-untyped-call] # SQLAlchemy's
@@ -110,7 +117,8 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
 
     def do_ping(self, dbapi_connection: Any) -> bool:
         """The pool's test of a connection; one that was used a moment ago needs none."""
-        if time.monotonic() - dbapi_connection.used_at >= self._ping_after:
+        was_idle = time.monotonic() - dbapi_connection.used_at >= self._ping_after
+        if was_idle or (self._ping_on_input and dbapi_connection.has_input):
             dbapi_connection.ping()
         return True
 

@@ -8,8 +8,9 @@ transaction.
 from __future__ import annotations
 
 import os
+import select
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from psycopg2.errors import InFailedSqlTransaction
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
@@ -106,6 +107,20 @@ class DriverConnection(Connection):
     def ping(self) -> None:
         with super().cursor(cursor_factory=Cursor) as cursor:
             cursor.execute("SELECT 1")
+
+    def fetch(self, sql: str) -> tuple[Any, ...]:
+        """The only row of a query of the layer's own, outside units."""
+        with super().cursor(cursor_factory=Cursor) as cursor:
+            cursor.execute(sql)
+            (row,) = cursor.fetchall()
+            return row
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the server sent something although it was not asked: mostly that it leaves."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def statement_cursor(self, factory: type[Cursor] | None = None) -> Cursor:
         """For a caller that sends `prologue` itself."""

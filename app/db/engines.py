@@ -6,6 +6,7 @@ import os
 import threading
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from weakref import ref
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 from .dialect import DRIVER
 from .driver_connection import DriverConnection
 from .errors import PoolExhausted
+from .replica import Replica
 from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Engines:
         url: str | Callable[[], str],
         replica_url: str | None,
         *,
+        replica_max_lag: float | None,
         on_error: Callable[[ExceptionContext], BaseException | None],
         connect_args: Mapping[str, Any],
         pool: Mapping[str, Any],
@@ -64,21 +67,27 @@ class Engines:
             raise ValueError(f"Database sets {', '.join(sorted(forbidden))} itself.")
         self._url = url
         self._replica_url = replica_url
+        self._replica_max_lag = replica_max_lag
         self._connect_args = {**connect_args, **options.get("connect_args", {})}
         self._options = {**({} if "poolclass" in options else pool), **options}
         self._lock = threading.Lock()
         self._on_error = on_error
 
     def connect(self, *, replica: bool) -> Connection:
-        """A connection of the pool; raises PoolExhausted."""
+        """A connection of the pool, to the replica if that may be used; raises PoolExhausted."""
+        if replica and self._replica_url:
+            with self._lock:
+                state = self._replica_state
+            if (connection := state.connection()) is not None:
+                return connection
         with self._lock:
-            engine, sealed = self.replica if replica else self.primary
-        try:
-            connection = engine.connect()
-        except TimeoutError as error:
-            raise PoolExhausted("All connections to the database are in use.") from error
-        connection.engine = sealed
-        return connection
+            pair = self.primary
+        return _connect(pair)
+
+    def _connect_to_replica(self) -> Connection:
+        with self._lock:
+            pair = self.replica
+        return _connect(pair)
 
     @property
     def url(self) -> str:
@@ -86,11 +95,20 @@ class Engines:
 
     @cached_property
     def primary(self) -> _EnginePair:
-        return self._create(self.url)
+        pair = self._create(self.url)
+        event.listen(pair.engine, "do_connect", self._connect)
+        return pair
 
     @cached_property
     def replica(self) -> _EnginePair:
-        return self._create(self._replica_url) if self._replica_url else self.primary
+        # Without this timeout a unit waits for a quarter of an hour on a connection whose server
+        # lost its power or its network.
+        unanswered = {"tcp_user_timeout": 1000 * int(self._connect_args["connect_timeout"])}
+        return self._create(self._replica_url or self.url, unanswered, ping_on_input=True)
+
+    @cached_property
+    def _replica_state(self) -> Replica:
+        return Replica(self._connect_to_replica, self._replica_max_lag)
 
     def dispose(self, *, close: bool = True) -> None:
         """Without `close` the connections are forgotten: they are the parent process's."""
@@ -100,18 +118,28 @@ class Engines:
 
     def start_afresh(self) -> None:
         self._lock = threading.Lock()
+        self.__dict__.pop("_replica_state", None)
         self.dispose(close=False)
 
-    def _create(self, url: str) -> _EnginePair:
+    def _create(
+        self,
+        url: str,
+        connect_args: Mapping[str, Any] = MappingProxyType({}),
+        **dialect_options: bool,
+    ) -> _EnginePair:
         options = {
+            **dialect_options,
             "json_serializer": _to_json,
             "hide_parameters": True,  # they are personal data, and errors go into logs
             "pool_pre_ping": True,  # the dialect tests only connections that were idle for long
             **self._options,
-            "connect_args": {**self._connect_args, "connection_factory": DriverConnection},
+            "connect_args": {
+                **connect_args,
+                **self._connect_args,
+                "connection_factory": DriverConnection,
+            },
         }
         engine = create_engine(make_url(url).set(drivername=DRIVER), **options)
-        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "handle_error", self._on_error)
         sealed = _SealedEngine(engine.pool, engine.dialect, engine.url, hide_parameters=True)
         return _EnginePair(engine, sealed)
@@ -126,6 +154,15 @@ class Engines:
                 raise
             self._url()  # the embedded server may have crashed: this starts it again
             return dialect.connect(*arguments, **options)
+
+
+def _connect(pair: _EnginePair) -> Connection:
+    try:
+        connection = pair.engine.connect()
+    except TimeoutError as error:
+        raise PoolExhausted("All connections to the database are in use.") from error
+    connection.engine = pair.sealed
+    return connection
 
 
 def _to_json(value: object) -> str:
