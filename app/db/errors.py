@@ -148,6 +148,11 @@ class Contention(Unavailable):
     code = "contention"
 
 
+class StaleObject(Contention):
+    """An object from outside the unit is out of date. Nothing retries it: whoever changed it has
+    to read it again."""
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost during COMMIT: the work is done in full, or not at all."""
 

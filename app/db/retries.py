@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from .errors import ConnectionLost, Contention, Unavailable
+from .errors import ConnectionLost, Contention, StaleObject, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,8 @@ def keep_trying(attempt: Callable[[], T], backoff: Backoff, *, may_repeat: Calla
     while True:
         try:
             return attempt()
+        except StaleObject:
+            raise
         except RETRYABLE as error:
             pause = backoff.pause(len(causes))
             if time.monotonic() + pause > end or not may_repeat():

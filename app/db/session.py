@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from sqlalchemy import event, inspect
@@ -10,13 +9,14 @@ from sqlalchemy.orm import Mapper, Session, SessionTransactionOrigin
 from sqlalchemy.orm.exc import StaleDataError
 
 from .effects import EVERYTHING, NOTHING, together
-from .errors import Contention
+from .errors import Contention, StaleObject
 from .expiry import LoadedRows
 from .savepoints import CoreSavepoint
+from .undo import ObjectsBefore
 from .versions import CHANGED_ELSEWHERE, FirstVersions, follow_own_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.orm import ORMExecuteState, QueryContext, SessionTransaction
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .effects import Effect
 
 T = TypeVar("T")
+
+CHANGED_SINCE = (
+    "Another unit of work changed the row after it was read outside of this one: read it again."
+)
 
 
 class UnitOfWorkError(RuntimeError):
@@ -43,6 +47,7 @@ class UnitSession(Session):
         self._are_versions_checked = True
         self._later: Effect = NOTHING
         self._loaded = LoadedRows()
+        self.before = ObjectsBefore()
         self._core_savepoints: dict[str, CoreSavepoint] = {}
 
     @property
@@ -56,8 +61,11 @@ class UnitSession(Session):
             return
         self.in_flush, self._are_versions_checked, self._later = True, False, NOTHING
         try:
-            with _contention():
-                super().flush(objects)
+            super().flush(objects)
+        except StaleDataError as error:
+            if self.before.has_written_outside:
+                raise StaleObject(CHANGED_SINCE) from error
+            raise Contention(CHANGED_ELSEWHERE) from error
         finally:
             self.in_flush = False
         if self._later != NOTHING:
@@ -69,8 +77,10 @@ class UnitSession(Session):
         super()._bulk_save_mappings(*arguments, **options)
 
     def merge(self, instance: T, **options: Any) -> T:
-        with _contention():
+        try:
             return super().merge(instance, **options)
+        except StaleDataError as error:
+            raise StaleObject(CHANGED_SINCE) from error
 
     def commit(self) -> NoReturn:
         raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
@@ -119,6 +129,7 @@ class UnitSession(Session):
         """Before the first statement of a flush, when all listeners have made their changes."""
         if not self._are_versions_checked:
             self._are_versions_checked = True
+            self.before.note_flush(self)
             self.versions.check(self)
 
     # Savepoints
@@ -158,14 +169,6 @@ class UnitSession(Session):
             end(savepoint)
 
 
-@contextmanager
-def _contention() -> Iterator[None]:
-    try:
-        yield
-    except StaleDataError as error:
-        raise Contention(CHANGED_ELSEWHERE) from error
-
-
 def _note_loaded(session: UnitSession, entity: object) -> None:
     session.versions.loaded(inspect(entity))
 
@@ -173,6 +176,18 @@ def _note_loaded(session: UnitSession, entity: object) -> None:
 def end(session: Session) -> None:
     """Detach the session's objects, with what they have loaded."""
     Session.close(session)
+
+
+@event.listens_for(UnitSession, "after_attach")
+def _note_outside(session: UnitSession, entity: object) -> None:
+    state = inspect(entity)
+    if state.key is not None:
+        session.before.note_outside(state)
+
+
+@event.listens_for(UnitSession, "persistent_to_transient")
+def _restore_new(session: UnitSession, entity: object) -> None:
+    session.before.restore_new(inspect(entity))
 
 
 @event.listens_for(UnitSession, "after_soft_rollback")

@@ -210,6 +210,8 @@ class UnitOfWork:
             return  # another unit, or the parent process, works on the connection now
         self.ending = "rollback"
         try:
+            if self.session is not None:
+                self.session.before.roll_back(self.session)
             if self._transaction.is_active:  # a flush that failed has rolled back already
                 self._transaction.rollback()
             self._driver.send_rollback()

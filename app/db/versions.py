@@ -12,8 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Boolean, inspect, literal_column, select, tuple_
 from sqlalchemy.orm.attributes import set_committed_value
-
-from .errors import Contention
+from sqlalchemy.orm.exc import StaleDataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
@@ -82,7 +81,7 @@ class FirstVersions:
         return left
 
     def check(self, session: Session) -> None:
-        """Raise Contention if another unit changed a row that is about to be written."""
+        """Raise StaleDataError if another unit changed a row that is about to be written."""
         if not self._first and not self._savepoints:
             return
         suspects: dict[Mapper[Any], list[State]] = defaultdict(list)
@@ -91,7 +90,7 @@ class FirstVersions:
                 suspects[mapper].append(state)
         for mapper, states in suspects.items():
             if session.connection().execute(_rows(mapper, states).where(~_OURS)).first():
-                raise Contention(CHANGED_ELSEWHERE)
+                raise StaleDataError(CHANGED_ELSEWHERE)
 
     def _has_moved(self, state: State, version: Any) -> bool:
         """Outside of savepoints the row is the unit's once it is written: SQLAlchemy's own check

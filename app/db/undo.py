@@ -1,0 +1,127 @@
+"""What objects held before a unit of work wrote them, which they hold again if it rolls back.
+
+SQLAlchemy makes new objects transient again, with all values of the first INSERT, and expires the
+others: whoever writes those once more would read their rows again, and overwrite what another
+unit has changed since.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import LoaderCallableStatus, PassiveFlag, Session
+from sqlalchemy.orm.attributes import set_attribute, set_committed_value
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from sqlalchemy.orm import InstanceState, Mapper
+    from sqlalchemy.orm.attributes import History
+
+    State = InstanceState[Any]
+    Values = MutableMapping[State, dict[str, Any]]
+
+_UNKNOWN = LoaderCallableStatus.NO_VALUE  # of an attribute that was written before it was read
+
+
+class ObjectsBefore:
+    """The objects that one session inserts, writes, or was given from outside its unit."""
+
+    def __init__(self) -> None:
+        self._new: Values = WeakKeyDictionary()
+        self._written: Values = WeakKeyDictionary()
+        self._outside: MutableMapping[State, dict[str, History]] = WeakKeyDictionary()
+
+    def note_outside(self, state: State) -> None:
+        passive = PassiveFlag.PASSIVE_NO_INITIALIZE
+        names = state.dict.keys() & state.manager.keys()
+        self._outside[state] = {name: state.get_history(name, passive) for name in names}
+
+    def note_flush(self, session: Session) -> None:
+        for entity in session.new:
+            state = inspect(entity)
+            names = _columns(state.mapper) & state.dict.keys()
+            self._new[state] = {name: state.dict[name] for name in names}
+        for entity in (*session.dirty, *session.deleted):
+            self._note_written(inspect(entity))
+
+    def _note_written(self, state: State) -> None:
+        if state in self._written or state in self._new:
+            return
+        before = {**state.dict, **state.committed_state}
+        names = _columns(state.mapper) & state.dict.keys()
+        self._written[state] = {
+            name: before[name] for name in names if before[name] is not _UNKNOWN
+        }
+
+    @property
+    def has_written_outside(self) -> bool:
+        """Whether the unit writes an object from outside: a retry would write it again."""
+        return any(state in self._written for state in self._outside)
+
+    def restore_new(self, state: State) -> None:
+        """Keep of an INSERT that was undone only the keys, by which objects refer to each other."""
+        if state not in self._new:
+            return
+        before = self._new.pop(state)
+        for name in _columns(state.mapper) - _keys(state.mapper) - before.keys():
+            state.dict.pop(name, None)
+        for name, value in before.items():
+            set_committed_value(state.obj(), name, value)
+
+    def roll_back(self, session: Session) -> None:
+        """Detach all objects of the session, as they were before the unit."""
+        for entity in list(session.identity_map.values()):
+            state = inspect(entity)
+            if state.modified or state in self._outside:
+                self._note_written(state)
+            elif state not in self._written and state not in self._new:
+                session.expunge(entity)  # rolling back would expire it
+        try:
+            Session.rollback(session)
+        finally:
+            Session.close(session)
+            self._restore()
+
+    def _restore(self) -> None:
+        for state, values in self._written.items():
+            if state not in self._outside:
+                _restore_columns(state, values)
+        for state, histories in self._outside.items():
+            _restore_changes(state, histories)
+
+
+def _restore_columns(state: State, values: dict[str, Any]) -> None:
+    entity = state.obj()
+    for name, value in values.items() if entity is not None else ():
+        set_committed_value(entity, name, value)
+
+
+def _restore_changes(state: State, histories: dict[str, History]) -> None:
+    """With the changes that were made outside the unit and that it was to write."""
+    entity = state.obj()
+    for name, (added, unchanged, deleted) in histories.items() if entity is not None else ():
+        before, after = [*unchanged, *deleted], [*unchanged, *added]
+        is_list = bool(getattr(state.manager[name].impl, "collection", False))
+        if is_list or before:
+            set_committed_value(entity, name, before if is_list else before[0])
+        if added or deleted:
+            set_attribute(entity, name, after if is_list else after[0] if after else None)
+
+
+@lru_cache(maxsize=1024)
+def _columns(mapper: Mapper[Any]) -> frozenset[str]:
+    return frozenset(mapper.column_attrs.keys())
+
+
+@lru_cache(maxsize=1024)
+def _keys(mapper: Mapper[Any]) -> frozenset[str]:
+    """The attributes of primary and foreign keys."""
+    return frozenset(
+        attribute.key
+        for attribute in mapper.column_attrs
+        if any(column.primary_key or column.foreign_keys for column in attribute.columns)
+    )
