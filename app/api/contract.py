@@ -12,6 +12,7 @@ from app.db.errors import (
     DatabaseUnreachable,
     LockTimeout,
     PoolExhausted,
+    StatementCancelled,
     StatementTimeout,
 )
 from app.errors import (
@@ -42,6 +43,7 @@ UNAVAILABLE = (
     ConnectionLost,
     PoolExhausted,
     StatementTimeout,
+    StatementCancelled,
     LockTimeout,
     Contention,
 )

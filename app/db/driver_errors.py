@@ -14,6 +14,7 @@ from .errors import (
     LockTimeout,
     NotPermitted,
     ReadOnlyViolation,
+    StatementCancelled,
     StatementTimeout,
 )
 
@@ -37,6 +38,10 @@ _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
 }
 
 
+_CANCELLED = "canceling statement due to user request"
+_INPUT_FAILED = "error in .read() call"
+
+
 def translate(
     context: ExceptionContext, violations: Mapping[str, Callable[[], ApplicationError]]
 ) -> ApplicationError | None:
@@ -48,12 +53,25 @@ def translate(
     constraint = getattr(told, "constraint_name", None)
     if constraint is not None and constraint in violations:
         return violations[constraint]()
-    sqlstate = getattr(error, "pgcode", None)
-    if sqlstate in _BY_SQLSTATE:
-        kind, message = _BY_SQLSTATE[sqlstate]
-        return kind(message.format(said=getattr(told, "message_primary", None)))
+    if (sqlstate := getattr(error, "pgcode", None)) in _BY_SQLSTATE:
+        message = getattr(told, "message_primary", None) or ""
+        return _of_sqlstate(sqlstate, message)
     if context.connection is None:
         return DatabaseUnreachable("The database can't be reached.")
     if context.is_disconnect:
         return ConnectionLost("The connection to the database was lost.")
     return None
+
+
+def _of_sqlstate(sqlstate: str, message: str) -> ApplicationError | None:
+    """By 57014 PostgreSQL reports a timeout, a cancelled statement, and a COPY whose input failed.
+
+    Only the message distinguishes them. In another language than English a cancelled statement
+    counts as a timeout; what psycopg2 says of the input is in English everywhere.
+    """
+    if sqlstate == "57014" and _INPUT_FAILED in message:
+        return None
+    if sqlstate == "57014" and message == _CANCELLED:
+        return StatementCancelled("The statement was cancelled in the database.")
+    kind, text = _BY_SQLSTATE[sqlstate]
+    return kind(text.format(said=message))

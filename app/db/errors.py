@@ -138,6 +138,12 @@ class StatementTimeout(Unavailable):
     code = "statement-timeout"
 
 
+class StatementCancelled(Unavailable):
+    """Somebody cancelled the statement, as `pg_cancel_backend` does."""
+
+    code = "statement-cancelled"
+
+
 class LockTimeout(Unavailable):
     code = "lock-timeout"
 

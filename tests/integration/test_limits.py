@@ -20,6 +20,7 @@ from app.db.errors import (
     OutcomeUnknown,
     PoolExhausted,
     ReadOnlyViolation,
+    StatementCancelled,
     StatementTimeout,
 )
 from app.models import Customer
@@ -143,6 +144,50 @@ def test_a_statement_that_takes_too_long_is_stopped(database: Database) -> None:
     """The database stops it: no thread waits for ever."""
     with pytest.raises(StatementTimeout), database.connect(read_only=True, timeout=0.05) as c:
         c.execute(select(func.pg_sleep(5)))
+
+
+def test_a_statement_that_somebody_cancels_is_no_timeout(
+    database: Database, sql: Callable[..., Any]
+) -> None:
+    """Whoever reads the log must not look for a slow statement."""
+    waiting = "SELECT state FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+    errors: list[BaseException] = []
+
+    def sleep(connection: Connection, pid: int) -> None:
+        pids.append(pid)
+        connection.execute(select(func.pg_sleep(600)))
+
+    def work() -> None:
+        try:
+            with database.connect(timeout=600) as connection:
+                sleep(connection, connection.execute(PID).scalar_one())
+        except StatementCancelled as error:
+            errors.append(error)
+
+    pids: list[int] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not pids or not sql(waiting, pids[0]):
+        threading.Event().wait(0.01)
+    sql("SELECT pg_cancel_backend(%s)", pids[0])
+    thread.join()
+    assert len(errors) == 1
+
+
+def test_a_copy_whose_input_fails_is_no_timeout(database: Database) -> None:
+    """psycopg2 can't send this text: it is no UTF-8."""
+
+    class Surrogates:
+        error = None
+
+        def read(self, _: int) -> str:
+            return "\ud800"
+
+    statement = text("COPY customers (reference) FROM STDIN").execution_options(
+        copy_from=Surrogates()
+    )
+    with pytest.raises(DBAPIError, match=r"\.read\(\)"), database.connect() as connection:
+        connection.execute(statement)
 
 
 def test_waiting_for_a_lock_ends(

@@ -38,6 +38,11 @@ AVAILABILITY = (
         f"{_AGAIN} If it happens each time, ask for less: a narrower filter, a smaller page.",
     ),
     of_error(
+        db_errors.StatementCancelled("The statement was cancelled in the database."),
+        "Those who run the database cancelled a statement of the request.",
+        _AGAIN,
+    ),
+    of_error(
         db_errors.LockTimeout("Something else holds the row."),
         "Another request has kept the same row for longer than the service waits.",
         _AGAIN,
