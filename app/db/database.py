@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from .errors import ApplicationError
-    from .owner import Owner
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -222,7 +221,7 @@ class Database:
                 raise
             self._end(unit)
         owner.committed = owner.committed or not mode.read_only
-        _call_hooks(unit.hooks, owner)
+        owner.call_hooks(unit.hooks)
 
     def _end(self, unit: UnitOfWork, how: Callable[[], None] = lambda: None) -> None:
         try:
@@ -243,13 +242,3 @@ class Database:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
             unit.fail(error or context.sqlalchemy_exception or context.original_exception)
         return error
-
-
-def _call_hooks(hooks: list[Callable[[], None]], owner: Owner) -> None:
-    retrying, owner.retrying = owner.retrying, False  # they are on their own
-    for hook in hooks:
-        try:
-            hook()
-        except Exception:
-            logger.exception("A hook failed after the commit.")
-    owner.retrying = retrying

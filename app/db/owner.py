@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from asyncio import _get_running_loop, current_task
 from contextvars import ContextVar
 from os import getpid
@@ -11,8 +12,11 @@ from weakref import ref
 
 if TYPE_CHECKING:
     from asyncio import Task
+    from collections.abc import Callable, Iterable
 
     from .unit import UnitOfWork
+
+logger = logging.getLogger(__name__)
 
 
 class Owner:
@@ -43,6 +47,16 @@ class Owner:
     @property
     def is_in_this_process(self) -> bool:
         return self._process == getpid()
+
+    def call_hooks(self, hooks: Iterable[Callable[[], None]]) -> None:
+        """Those of a unit that has committed. They are no part of its work, so they may retry."""
+        retrying, self.retrying = self.retrying, False
+        for hook in hooks:
+            try:
+                hook()
+            except Exception:
+                logger.exception("A hook failed after the commit.")
+        self.retrying = retrying
 
     def __str__(self) -> str:
         task = "" if self._task is None else ", an asyncio task"
