@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.dialects import postgresql
@@ -12,7 +12,7 @@ from .marks import BOOKKEEPING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Connection, MetaData, Table
+    from sqlalchemy import Connection, MetaData, Row, Table
 
     class Operations(Protocol):
         """The part of `alembic.op` that is used here."""
@@ -50,9 +50,11 @@ END $do$
 
 # A trigger counts that calls the function before each row is updated, whatever column changes.
 # tgtype has the bits ROW (1), BEFORE (2) and UPDATE (16); tgenabled is O or A where the trigger
-# runs in ordinary sessions.
+# runs in ordinary sessions. A condition on single columns says by itself what it ignores.
 _FIND_TRIGGERS = text("""
-SELECT given.name, to_regclass(given.name) IS NOT NULL, tgname, tgenabled IN ('O', 'A')
+SELECT given.name, to_regclass(given.name) IS NOT NULL AS is_there, tgname,
+    tgenabled IN ('O', 'A') AS is_enabled, tgargs,
+    tgqual IS NULL OR pg_get_triggerdef(pg_trigger.oid) LIKE '%old.*%' AS is_on_rows
 FROM unnest(:names) AS given(name)
 LEFT JOIN pg_trigger ON tgrelid = to_regclass(given.name)
     AND tgfoid = to_regprocedure('touch_row()') AND tgtype & 19 = 19 AND tgattr = ''
@@ -78,32 +80,43 @@ def create_tables(connection: Connection, metadata: MetaData) -> None:
     """
     metadata.create_all(connection)
     for table in _versioned(metadata):
-        ignoring = [c.name for c in table.c if c.info.get(BOOKKEEPING) or c.computed is not None]
-        for statement in _create_trigger(table.name, _QUOTED.format_table(table), ignoring):
+        for statement in _create_trigger(table.name, _QUOTED.format_table(table), _ignored(table)):
             connection.exec_driver_sql(statement)
 
 
 def check_tables(connection: Connection, metadata: MetaData) -> list[str]:
     """Say, in one sentence for each, which Resource's table lacks its trigger; one SELECT.
 
-    Without the trigger versions do not move, and no write notices that it overwrites another one.
+    Without the trigger versions do not move, and no write notices that it overwrites another one. A
+    trigger that is disabled, or that ignores other columns than the model, is reported too.
     """
-    names = [_QUOTED.format_table(table) for table in _versioned(metadata)]
-    return [
-        sentence
-        for name, exists, trigger, enabled in connection.execute(_FIND_TRIGGERS, {"names": names})
-        if (sentence := _sentence(name, trigger, exists=exists, enabled=enabled))
-    ]
+    tables = {_QUOTED.format_table(table): table for table in _versioned(metadata)}
+    found = connection.execute(_FIND_TRIGGERS, {"names": list(tables)})
+    sentences = (_sentence(row, _ignored(tables[row.name])) for row in found)
+    return [sentence for sentence in sentences if sentence is not None]
 
 
-def _sentence(table: str, trigger: str | None, *, exists: bool, enabled: bool | None) -> str | None:
-    if not exists:
-        return f"The table {table} does not exist."
-    if trigger is None:
-        return f"The table {table} has no trigger that calls touch_row: its versions do not move."
-    if not enabled:
-        return f"The trigger {trigger} of the table {table} is disabled: its versions do not move."
+def _sentence(found: Row[Any], ignored: list[str]) -> str | None:
+    if not found.is_there:
+        return f"The table {found.name} does not exist."
+    if found.tgname is None:
+        return f"The table {found.name} has no trigger that calls touch_row: versions do not move."
+    trigger = f"The trigger {found.tgname} of the table {found.name}"
+    if not found.is_enabled:
+        return f"{trigger} is disabled: versions do not move."
+    arguments = bytes(found.tgargs).decode().split("\0")[:-1]
+    if found.is_on_rows and set(arguments) != set(ignored):
+        return f"{trigger} ignores {_listed(arguments)}, and the model {_listed(ignored)}."
     return None
+
+
+def _listed(columns: list[str]) -> str:
+    return ", ".join(sorted(columns)) or "no column"
+
+
+def _ignored(table: Table) -> list[str]:
+    """The columns whose changes move no version. PostgreSQL computes generated ones afterwards."""
+    return [c.name for c in table.c if c.info.get(BOOKKEEPING) or c.computed is not None]
 
 
 def _versioned(metadata: MetaData) -> Iterator[Table]:

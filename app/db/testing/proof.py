@@ -45,9 +45,8 @@ def all_or_nothing(
     tenth message, and COMMIT.
 
     Raises AssertionError where a call that raised has changed rows, and where a call that ended
-    well has changed others than without a fault. After OutcomeUnknown, which only COMMIT may cause,
-    the rows must be as the server left them. With `retried`, Contention and ConnectionLost must not
-    reach the caller.
+    well has not changed exactly the rows that it changes without a fault. Only a lost COMMIT may
+    raise OutcomeUnknown. With `retried`, Contention and ConnectionLost must not reach the caller.
     """
     trial = _Trial(call, database, snapshot, retried=retried)
     messages = trial.run()
