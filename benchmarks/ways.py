@@ -6,6 +6,7 @@ import io
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 import psycopg2
 import psycopg2.extras
@@ -20,13 +21,12 @@ from benchmarks.wallets import FIELDS, Wallet, WalletRepository, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from uuid import UUID
 
 BULK = 10_000
 PAGE = 50
 TABLE = Wallet.__table__
 LATER = datetime.fromisoformat("2099-01-01T00:00:00+00:00")
-LAST = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+LAST = UUID("ffffffff-ffff-7fff-bfff-ffffffffffff")
 NAMES = ", ".join(column.name for column in TABLE.c)
 
 

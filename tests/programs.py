@@ -242,6 +242,7 @@ class Program:
         lines = copy_lines(
             [ITEMS.c.id.type, ITEMS.c.order_id.type, ITEMS.c.n.type],
             [(uuid7(), order, b)] if (order := self.key(ORDERS, a)) else [],
+            self.connection.dialect,
         )
         copied = text("COPY order_items (id, order_id, n) FROM STDIN")
         self.connection.execute(copied.execution_options(copy_from=lines))

@@ -7,13 +7,14 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 from .database import Database
 from .modes import Isolation, Timeouts
 from .options import CHANGES_NOTHING
-from .repository.batches import BatchWriter
 from .repository.bulk import BulkWriter
-from .repository.criteria import filters_on
+from .repository.criteria import Filter, filter_on, filters_on, filters_through
 from .repository.deletion import Deleter
 from .repository.locks import lock_name, try_lock_name
+from .repository.mass_writes import MassWriter
 from .repository.pages import NumberedPage, Page, Query, Sort, Total, sorts_on
-from .repository.reading import Reader, Record
+from .repository.reading import Reader
+from .repository.records import Record
 from .repository.references import ReferenceChecker
 from .repository.writing import Inserter, Repository, Updater
 from .retries import retry
@@ -29,15 +30,16 @@ __all__ = [
     "CHANGES_NOTHING",
     "LIVE",
     "Base",
-    "BatchWriter",
     "BulkWriter",
     "Database",
     "DeletableResource",
     "Deleter",
+    "Filter",
     "Identified",
     "Inserter",
     "Isolation",
     "JSONObject",
+    "MassWriter",
     "NumberedPage",
     "Page",
     "Query",
@@ -55,7 +57,9 @@ __all__ = [
     "Updater",
     "check_tables",
     "create_tables",
+    "filter_on",
     "filters_on",
+    "filters_through",
     "lock_name",
     "retry",
     "sorts_on",

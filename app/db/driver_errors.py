@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -17,6 +17,7 @@ from .errors import (
     StatementCancelled,
     StatementTimeout,
 )
+from .refused_values import refused_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,15 +48,21 @@ def translate(
 ) -> ApplicationError | None:
     """The domain error for what the driver reported, or None where it is a bug of ours."""
     error = context.original_exception
+    _hide_values(error, context.sqlalchemy_exception)
+    if (refused := refused_value(context)) is not None:
+        return refused
     if not isinstance(context.sqlalchemy_exception, DBAPIError):
         return None
-    told = getattr(error, "diag", None)
-    constraint = getattr(told, "constraint_name", None)
+    reported = getattr(error, "diag", None)
+    constraint = getattr(reported, "constraint_name", None)
     if constraint is not None and constraint in violations:
         return violations[constraint]()
     if (sqlstate := getattr(error, "pgcode", None)) in _BY_SQLSTATE:
-        message = getattr(told, "message_primary", None) or ""
-        return _of_sqlstate(sqlstate, message)
+        return _of_sqlstate(sqlstate, getattr(reported, "message_primary", None) or "")
+    return _of_connection(context)
+
+
+def _of_connection(context: ExceptionContext) -> ApplicationError | None:
     if context.connection is None:
         return DatabaseUnreachable("The database can't be reached.")
     if context.is_disconnect:
@@ -75,3 +82,18 @@ def _of_sqlstate(sqlstate: str, message: str) -> ApplicationError | None:
         return StatementCancelled("The statement was cancelled in the database.")
     kind, text = _BY_SQLSTATE[sqlstate]
     return kind(text.format(said=message))
+
+
+def _hide_values(error: Any, wrapped: BaseException | None) -> None:
+    """Keep the values of rows out of the error's text: they are about people, and it is logged.
+
+    PostgreSQL quotes rows in DETAIL and CONTEXT, the statement with its parameters in LINE, and the
+    value itself in the message of a data exception (class 22).
+    """
+    code = getattr(error, "pgcode", None)
+    if code is None:
+        return
+    name = type(error).__name__
+    error.args = (name if code.startswith("22") else error.diag.message_primary,)
+    if wrapped is not None:
+        wrapped.args = (f"({type(error).__module__}.{name}) {error.args[0]}",)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from weakref import ref
 
-import orjson
 from psycopg2 import OperationalError
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
@@ -18,6 +16,7 @@ from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 from .dialect import DRIVER
 from .driver_connection import DriverConnection
 from .errors import PoolExhausted
+from .json_text import to_json
 from .replica import Replica
 from .session import UnitOfWorkError
 
@@ -129,7 +128,7 @@ class Engines:
     ) -> _EnginePair:
         options = {
             **dialect_options,
-            "json_serializer": _to_json,
+            "json_serializer": to_json,
             "hide_parameters": True,  # they are personal data, and errors go into logs
             "pool_pre_ping": True,  # the dialect tests only connections that were idle for long
             **self._options,
@@ -163,19 +162,6 @@ def _connect(pair: _EnginePair) -> Connection:
         raise PoolExhausted("All connections to the database are in use.") from error
     connection.engine = pair.sealed
     return connection
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode()
-
-
-def _plain(value: object) -> str:
-    """What JSON has no word for, as PostgreSQL reads it from text; raises TypeError."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"\\x{value.hex()}"
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} can't be written as JSON.")
 
 
 class _Forgetful(Protocol):

@@ -10,6 +10,8 @@ LARGE = "large"  # Values may be large: pages with a budget of bytes stop readin
 OWNED = "owned"  # A foreign key to the owner of the row: the row does not block its deletion.
 HISTORY = "history"  # A foreign key to who did something: the row does not block its deletion.
 HISTORY_UNLESS = "history_unless"  # SQL condition on the row: while it is false, as HISTORY.
+FIELD = "field"  # The attribute of the column, if it has another name. The layer sets it. In the
+# info of a CHECK constraint: the field that it is about, where its name does not say it.
 
 # A table's info:
 LIVE_WHILE = "live_while"  # SQL condition: while it is true, a row of this (never soft-deleted)
@@ -18,6 +20,5 @@ SIDE_EFFECTS = "side_effects"  # Triggers of the table change rows of other tabl
 # those tables, or True. True too if triggers delete rows there or change primary keys.
 RULES = "rules"  # Errors by the names of rules that triggers or constraints report.
 
-# The info of a unique index, or of a CHECK constraint:
+# The info of a unique index:
 FIELDS = "fields"  # The fields that a unique index is about, where its expressions do not say it.
-FIELD = "field"  # The field that a CHECK constraint is about, where its name does not say it.

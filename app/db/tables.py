@@ -25,6 +25,7 @@ from sqlalchemy.orm import (
 )
 from uuid_utils.compat import uuid7
 
+from .fields import mark_fields
 from .types import JSONObject
 from .visibility import SoftDeleted
 
@@ -99,3 +100,6 @@ def _refuse_lazy_loading(mapper: Mapper[Any], _: type[Base]) -> None:
     for relationship in mapper.relationships:
         if relationship.lazy != "raise":
             raise TypeError(f'{relationship} must be lazy="raise".')
+
+
+event.listen(Base, "after_mapper_constructed", mark_fields, propagate=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
 from .errors import ApplicationError, Invalid, Mistake, NotUnique, UnknownReference
-from .marks import FIELD, FIELDS, RULES
+from .fields import field_of, fields_of
+from .marks import FIELD, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Constraint, FromClause, Index, MetaData, Table
+    from sqlalchemy import Constraint, MetaData, Table
 
     Violations = dict[str, Callable[[], ApplicationError]]
 
@@ -48,25 +49,13 @@ def _of_constraint(
     table: Table, constraint: Constraint, not_unique: Callable[..., ApplicationError]
 ) -> Callable[[], ApplicationError]:
     if isinstance(constraint, ForeignKeyConstraint):
-        return partial(UnknownReference, *constraint.column_keys)
+        return partial(UnknownReference, *map(field_of, constraint.columns))
     if isinstance(constraint, CheckConstraint):
         name = str(constraint.name).removeprefix(f"ck_{table.name}_")
         return partial(_invalid, constraint.info.get(FIELD, name))
     if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
-        return partial(not_unique, table.name, tuple(constraint.columns.keys()))
+        return partial(not_unique, table.name, tuple(map(field_of, constraint.columns)))
     raise TypeError(f"No error is known for {constraint.name}: name one in the table's RULES.")
-
-
-def unique_index(table: FromClause, fields: tuple[str, ...]) -> Index | None:
-    """The unique index on exactly these fields."""
-    indexes = cast("Table", table).indexes
-    return next((i for i in indexes if i.unique and fields_of(i) == fields), None)
-
-
-def fields_of(index: Index) -> tuple[str, ...]:
-    """The fields of a unique index: its columns, or those named in its info."""
-    fields: tuple[str, ...] = index.info.get(FIELDS) or tuple(index.columns.keys())
-    return fields
 
 
 def _invalid(field: str) -> Invalid:

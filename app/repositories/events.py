@@ -25,8 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
-from app.db import Reader, filters_on
-from app.db.repository.criteria import Filter, Filters
+from app.db import Reader, filter_on, filters_on
 from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Insert
 
     from app.db import Resource
+    from app.db.repository.criteria import Filters
     from app.db.repository.pages import Sorts
 
 _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
@@ -131,7 +131,7 @@ class EventRepository(Reader[Event]):
             Event.object_id,
             Event.request_id,
         ),
-        "admins_only": Filter(_EVENTS.c.object_type.in_(ADMINS_ONLY), bool, internal=True),
+        "admins_only": filter_on(_EVENTS.c.object_type.in_(ADMINS_ONLY), internal=True),
     }
     sorts: Sorts = {  # noqa: RUF012 - same
         "occurred_at": Event.occurred_at.expression,

@@ -6,8 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from app.db import ReferenceChecker, filters_on, sorts_on
-from app.db.repository.criteria import Related
+from app.db import Filter, ReferenceChecker, filters_on, sorts_on
 from app.models import Entry, Hold, Transaction
 
 if TYPE_CHECKING:
@@ -57,7 +56,9 @@ def _concerns(account_id: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-_OF_ACCOUNT = Related(Entry.account_id.expression, UUID, condition=_concerns)
+_OF_ACCOUNT = Filter(
+    Entry.account_id.expression, UUID, {"eq": lambda _, account_id: _concerns(account_id)}
+)
 
 
 class TransactionRepository(ReferenceChecker[Transaction]):

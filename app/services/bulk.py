@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.db import BatchWriter, Record
+    from app.db import BulkWriter, Record
 
     Items = Sequence[Mapping[str, Any]]
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class BulkService(Service):
     """For resources whose `create` has no rules of its own; others say theirs."""
 
-    repository: BatchWriter[Any]
+    repository: BulkWriter[Any]
 
     @allowed("writers")
     @retry
@@ -38,7 +38,7 @@ class BulkService(Service):
         with self.database.connect() as connection:
             self.check_all_live(connection, items)
             self._check_all_unique(connection, items)
-            records = self.repository.create_many(connection, items)
+            records = self.repository.insert_many(connection, items, returning=True)
             changes = {record["id"]: first_values(model, record) for record in records}
             versions = {record["id"]: record["version"] for record in records}
             self.record(connection, "created", model, changes, versions=versions)

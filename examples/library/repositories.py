@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select
-from unitwork import BulkWriter, Inserter, Repository, filters_on, sorts_on
+from unitwork import BulkWriter, Inserter, MassWriter, Repository, filters_on, sorts_on
 
 from library.models import Book, Loan, Member, Reservation
 
@@ -60,7 +60,7 @@ class LoanRepository(Inserter[Loan], BulkWriter[Loan]):
         return self.count(connection, member_id=member_id, returned_at__is_null=True)
 
 
-class ReservationRepository(Inserter[Reservation], BulkWriter[Reservation]):
+class ReservationRepository(Inserter[Reservation], MassWriter[Reservation]):
     model = Reservation
     filters = filters_on(
         Reservation.book_id, Reservation.member_id, Reservation.ready_at, Reservation.closed_at

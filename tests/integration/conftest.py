@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.administration import MIGRATIONS, ROLES
 from app.models import Customer
 from app.services import CustomerService
+from tests import catalogue as catalogue_tables
 from tests import orders
 from tests.library import TABLES, open_library
 from tests.roles import as_role, create_with_roles
@@ -120,6 +121,23 @@ def elsewhere(
                 return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture(scope="session")
+def shared_catalogue(template_url: str, worker_id: str) -> Iterator[Database]:
+    url = copy_template(template_url, f"catalogue_{worker_id}")
+    database = catalogue_tables.open_catalogue(url)
+    yield database
+    database.dispose()
+    drop(url)
+
+
+@pytest.fixture
+def catalogue(shared_catalogue: Database) -> Iterator[Database]:
+    """A database with the tables of `tests.catalogue`, emptied after the test."""
+    yield shared_catalogue
+    with shared_catalogue.connect() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(catalogue_tables.TABLES)}"))
 
 
 @pytest.fixture

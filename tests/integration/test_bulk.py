@@ -115,12 +115,13 @@ def test_a_violation_in_bulk_is_told_like_any_other(library: Database, how: str)
 def test_rows_with_other_fields_are_refused(library: Database) -> None:
     """A typo, or a row that lacks a field, is not quietly NULL."""
     with library.connect() as connection:
-        for rows in ([{"nmae": "x"}], [{"isbn": "1", "title": "a"}, {"isbn": "2"}]):
-            with pytest.raises((AttributeError, ValueError)):
-                BOOKS.insert_many(connection, rows)
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError, match="nmae"):
+            BOOKS.insert_many(connection, [{"nmae": "x"}])
+        with pytest.raises(AttributeError, match="nmae"):
             BOOKS.copy(connection, ("nmae",), [("x",)])
         assert BOOKS.insert_many(connection, []) == []
+    with pytest.raises(Invalid, match="title"), library.connect() as connection:
+        BOOKS.insert_many(connection, [{"isbn": "1", "title": "a"}, {"isbn": "2"}])
 
 
 def test_upsert_inserts_then_updates(library: Database) -> None:

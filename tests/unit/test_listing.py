@@ -13,11 +13,10 @@ import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.orm import Mapped, mapped_column, registry
 
-from app.db import Base, Query, Reader, Resource, Sort, sorts_on
+from app.db import Base, Query, Reader, Resource, Sort, filter_on, sorts_on
 from app.db.errors import InvalidCriterion, InvalidCursor
 from app.db.listing import Cursors, parse_filter, parse_sort
 from app.db.listing.formats import parse_date, parse_decimal, parse_float
-from app.db.repository.criteria import Filter
 
 
 class Colour(Enum):
@@ -49,8 +48,8 @@ class Samples(Reader[Sample]):
         Sample.created_at,
     )  # fmt: skip
     filters = {  # noqa: RUF012 - a declaration, never changed
-        "name": Filter(Sample.name.expression, str, nullable=True),
-        "count": Filter(Sample.count.expression, int),
+        "name": filter_on(Sample.name.expression),
+        "count": filter_on(Sample.count.expression),
     }
 
 

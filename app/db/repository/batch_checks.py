@@ -20,15 +20,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from ..encoding import ROWS
+from ..fields import columns_of, field_of, fields_of
 from ..tables import Resource
 from .reading import Reader
+from .rows import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlalchemy import Connection, Index, Select, TableValuedAlias
 
-    Rows = Sequence[Mapping[str, Any]]
+    from .rows import Rows
+
     Place = tuple[int, str]  # a row's position, and the field
 
 R = TypeVar("R", bound=Resource)
@@ -53,38 +57,28 @@ class BatchChecker(Reader[R]):
 
     def taken_among(self, connection: Connection, rows: Rows) -> list[Place]:
         """What has to be unique and is not: a live row has it, or one of these before."""
-        names = names_of(rows)
-        indexes = [index for index in _unique(self) if set(_fields(index)) <= set(names)]
+        names = names_of(rows)[0] if rows else ()
+        indexes = [index for index in _unique(self) if set(fields_of(index)) <= set(names)]
         if not indexes:
             return []
-        fields = {name for index in indexes for name in _fields(index)}
+        fields = {name for index in indexes for name in fields_of(index)}
         given = [
             {"position": at, **{name: row.get(name) for name in fields}}
             for at, row in enumerate(rows)
         ]
-        found = connection.execute(_taken(self, tuple(sorted(fields))), {"rows": given})
+        found = connection.execute(_taken(self, tuple(sorted(fields))), {ROWS: given})
         return [
             (row.position, name)
             for row in found
             for index in indexes
             if getattr(row, str(index.name))
-            for name in _fields(index)
+            for name in fields_of(index)
         ]
 
 
-def names_of(rows: Rows) -> tuple[str, ...]:
-    """All fields that any of them has."""
-    return tuple(sorted({name for row in rows for name in row}))
-
-
 def given_rows(columns: Sequence[ColumnClause[Any]]) -> TableValuedAlias:
-    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns)
+    rows = func.jsonb_to_recordset(bindparam(ROWS, type_=JSONB)).table_valued(*columns)
     return rows.render_derived(name="given", with_types=True)
-
-
-def _fields(index: Index) -> tuple[str, ...]:
-    fields: tuple[str, ...] = index.info.get("fields") or tuple(index.columns.keys())
-    return fields
 
 
 def _unique(reader: Reader[Any]) -> list[Index]:
@@ -95,22 +89,22 @@ def _unique(reader: Reader[Any]) -> list[Index]:
 @lru_cache(maxsize=512)
 def _parents(reader: Reader[Any]) -> dict[str, Select[Any]]:
     found = {}
-    for referring in reader.model.__table__.c:
+    for name, referring in columns_of(reader.model).items():
         for key in referring.foreign_keys:
             parent = key.column.table
             statement = select(key.column).where(key.column.in_(bindparam("keys", expanding=True)))
             if "deleted_at" in parent.c:
                 statement = statement.where(parent.c.deleted_at.is_(None))
             statement = statement.order_by(key.column).with_for_update(read=True)
-            found[referring.key] = statement
+            found[name] = statement
     return found
 
 
 @lru_cache(maxsize=512)
 def _taken(reader: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
-    table = reader.model.__table__
-    given = given_rows([column("position", Integer), *(column(n, table.c[n].type) for n in names)])
-    indexes = [index for index in _unique(reader) if set(_fields(index)) <= set(names)]
+    columns = columns_of(reader.model)
+    given = given_rows([column("position", Integer), *(column(n, columns[n].type) for n in names)])
+    indexes = [index for index in _unique(reader) if set(fields_of(index)) <= set(names)]
     told = select(given.c.position, *(_is_taken(index, given) for index in indexes)).subquery()
     return (
         select(told)
@@ -138,14 +132,14 @@ def _is_taken(index: Index, given: TableValuedAlias) -> ColumnElement[bool]:
 
 
 def _is_left_out(expression: ColumnElement[Any], given: TableValuedAlias) -> bool:
-    return isinstance(expression, ColumnClause) and expression.key not in given.c
+    return isinstance(expression, ColumnClause) and field_of(expression) not in given.c
 
 
 def _of_given(expressions: Sequence[ColumnElement[Any]], given: TableValuedAlias) -> Iterator[Any]:
     """What is indexed, of the rows that are given."""
 
     def replace(element: Any, **_: Any) -> Any:
-        return given.c[element.key] if isinstance(element, ColumnClause) else None
+        return given.c[field_of(element)] if isinstance(element, ColumnClause) else None
 
     for expression in expressions:
         yield replacement_traverse(expression, {}, replace)

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+import operator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func
+from sqlalchemy import BigInteger, ColumnElement, Enum, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import array
 
 from ..errors import InvalidCriterion
+from ..visibility import SoftDeleted
+from .values import as_parameter, is_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlalchemy.orm import InstrumentedAttribute
+    from sqlalchemy.types import TypeEngine
 
-Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte", "is_null", "contains"]
-OPERATORS: frozenset[str] = frozenset(get_args(Operator))
+    Condition = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]]
+    Conditions = Mapping[str, Condition]
 
 _INT32 = range(-(2**31), 2**31)
-_INT64 = range(-(10**18) + 1, 10**18)  # what 18 digits can say
+_INT64 = range(-(10**18) + 1, 10**18)  # the integers of at most 18 digits
 
-_BY_TYPE: dict[type, frozenset[str]] = {
-    str: frozenset({"eq", "ne", "in", "contains"}),
-    bool: frozenset({"eq", "ne"}),
-    UUID: frozenset({"eq", "ne", "in"}),
-    int: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
-    datetime: frozenset({"eq", "ne", "in", "lt", "lte", "gt", "gte"}),
-    list: frozenset({"contains"}),  # of strings, one of which it is
+_EQUALITY: dict[str, Condition] = {
+    "eq": operator.eq,
+    "ne": lambda column, value: column.is_distinct_from(value),
+    "in": lambda column, values: column.in_(values),
+}
+_ORDER: dict[str, Condition] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
+_BY_TYPE: dict[type, dict[str, Condition]] = {
+    str: {**_EQUALITY, "contains": lambda column, pattern: column.ilike(pattern)},
+    bool: {name: _EQUALITY[name] for name in ("eq", "ne")},
+    UUID: _EQUALITY,
+    # of strings, one of which it is
+    list: {"contains": lambda column, value: column.op("@>", is_comparison=True)(array([value]))},
+    **dict.fromkeys((int, float, Decimal, date, datetime, time, timedelta), _EQUALITY | _ORDER),
 }
 
 
@@ -37,19 +54,16 @@ _BY_TYPE: dict[type, frozenset[str]] = {
 class Filter:
     """A field that may be asked about.
 
-    `fold` compares without regard to case; `internal` keeps it from the public.
+    `operators` are the conditions by their names, as functions of the column and the bound value;
+    `in` takes several values. `fold` compares without regard to case; `internal` keeps the filter
+    from the public.
     """
 
     expression: ColumnElement[Any]
     type: type
-    nullable: bool = False
+    operators: Conditions
     fold: bool = False
     internal: bool = False
-
-    @property
-    def operators(self) -> frozenset[str]:
-        operators = _BY_TYPE[self.type] - ({"in"} if self.fold else set())
-        return operators | {"is_null"} if self.nullable else operators
 
     @property
     def integers(self) -> range:
@@ -58,113 +72,143 @@ class Filter:
 
     def clause(self, operator: str, name: str) -> ColumnElement[bool]:
         """The condition, with its value as the bind parameter `name`."""
-        column: Any = func.lower(self.expression) if self.fold else self.expression
+        column: Any = self.expression
+        if operator == "is_null":
+            return self.operators[operator](column, bindparam(name))
         if operator == "in":
-            found: ColumnElement[bool] = column.in_(bindparam(name, expanding=True))
-            return found
-        value: Any = bindparam(name, type_=self.expression.type)
-        value = func.lower(value) if self.fold else value
-        clauses: dict[str, Callable[[], ColumnElement[bool]]] = {
-            "eq": lambda: column == value,
-            "ne": lambda: column.is_distinct_from(value),
-            "lt": lambda: column < value,
-            "lte": lambda: column <= value,
-            "gt": lambda: column > value,
-            "gte": lambda: column >= value,
-            "is_null": lambda: self.expression.is_(None) == bindparam(name),
-            "contains": lambda: self._contains(name),
-        }
-        return clauses[operator]()
-
-    def _contains(self, name: str) -> ColumnElement[bool]:
-        if self.type is list:
-            return self.expression.op("@>", is_comparison=True)(
-                array([bindparam(name, type_=Text)])
-            )
-        return self.expression.ilike(bindparam(name))
+            return self.operators[operator](column, bindparam(name, expanding=True))
+        value: Any = bindparam(name, type_=Text() if self.type is list else column.type)
+        if self.fold and operator != "contains":
+            column, value = func.lower(column), func.lower(value)
+        return self.operators[operator](column, value)
 
     def parameter(self, operator: str, value: Any) -> Any:
         if operator == "contains" and self.type is str:
             return like(value)
-        return list(value) if operator == "in" else value
+        if operator == "in":
+            return list(map(as_parameter, value))
+        return as_parameter(value)
 
     def accepts(self, operator: str, value: Any) -> bool:
         if operator == "is_null":
             return isinstance(value, bool)
         if operator == "in":
-            return isinstance(value, list | tuple | set) and all(map(self._is_typed, value))
-        return self._is_typed(value)
+            return isinstance(value, list | tuple | set) and all(map(self._fits, value))
+        return self._fits(value)
 
-    def _is_typed(self, value: Any) -> bool:
-        if self.type is list:
-            return isinstance(value, str)
-        return isinstance(value, self.type) and not (self.type is int and isinstance(value, bool))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Related(Filter):
-    """By a field of rows that refer to this one: the condition says whether some have the value."""
-
-    condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]
-
-    @property
-    def operators(self) -> frozenset[str]:
-        return frozenset({"eq"})
-
-    def clause(self, operator: str, name: str) -> ColumnElement[bool]:  # noqa: ARG002 - it is eq
-        return self.condition(bindparam(name, type_=self.expression.type))
+    def _fits(self, value: Any) -> bool:
+        labels = getattr(self.expression.type, "enums", ()) if self.type is str else ()
+        return is_value(str if self.type is list else self.type, value) and (
+            not labels or value in labels
+        )
 
 
 Filters = dict[str, Filter]
 
 
-def filters_on(*columns: InstrumentedAttribute[Any], fold: tuple[str, ...] = ()) -> Filters:
-    """Filters with each column's own name and type; raises KeyError for a type without any."""
-    for column in columns:
-        _BY_TYPE[column.type.python_type]
+def filter_on(
+    expression: ColumnElement[Any],
+    *,
+    fold: bool = False,
+    internal: bool = False,
+    operators: Conditions = MappingProxyType({}),
+) -> Filter:
+    """A filter on a column or another expression; for the parameters see `filters_on`."""
+    type_: TypeEngine[Any] = expression.type
+    found = _EQUALITY if isinstance(type_, Enum) else _BY_TYPE.get(type_.python_type, {})
+    found = {name: found[name] for name in found if not (fold and name == "in")} | {**operators}
+    if not found:
+        raise TypeError(f"{expression} has a type without operators: give it some.")
+    if getattr(expression, "nullable", False):
+        found["is_null"] = lambda column, value: column.is_(None) == value
+    return Filter(expression, type_.python_type, found, fold, internal)
+
+
+def filters_on(
+    *columns: InstrumentedAttribute[Any],
+    fold: tuple[str, ...] = (),
+    operators: Conditions = MappingProxyType({}),
+) -> Filters:
+    """Filters with each attribute's own name, and the operators of its column's type.
+
+    `fold` names the fields that are compared without regard to case. `operators` adds some to all
+    these columns, as functions of the column and of the bound value, which has the column's type:
+    with `{"begins": func.starts_with}` the filter answers to `title__begins` too. Raises TypeError
+    for a type that has no operators, if none is given.
+    """
     return {
-        column.key: Filter(
-            column.expression,
-            column.type.python_type,
-            nullable=bool(column.expression.nullable),
-            fold=column.key in fold,
-        )
+        column.key: filter_on(column.expression, fold=column.key in fold, operators=operators)
         for column in columns
     }
 
 
+def filters_through(
+    relationship: InstrumentedAttribute[Any],
+    *columns: InstrumentedAttribute[Any],
+    fold: tuple[str, ...] = (),
+    operators: Conditions = MappingProxyType({}),
+) -> Filters:
+    """Filters on columns of related rows: some live related row fits, by an EXISTS.
+
+    `filters_through(Book.shelf, Shelf.name)` answers to `shelf_name`; else as `filters_on`.
+    """
+    found = filters_on(*columns, fold=fold, operators=operators)
+    return {
+        f"{relationship.key}_{name}": replace(each, operators=_through(relationship, each))
+        for name, each in found.items()
+    }
+
+
+def _through(relationship: InstrumentedAttribute[Any], related: Filter) -> Conditions:
+    def through(condition: Condition) -> Condition:
+        return lambda column, value: _related(relationship, condition(column, value))
+
+    known = related.operators.items()
+    return {name: through(condition) for name, condition in known if name != "is_null"}
+
+
+def _related(
+    relationship: InstrumentedAttribute[Any], condition: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    other = relationship.property.mapper.class_
+    if issubclass(other, SoftDeleted):
+        condition = condition & other.deleted_at.is_(None)
+    some = relationship.any if relationship.property.uselist else relationship.has
+    return some(condition)
+
+
 def split(name: str) -> tuple[str, str]:
     """`created_at__gte` -> `created_at`, `gte`; without an operator it is `eq`."""
-    field, separator, operator = name.rpartition("__")
-    return (field, operator) if separator and operator in OPERATORS else (name, "eq")
+    field, separator, operator_ = name.rpartition("__")
+    return (field, operator_) if separator and field else (name, "eq")
 
 
 def check(filters: Filters, name: str) -> tuple[str, str]:
     """The field and operator that `name` asks about; raises InvalidCriterion if undeclared."""
-    field, operator = split(name)
+    field, operator_ = (name, "eq") if name in filters else split(name)
     if field not in filters:
         raise InvalidCriterion(name, "There is no such filter.")
-    if operator not in filters[field].operators:
-        raise InvalidCriterion(name, f"The filter {field} has no operator {operator}.")
-    return field, operator
+    if operator_ not in filters[field].operators:
+        raise InvalidCriterion(name, f"The filter {field} has no operator {operator_}.")
+    return field, operator_
 
 
 def parameters(filters: Filters, values: Mapping[str, Any]) -> dict[str, Any]:
     """The bind parameters for these filters: `filter_` and the filter's name."""
     bound = {}
     for name, value in values.items():
-        field, operator = check(filters, name)
-        if not filters[field].accepts(operator, value):
+        field, operator_ = check(filters, name)
+        if not filters[field].accepts(operator_, value):
             raise InvalidCriterion(name, f"It is not a value of {field}.")
-        bound[f"filter_{name}"] = filters[field].parameter(operator, value)
+        bound[f"filter_{name}"] = filters[field].parameter(operator_, value)
     return bound
 
 
 def clauses(filters: Filters, names: tuple[str, ...]) -> list[ColumnElement[bool]]:
     found = []
     for name in names:
-        field, operator = check(filters, name)
-        found.append(filters[field].clause(operator, f"filter_{name}"))
+        field, operator_ = check(filters, name)
+        found.append(filters[field].clause(operator_, f"filter_{name}"))
     return found
 
 

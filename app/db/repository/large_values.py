@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..fields import columns_of
 from ..marks import LARGE
 from ..types import JSONObject
 
@@ -46,7 +47,7 @@ IS_READ = "is_read"
 
 @cache
 def large_columns(model: type[Identified]) -> frozenset[str]:
-    return frozenset(column.key for column in model.__table__.c if LARGE in column.info)
+    return frozenset(name for name, column in columns_of(model).items() if LARGE in column.info)
 
 
 class WrittenJSON(types.TypeDecorator[orjson.Fragment]):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, false, literal, or_, tuple_
 
-from ..errors import InvalidCriterion
+from ..errors import InvalidCriterion, InvalidCursor
+from .values import is_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,42 +98,86 @@ def order_by(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> list[ColumnElem
     return [column.desc() if descending else column.asc() for column, descending in keys]
 
 
+def kinds_of(sorts: Sorts, by: Sequence[Sort]) -> list[tuple[type, bool]]:
+    """The type of each value of `after`, and whether it may be None."""
+    columns = [column for column, _ in order(sorts, by, literal(UUID(int=0)))]
+    return [(_python_type(column), _nullable(column)) for column in columns[:-1]] + [(UUID, False)]
+
+
+def check_after(kinds: Sequence[tuple[type, bool]], values: Sequence[Any]) -> None:
+    """Raises InvalidCursor where the values do not belong to a row of the list."""
+    if len(kinds) != len(values) or not all(map(_fits, kinds, values)):
+        raise InvalidCursor("cursor", "Its values do not fit the order of the list.")
+
+
+def _fits(kind: tuple[type, bool], value: Any) -> bool:
+    return kind[1] if value is None else is_value(kind[0], value)
+
+
+def _python_type(column: ColumnElement[Any]) -> type:
+    try:
+        return column.type.python_type
+    except NotImplementedError:  # a type of PostgreSQL's own
+        return object
+
+
+End = Literal["null", "lowest", "highest"] | None
+"""Where a value stands in its column. psycopg2 reads `-infinity` as the lowest time of Python and
+`infinity` as the highest one, so a page behind such a value counts the two as equal."""
+
+
+def end_of(value: Any) -> End:
+    if value is None:
+        return "null"
+    if not isinstance(value, date):
+        return None
+    day = value.date() if isinstance(value, datetime) else value
+    if day not in (date.min, date.max):
+        return None
+    plain = value.replace(tzinfo=None) if isinstance(value, datetime) else value
+    ends: dict[date, End] = {type(plain).min: "lowest", type(plain).max: "highest"}
+    return ends.get(plain)
+
+
 def after(
-    keys: Sequence[tuple[ColumnElement[Any], bool]], nulls: Sequence[bool]
+    keys: Sequence[tuple[ColumnElement[Any], bool]], ends: Sequence[End]
 ) -> ColumnElement[bool]:
     """The rows behind the one whose values are bound as `after_0`, `after_1`, ...
 
-    `nulls` says which of them are NULL; PostgreSQL sorts NULL as the largest value. Where it
-    can, it compares whole rows, which one index range serves.
+    PostgreSQL sorts NULL as the largest value. Where it can, it compares whole rows, which one
+    index range serves.
     """
     columns = [column for column, _ in keys]
     values = [bindparam(f"after_{i}", type_=column.type) for i, column in enumerate(columns)]
     directions = {descending for _, descending in keys}
-    if len(directions) == 1 and not any(_nullable(column) for column in columns):
+    if len(directions) == 1 and not any(ends) and not any(_nullable(column) for column in columns):
         row, bound = tuple_(*columns), tuple_(*values)
         return row < bound if directions.pop() else row > bound
     alternatives = []
     for i, (column, descending) in enumerate(keys):
-        ties = [_equal(columns[j], values[j], null=nulls[j]) for j in range(i)]
-        behind = _behind(column, values[i], descending=descending, null=nulls[i])
-        alternatives.append(and_(*ties, behind))
+        ties = [_equal(columns[j], values[j], ends[j]) for j in range(i)]
+        alternatives.append(and_(*ties, _behind(column, values[i], ends[i], descending=descending)))
     return or_(*alternatives)
 
 
-def _equal(
-    column: ColumnElement[Any], value: ColumnElement[Any], *, null: bool
-) -> ColumnElement[bool]:
-    return column.is_(None) if null else column == value
+def _equal(column: ColumnElement[Any], value: ColumnElement[Any], end: End) -> ColumnElement[bool]:
+    if end is None:
+        return column == value
+    ends = {"null": column.is_(None), "lowest": column <= value, "highest": column >= value}
+    return ends[end]
 
 
 def _behind(
-    column: ColumnElement[Any], value: ColumnElement[Any], *, descending: bool, null: bool
+    column: ColumnElement[Any], value: ColumnElement[Any], end: End, *, descending: bool
 ) -> ColumnElement[bool]:
     if descending:
-        return column.is_not(None) if null else column < value
-    if null:
+        if end == "null":
+            return column.is_not(None)
+        return false() if end == "lowest" else column < value
+    if end == "null":
         return false()
-    return or_(column > value, column.is_(None)) if _nullable(column) else column > value
+    larger = false() if end == "highest" else column > value
+    return or_(larger, column.is_(None)) if _nullable(column) else larger
 
 
 def _nullable(column: ColumnElement[Any]) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sqlalchemy import ColumnClause, ColumnElement, bindparam, literal, select
 from sqlalchemy.sql.visitors import replacement_traverse
 
+from ..fields import columns_of, field_of, unique_index
 from ..tables import Resource
-from ..violations import unique_index
 from .reading import Reader
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class ReferenceChecker(Reader[R]):
         unknown: the answer is None.
         """
         index = unique_index(self.model.__table__, fields)
-        if index is None or not set(index.columns.keys()) <= values.keys():
+        names = set() if index is None else set(map(field_of, index.columns))
+        if index is None or not names <= values.keys():
             return None
-        bound = {f"its_{column.key}": values[column.key] for column in index.columns}
+        bound = {f"its_{name}": values[name] for name in names}
         return connection.execute(_holder(self, index), bound).scalar_one_or_none()
 
 
@@ -52,7 +53,7 @@ class ReferenceChecker(Reader[R]):
 def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
     def bind(element: Any, **_: Any) -> Any:
         is_column = isinstance(element, ColumnClause)
-        return bindparam(f"its_{element.key}", type_=element.type) if is_column else None
+        return bindparam(f"its_{field_of(element)}", type_=element.type) if is_column else None
 
     expressions = cast("list[ColumnElement[Any]]", index.expressions)
     same = [each == replacement_traverse(each, {}, bind) for each in expressions]
@@ -65,12 +66,12 @@ def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
 @lru_cache(maxsize=512)
 def _references(reader: Reader[Any]) -> dict[str, Select[Any]]:
     found = {}
-    for column in reader.model.__table__.c:
+    for name, column in columns_of(reader.model).items():
         for key in column.foreign_keys:
             parent = key.column.table
             statement = select(literal(1)).select_from(parent)
             statement = statement.where(key.column == bindparam("key"))
             if "deleted_at" in parent.c:
                 statement = statement.where(parent.c.deleted_at.is_(None))
-            found[column.name] = statement.with_for_update(read=True)
+            found[name] = statement.with_for_update(read=True)
     return found

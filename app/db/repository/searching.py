@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam
 
+from ..encoding import is_text
 from ..errors import InvalidCriterion
 from . import criteria
 
@@ -36,7 +37,9 @@ Searched = ColumnElement[str] | TextSearch | None
 
 
 def parameters(searched: Searched, connection: Connection, search: str | None) -> dict[str, Any]:
-    """The bind parameters of a search."""
+    """The bind parameters of a search; raises InvalidCriterion for what is no text."""
+    if search and not is_text(search):
+        raise InvalidCriterion("q", "Text has neither NUL nor lone surrogates.")
     if search and isinstance(searched, TextSearch):
         return {"search": searched.parse(connection, search)} if words(search) else {}
     return {f"word_{at}": criteria.like(word) for at, word in enumerate(words(search))}

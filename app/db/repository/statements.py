@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, sel
 
 from ..errors import InvalidCriterion
 from ..explain import explain
+from ..fields import columns_of
 from ..options import INCLUDE_DELETED, SAYS_LIVE
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
 
     from ..tables import Identified
     from .pages import Query
-    from .reading import Reader
+    from .records import RecordReader
 
 # Saying by itself which rows are live spares a statement the cost of having it added.
 _SAYS_LIVE = {SAYS_LIVE: True}
 
 _OF_CLIENTS = ShapeCache(256)
 
-Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[bool, ...] | None, bool]
-"""Names of the filters, sorted; number of words to search; sorts; which of the cursor's values are
-NULL; whether deleted rows are included."""
+Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[pages.End, ...] | None, bool]
+"""Names of the filters, sorted; number of words to search; sorts; where the cursor's values stand
+in their columns; whether deleted rows are included."""
 
 
 def prepared(
-    build: Callable[..., Executable], reader: Reader[Any], shape: Hashable, **options: bool
+    build: Callable[..., Executable], reader: RecordReader[Any], shape: Hashable, **options: bool
 ) -> Prepared:
     """The statement `build(reader, shape, **options)`, kept if it is asked for often."""
     key: tuple[object, ...] = (build, type(reader), shape, *options.items())
@@ -47,12 +48,12 @@ def prepared(
 
 
 def shape(query: Query) -> Shape:
-    nulls = None if query.after is None else tuple(value is None for value in query.after)
+    ends = None if query.after is None else tuple(map(pages.end_of, query.after))
     return (
         tuple(sorted(query.filters)),
         len(searching.words(query.search)),
         query.sort,
-        nulls,
+        ends,
         query.include_deleted,
     )
 
@@ -85,7 +86,7 @@ def get_many(model: type[Identified], *, lock: bool) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def find(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
     if not names:
         raise InvalidCriterion("filters", "At least one filter is required.")
     model = repository.model
@@ -96,7 +97,7 @@ def find(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def record(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
+def record(repository: RecordReader[Any], *, include_deleted: bool) -> Select[Any]:
     model = repository.model
     return select(*repository.columns).where(
         model.__table__.c.id == bindparam("key"), *live(model, include_deleted=include_deleted)
@@ -104,7 +105,7 @@ def record(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def by_id(repository: Reader[Any]) -> Select[Any]:
+def by_id(repository: RecordReader[Any]) -> Select[Any]:
     model = repository.model
     return select(*repository.columns).where(
         model.__table__.c.id.in_(bindparam("keys", expanding=True)), *live(model)
@@ -112,7 +113,7 @@ def by_id(repository: Reader[Any]) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def bounded_by_id(repository: Reader[Any]) -> Select[Any]:
+def bounded_by_id(repository: RecordReader[Any]) -> Select[Any]:
     """As `by_id`, in the order of the `keys`, with large values as long as the budget lasts."""
     table = repository.model.__table__
     keys = bindparam("keys", type_=ARRAY(table.c.id.type))
@@ -123,21 +124,21 @@ def bounded_by_id(repository: Reader[Any]) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def exists(repository: Reader[Any], *, include_deleted: bool) -> Select[Any]:
+def exists(repository: RecordReader[Any], *, include_deleted: bool) -> Select[Any]:
     return record(repository, include_deleted=include_deleted).with_only_columns(
         literal(1), maintain_column_froms=True
     )
 
 
-def page(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def page(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     """The rows of a page and one more, which tells whether there is a next page."""
     statement = everything(repository, shape, entities=entities)
-    if (nulls := shape[3]) is not None:
-        statement = statement.where(pages.after(_keys(repository, shape, entities=entities), nulls))
+    if (ends := shape[3]) is not None:
+        statement = statement.where(pages.after(_keys(repository, shape, entities=entities), ends))
     return statement.limit(bindparam("limit"))
 
 
-def bounded_page(repository: Reader[Any], asked: tuple[Shape, frozenset[str]]) -> Select[Any]:
+def bounded_page(repository: RecordReader[Any], asked: tuple[Shape, frozenset[str]]) -> Select[Any]:
     """As `page`, with the large values that are asked for as long as the budget lasts."""
     shape, left_out = asked
     statement = large_values.without(page(repository, shape), left_out)
@@ -145,17 +146,18 @@ def bounded_page(repository: Reader[Any], asked: tuple[Shape, frozenset[str]]) -
     return large_values.bounded(statement, large) if large else statement
 
 
-def slice_(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def slice_(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     statement = everything(repository, shape, entities=entities)
     return statement.limit(bindparam("limit")).offset(bindparam("offset"))
 
 
-def everything(repository: Reader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def everything(
+    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
+) -> Select[Any]:
     """All rows that match, in the order of the query."""
     keys = _keys(repository, shape, entities=entities)
-    statement = matching(repository, shape).order_by(*pages.order_by(keys))
+    statement = matching(repository, shape, entities=entities).order_by(*pages.order_by(keys))
     if entities:
-        statement = statement.with_only_columns(repository.model, maintain_column_froms=True)
         statement = statement.execution_options(**_which(include_deleted=shape[4]))
     return statement
 
@@ -165,64 +167,66 @@ def _which(*, include_deleted: bool) -> dict[str, bool]:
 
 
 def _keys(
-    repository: Reader[Any], shape: Shape, *, entities: bool
+    repository: RecordReader[Any], shape: Shape, *, entities: bool
 ) -> list[tuple[ColumnElement[Any], bool]]:
     """Entities have no rank."""
     sorts = repository.sorts_of(search=not entities and shape[1] > 0)
     return pages.order(sorts, shape[2], repository.model.__table__.c.id)
 
 
-def matching(repository: Reader[Any], shape: Shape) -> Select[Any]:
+def matching(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
     names, word_count, _, _, include_deleted = shape
     searched = repository.searched
+    record = (*repository.columns, *searching.columns(searched, word_count))
+    selected: tuple[Any, ...] = (repository.model,) if entities else record
     return (
-        select(*repository.columns, *searching.columns(searched, word_count))
+        select(*selected)
         .where(*live(repository.model, include_deleted=include_deleted))
         .where(*criteria.clauses(repository.filters, names))
         .where(*searching.conditions(searched, word_count))
     )
 
 
-def count_all(repository: Reader[Any], shape: Shape) -> Select[Any]:
+def count_all(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
     every = matching(repository, shape)
     return every.with_only_columns(func.count(), maintain_column_froms=True)
 
 
 @lru_cache(maxsize=512)
-def count(repository: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+def count(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
     every = matching(repository, (names, 0, (), None, False))
     return every.with_only_columns(func.count(), maintain_column_froms=True)
 
 
-def estimate(repository: Reader[Any], shape: Shape) -> Executable:
+def estimate(repository: RecordReader[Any], shape: Shape) -> Executable:
     """The plan, which says how many rows the planner expects."""
     return explain(matching(repository, shape))
 
 
-def count_capped(repository: Reader[Any], shape: Shape) -> Select[Any]:
+def count_capped(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
     some = matching(repository, shape).with_only_columns(literal(1), maintain_column_froms=True)
     return select(func.count()).select_from(some.limit(bindparam("cap")).subquery())
 
 
 @lru_cache(maxsize=512)
-def soft_delete(repository: Reader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
+def soft_delete(repository: RecordReader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
     deleted_at = repository.model.__table__.c.deleted_at
     return _set_deleted(repository, func.now(), deleted_at.is_(None), versioned=versioned)
 
 
 @lru_cache(maxsize=512)
 def restore(
-    repository: Reader[Any], names: tuple[str, ...] = (), *, versioned: bool
+    repository: RecordReader[Any], names: tuple[str, ...] = (), *, versioned: bool
 ) -> ReturningUpdate[Any]:
     """The columns in `names` get the values that are bound as `new_<name>`."""
-    columns = repository.model.__table__.c
-    new = {name: bindparam(f"new_{name}", type_=columns[name].type) for name in names}
-    where = columns.deleted_at.is_not(None)
+    columns = columns_of(repository.model)
+    new = {columns[n]: bindparam(f"new_{n}", type_=columns[n].type) for n in names}
+    where = columns["deleted_at"].is_not(None)
     return _set_deleted(repository, None, where, versioned=versioned).values(new)
 
 
 def _set_deleted(
-    repository: Reader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
+    repository: RecordReader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
 ) -> ReturningUpdate[Any]:
     table = repository.model.__table__
     statement = update(table).where(table.c.id == bindparam("key"), where)

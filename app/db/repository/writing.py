@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import VersionMismatch
+from ..fields import check_fields, columns_of
 from ..tables import DeletableResource, Resource
-from .batches import BatchWriter
 from .bulk import BulkWriter
 from .deletion import Deleter
+from .mass_writes import MassWriter
 from .references import ReferenceChecker
 
 if TYPE_CHECKING:
@@ -62,16 +63,15 @@ class Updater(ReferenceChecker[R]):
 
     def _differences(self, entity: R, values: Mapping[str, Any]) -> Changes:
         """As the columns' types compare: to jsonb 1 and 1.0 are equal, and true is neither."""
-        columns: Any = self.model.__table__.c
+        check_fields(self.model, values, changed=True)
+        columns = columns_of(self.model)
         changes: Changes = {}
         for name, value in values.items():
-            if name not in columns:
-                raise AttributeError(f"{self.model.__name__} has no column {name}")
             before = getattr(entity, name)
             if not columns[name].type.compare_values(before, value):
                 changes[name] = (before, value)
         return changes
 
 
-class Repository(Inserter[D], Updater[D], BatchWriter[D], BulkWriter[D], Deleter[D]):
+class Repository(Inserter[D], Updater[D], BulkWriter[D], MassWriter[D], Deleter[D]):
     """For soft-deleted resources: reads, single writes, bulk writes and deletion."""

@@ -1,0 +1,81 @@
+"""Which text PostgreSQL stores, and how the types of columns encode the values of bulk rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ARRAY, Enum, Float, Interval, Numeric
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
+
+    Encode = Callable[[Any], Any]
+
+ROWS = "inserted_rows"
+"""The bind parameter of an INSERT that has its rows as JSON, by the names of the fields."""
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def is_text(text: str) -> bool:
+    """PostgreSQL stores neither NUL nor half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def encoder(type_: TypeEngine[Any], dialect: Dialect, *, json: bool = False) -> Encode | None:
+    """What the type does to a value before it is written, for `json` or as text; None: nothing.
+
+    JSON, bytes and times stay as they are: the writers know them.
+    """
+    if isinstance(type_, Interval | INTERVAL):
+        return _interval
+    if isinstance(type_, TypeDecorator):
+        inner = encoder(type_.impl_instance, dialect, json=json)
+        return _decorated(type_, dialect, inner)
+    if isinstance(type_, ARRAY):
+        return _each(encoder(type_.item_type, dialect, json=json))
+    if isinstance(type_, Enum):
+        return type_.dialect_impl(dialect).bind_processor(dialect)
+    return _number if json and isinstance(type_, Float | Numeric) else None
+
+
+def _decorated(type_: TypeDecorator[Any], dialect: Dialect, inner: Encode | None) -> Encode | None:
+    if type(type_).process_bind_param is TypeDecorator.process_bind_param:
+        return inner
+
+    def encode(value: Any) -> Any:
+        bound = type_.process_bind_param(value, dialect)
+        return bound if inner is None else inner(bound)
+
+    return encode
+
+
+def _each(encode: Encode | None) -> Encode | None:
+    if encode is None:
+        return None
+    return lambda values: None if values is None else [encode(value) for value in values]
+
+
+def _number(value: Any) -> Any:
+    """JSON has no NaN and no infinity, and orjson writes no integers of more than 64 bits."""
+    if value is None or (isinstance(value, float) and value - value == 0):
+        return value
+    return value if isinstance(value, int) and value in _INT64 else str(value)
+
+
+def _interval(value: timedelta | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"

@@ -1,0 +1,60 @@
+"""Fields: the columns of a model by the names of its attributes, which may differ from theirs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from .marks import FIELD, FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column, ColumnElement, FromClause, Index, Table
+    from sqlalchemy.orm import DeclarativeBase, Mapper
+
+SET_BY_DATABASE = frozenset({"id", "version", "created_at", "updated_at", "deleted_at"})
+"""No write of the repository changes them, in a row that is there."""
+
+
+def mark_fields(mapper: Mapper[Any], _: type[Any]) -> None:
+    """Keep the name of an attribute with its column, so that errors and records have it."""
+    for column in mapper.columns:
+        field = mapper.get_property_by_column(column).key
+        if field != column.key:
+            column.info[FIELD] = field
+
+
+def field_of(column: ColumnElement[Any]) -> str:
+    name: Any = getattr(column, "info", {}).get(FIELD, column.key)
+    return str(name)
+
+
+def fields_of(index: Index) -> tuple[str, ...]:
+    """The fields of a unique index: its columns, or those named in its info."""
+    fields: tuple[str, ...] = index.info.get(FIELDS) or tuple(map(field_of, index.columns))
+    return fields
+
+
+def unique_index(table: FromClause, fields: Sequence[str]) -> Index | None:
+    """The unique index on exactly these fields."""
+    indexes = cast("Table", table).indexes
+    return next((i for i in indexes if i.unique and fields_of(i) == tuple(fields)), None)
+
+
+def columns_of(model: type[DeclarativeBase]) -> dict[str, Column[Any]]:
+    return _columns_of(model.__table__)
+
+
+@cache
+def _columns_of(table: Any) -> dict[str, Column[Any]]:
+    return {field_of(column): column for column in table.c}
+
+
+def check_fields(model: type[DeclarativeBase], names: Any, *, changed: bool = False) -> None:
+    """Raises AttributeError for a name that is no field, or no field that may be changed."""
+    for name in names:
+        if name not in columns_of(model):
+            raise AttributeError(f"{model.__name__} has no field {name}.")
+        if changed and name in SET_BY_DATABASE:
+            raise AttributeError(f"{model.__name__}.{name} cannot be changed: the layer sets it.")

@@ -1,0 +1,138 @@
+"""Writes to all rows that fit some filters, in one statement and within a limit."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import bindparam, cast, delete, func, null, select, union_all, update
+
+from ..errors import InvalidCriterion, TooManyRows
+from ..fields import check_fields, columns_of
+from ..tables import Resource
+from . import criteria, statements
+from .pages import Sort, order, order_by
+from .reading import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
+
+    from .records import Record
+
+R = TypeVar("R", bound=Resource)
+
+
+class MassWriter(Reader[R]):
+    def update_where(
+        self, connection: Connection, values: Mapping[str, Any], *, at_most: int, **filters: Any
+    ) -> list[UUID]:
+        """Update the live rows that fit, locked in the order of their ids; returns the ids.
+
+        Raises TooManyRows, and changes nothing, where more than `at_most` fit.
+        """
+        bound = self._bind_changes(values)
+        statement = _update_where(self, tuple(values), tuple(sorted(filters)))
+        return self._write(connection, statement, {**bound, **self._bind(filters)}, at_most)
+
+    def delete(self, connection: Connection, *, at_most: int, **filters: Any) -> list[UUID]:
+        """Remove the live rows that fit, for good; as `update_where`."""
+        statement = _delete(self, tuple(sorted(filters)))
+        return self._write(connection, statement, self._bind(filters), at_most)
+
+    def claim(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        limit: int,
+        sort: Sequence[Sort] = (Sort("created_at"),),
+        **filters: Any,
+    ) -> list[Record]:
+        """Take up to `limit` rows that nobody else holds, first come first; set `values` on them.
+
+        Rows that another unit has locked are passed over, not waited for.
+        """
+        bound = {**self._bind_changes(values), **self._bind(filters), "limit": limit}
+        statement = _claim(self, tuple(values), tuple(sort), tuple(sorted(filters)))
+        return [row._asdict() for row in connection.execute(statement, bound)]
+
+    def _write(
+        self,
+        connection: Connection,
+        statement: CompoundSelect[Any],
+        bound: dict[str, Any],
+        at_most: int,
+    ) -> list[UUID]:
+        bound = {**bound, "limit": at_most + 1, "at_most": at_most}
+        ids = list(connection.execute(statement, bound).scalars())
+        if ids == [None]:
+            raise TooManyRows(at_most)
+        return ids
+
+    def _bind_changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        if not values:
+            raise ValueError("A mass write must say what to change.")
+        check_fields(self.model, values, changed=True)
+        return {f"set_{name}": value for name, value in values.items()}
+
+
+@lru_cache(maxsize=512)
+def _update_where(
+    writer: MassWriter[Any], fields: tuple[str, ...], names: tuple[str, ...]
+) -> CompoundSelect[Any]:
+    return _limited(writer, names, update(writer.model.__table__).values(_new(writer, fields)))
+
+
+@lru_cache(maxsize=512)
+def _delete(writer: MassWriter[Any], names: tuple[str, ...]) -> CompoundSelect[Any]:
+    return _limited(writer, names, delete(writer.model.__table__))
+
+
+def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> CompoundSelect[Any]:
+    """The ids of the rows that were written, or one NULL where too many fit."""
+    key = writer.model.__table__.c.id
+    found = (
+        select(key)
+        .where(*_wanted(writer, names))
+        .order_by(key)
+        .limit(bindparam("limit"))
+        .with_for_update(key_share=True)
+        .cte("found")
+    )
+    count = select(func.count()).select_from(found).scalar_subquery()
+    few = count <= bindparam("at_most")
+    written = write.where(key == found.c.id, few).returning(key).cte("written")
+    return union_all(select(written.c.id), select(cast(null(), key.type)).where(~few))
+
+
+@lru_cache(maxsize=512)
+def _claim(
+    writer: MassWriter[Any], fields: tuple[str, ...], sort: tuple[Sort, ...], names: tuple[str, ...]
+) -> Select[Any]:
+    table = writer.model.__table__
+    free = (
+        select(table.c.id)
+        .where(*_wanted(writer, names))
+        .order_by(*order_by(order(writer.sorts, sort, table.c.id)))
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("free")
+    )
+    statement = update(table).where(table.c.id == free.c.id).values(_new(writer, fields))
+    taken = statement.returning(*writer.columns).cte("taken")
+    by_name = [(taken.c[each.name], each.descending) for each in sort]
+    return select(taken).order_by(*order_by(by_name), taken.c.id)
+
+
+def _new(writer: MassWriter[Any], fields: tuple[str, ...]) -> dict[Column[Any], Any]:
+    columns = columns_of(writer.model)
+    return {columns[name]: bindparam(f"set_{name}", type_=columns[name].type) for name in fields}
+
+
+def _wanted(writer: MassWriter[Any], names: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    if not names:
+        raise InvalidCriterion("filters", "A mass write needs at least one filter.")
+    return [*statements.live(writer.model), *criteria.clauses(writer.filters, names)]

@@ -1,0 +1,203 @@
+"""Reads of records, over Core."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..cursors import stream
+from ..fields import columns_of
+from ..marks import INTERNAL, SECRET
+from ..options import CHANGES_NOTHING
+from ..tables import Identified
+from . import criteria, large_values, pages, searching, statements
+from .large_values import BUDGET, IS_READ
+from .pages import NumberedPage, Page, Query, Total
+from .searching import TextSearch
+from .values import as_parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+
+    from sqlalchemy import ColumnElement, Connection, CursorResult, Executable
+
+M = TypeVar("M", bound=Identified)
+T = TypeVar("T")
+
+Record = dict[str, Any]
+"""A row as a plain dict by the names of the fields."""
+
+
+class RecordReader(Generic[M]):
+    """Name the model and declare what may be filtered, sorted and searched; the rest is here.
+
+    A repository has no state, so all of a class are equal: they share the statements kept for it.
+    """
+
+    model: type[M]
+    filters: criteria.Filters = {}  # noqa: RUF012 - a declaration, never changed
+    sorts: pages.Sorts = {}  # noqa: RUF012 - same
+    searched: searching.Searched = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """What a record holds, under the names that the model has for it."""
+        return [
+            column if field == column.name else column.label(field)
+            for field, column in columns_of(self.model).items()
+            if not column.info.keys() & {INTERNAL, SECRET}
+        ]
+
+    @property
+    def large_columns(self) -> frozenset[str]:
+        """The columns of which lists read only as much as their budget allows."""
+        return large_values.large_columns(self.model)
+
+    def sorts_of(self, *, search: bool) -> pages.Sorts:
+        """What may be sorted by: those of a text search too."""
+        if search and isinstance(self.searched, TextSearch):
+            return {**self.sorts, **self.searched.sorts}
+        return self.sorts
+
+    def record(
+        self, connection: Connection, key: Any, *, include_deleted: bool = False
+    ) -> Record | None:
+        statement = statements.record(self, include_deleted=include_deleted)
+        row = connection.execute(statement, {"key": key}).one_or_none()
+        return None if row is None else row._asdict()
+
+    def by_id(
+        self, connection: Connection, keys: Iterable[Any], most_bytes: int | None = None
+    ) -> dict[Any, Record | None]:
+        """The live records with these ids, in one statement.
+
+        With `most_bytes` in the order of the keys, and None for those behind the one with which the
+        large values exceed it. JSON among large values then comes as PostgreSQL wrote it.
+        """
+        if most_bytes is None:
+            rows = connection.execute(statements.by_id(self), {"keys": list(keys)})
+        else:
+            bound = {"keys": list(keys), BUDGET: most_bytes}
+            rows = connection.execute(statements.bounded_by_id(self), bound)
+        return {record["id"]: record if _is_read(record) else None for record in _records(rows)}
+
+    def records(self, connection: Connection, query: Query) -> Page[Record]:
+        """Records in the order of the query, from the row after `query.after` on."""
+        bound, shape = self._bind_page(connection, query), statements.shape(query)
+        if query.most_bytes is None:
+            rows = self._prepared(connection, statements.page, shape, bound)
+            return cut(_records(rows), query, Record.__getitem__)
+        asked, bound = (shape, query.without), {**bound, BUDGET: query.most_bytes}
+        found = _records(self._prepared(connection, statements.bounded_page, asked, bound))
+        read = sum(map(_is_read, found))
+        return cut(found, query, Record.__getitem__, at_most=read)
+
+    def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
+        """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
+        shape = statements.shape(query)
+        bound = self._bind_filters(connection, query)
+        capped = {**bound, "cap": exact_to + 1}
+        counted: int = self._prepared(
+            connection, statements.count_capped, shape, capped
+        ).scalar_one()
+        if counted <= exact_to:
+            return Total(counted, is_estimate=False)
+        plan = self._prepared(
+            connection, statements.estimate, shape, bound, {CHANGES_NOTHING: True}
+        ).scalar_one()
+        return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
+
+    def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:
+        """Page `number`, from 1, for callers who must have page numbers; the total is exact.
+
+        Both reads cost more the more rows there are: prefer `records`.
+        """
+        shape = statements.shape(query)
+        bound = self._bind_filters(connection, query)
+        sliced = {**bound, "limit": query.limit, "offset": (number - 1) * query.limit}
+        items = _records(self._prepared(connection, statements.slice_, shape, sliced))
+        total: int = self._prepared(connection, statements.count_all, shape, bound).scalar_one()
+        return NumberedPage(items, number, -(-total // query.limit), total)
+
+    def stream(
+        self, connection: Connection, query: Query, *, batch: int = 1000
+    ) -> Iterator[Record]:
+        """Every row of the query, whatever its limit, in constant memory.
+
+        It needs a unit that writes or that has an isolation: REPEATABLE READ shows one snapshot.
+        """
+        statement = statements.everything(self, statements.shape(query))
+        bound = self._bind_filters(connection, query)
+        for row in stream(connection, statement, bound, batch):
+            yield row._asdict()
+
+    def count(self, connection: Connection, **filters: Any) -> int:
+        statement = statements.count(self, tuple(sorted(filters)))
+        counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
+        return counted
+
+    def exists(self, connection: Connection, key: Any, *, include_deleted: bool = False) -> bool:
+        statement = statements.exists(self, include_deleted=include_deleted)
+        return connection.execute(statement, {"key": key}).one_or_none() is not None
+
+    def _prepared(
+        self,
+        connection: Connection,
+        build: Callable[..., Executable],
+        shape: Hashable,
+        bound: Mapping[str, Any],
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> CursorResult[Any]:
+        """Execute a statement whose shape a client may have chosen."""
+        prepared = statements.prepared(build, self, shape)
+        options = {**prepared.options, **options}
+        return connection.execute(prepared.statement, bound, execution_options=options)
+
+    def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
+        return criteria.parameters(self.filters, filters)
+
+    def _bind_filters(self, connection: Connection, query: Query) -> dict[str, Any]:
+        searched = searching.parameters(self.searched, connection, query.search)
+        return {**self._bind(query.filters), **searched}
+
+    def _bind_page(self, connection: Connection, query: Query) -> dict[str, Any]:
+        bound = self._bind_filters(connection, query)
+        if query.after is not None:
+            search = bool(searching.words(query.search))
+            pages.check_after(_kinds(self, query.sort, search=search), query.after)
+            bound |= {f"after_{at}": as_parameter(value) for at, value in enumerate(query.after)}
+        return {**bound, "limit": query.limit + 1}
+
+
+@lru_cache(maxsize=512)
+def _kinds(
+    reader: RecordReader[Any], sort: tuple[pages.Sort, ...], *, search: bool
+) -> list[tuple[type, bool]]:
+    return pages.kinds_of(reader.sorts_of(search=search), sort)
+
+
+def _records(rows: CursorResult[Any]) -> list[Record]:
+    names = tuple(rows.keys())
+    return [dict(zip(names, row, strict=True)) for row in rows.all()]
+
+
+def _is_read(record: Record) -> bool:
+    """The rows that are read come first."""
+    is_read: bool = record.get(IS_READ, True)
+    return is_read
+
+
+def cut(
+    found: list[T], query: Query, value_of: Callable[[T, str], Any], *, at_most: int | None = None
+) -> Page[T]:
+    items = found[: query.limit if at_most is None else min(query.limit, at_most)]
+    if len(items) == len(found):
+        return Page(found, None)
+    return Page(items, query.after_row(partial(value_of, items[-1])))
