@@ -94,6 +94,13 @@ class Program:
         if (entity := self.pick(a)) is not None:
             self.session.refresh(entity, with_for_update=True)
 
+    def stream(self, a: int, b: int) -> None:
+        """A step between the rows of a stream."""
+        rows = self.session.scalars(select(Order).execution_options(yield_per=1))
+        for order in rows:
+            self.loaded.append(order)
+            self.update(a, b)
+
     def read_text(self, _: int, b: int) -> None:
         self.connection.execute(text(("SELECT 1", "SELECT count(*) FROM orders")[b % 2])).all()
 
@@ -238,6 +245,11 @@ class Program:
     def driver_sql(self, _: int, b: int) -> None:
         self.connection.exec_driver_sql("UPDATE orders SET name = %s", (f"driver {b}",))
 
+    def raw(self, _: int, b: int) -> None:
+        """A cursor of psycopg2's own."""
+        with self.connection.connection.cursor() as cursor:
+            cursor.execute("UPDATE order_items SET n = n + %s", (b,))
+
     def copy(self, a: int, b: int) -> None:
         lines = copy_lines(
             [ITEMS.c.id.type, ITEMS.c.order_id.type, ITEMS.c.n.type],
@@ -300,7 +312,7 @@ class Program:
 STEPS = [
     "load", "load", "load", "lock", "read_text", "add", "change", "change", "change_both", "remove",
     "merge", "relate", "relate", "bulk", "insert", "update", "update", "update_by_orm", "delete",
-    "upsert", "tag", "cte", "write_text", "driver_sql", "copy", "begin", "begin", "release",
+    "upsert", "tag", "cte", "write_text", "driver_sql", "raw", "copy", "stream", "begin", "begin", "release",
     "roll_back", "fail",
 ]  # fmt: skip
 
