@@ -247,8 +247,9 @@ class Program:
 
     def raw(self, _: int, b: int) -> None:
         """A cursor of psycopg2's own."""
-        with self.connection.connection.cursor() as cursor:
-            cursor.execute("UPDATE order_items SET n = n + %s", (b,))
+        cursor = self.connection.connection.cursor()
+        cursor.execute("UPDATE order_items SET n = n + %s", (b,))
+        cursor.close()
 
     def copy(self, a: int, b: int) -> None:
         lines = copy_lines(
@@ -312,8 +313,8 @@ class Program:
 STEPS = [
     "load", "load", "load", "lock", "read_text", "add", "change", "change", "change_both", "remove",
     "merge", "relate", "relate", "bulk", "insert", "update", "update", "update_by_orm", "delete",
-    "upsert", "tag", "cte", "write_text", "driver_sql", "raw", "copy", "stream", "begin", "begin", "release",
-    "roll_back", "fail",
+    "upsert", "tag", "cte", "write_text", "driver_sql", "raw", "copy", "stream", "begin", "begin",
+    "release", "roll_back", "fail",
 ]  # fmt: skip
 
 
