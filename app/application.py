@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import api, cli
 from app.administration import EMBEDDED, MIGRATIONS
-from app.db import Database, Timeouts, violations
+from app.db import Database, EngineOptions, Timeouts, violations
 from app.db.errors import DatabaseUnreachable
 from app.embedded import EmbeddedServer, EmbeddedServerError
 from app.errors import AlreadyExists
@@ -56,9 +56,11 @@ def create_database(settings: Settings) -> Database:
             lock=settings.lock_timeout,
             idle=settings.idle_timeout,
         ),
-        pool_size=settings.pool_size,
-        pool_timeout=settings.pool_timeout,
-        connect_timeout=settings.connect_timeout,
+        options=EngineOptions(
+            pool_size=settings.pool_size,
+            pool_timeout=settings.pool_timeout,
+            connect_timeout=settings.connect_timeout,
+        ),
     )
 
 

@@ -24,7 +24,7 @@ import psycopg2
 from sqlalchemy.dialects import postgresql
 
 from app.administration import MIGRATIONS
-from app.db import Database, Query, Sort
+from app.db import Database, EngineOptions, Query, Sort
 from app.db.repository import statements
 from app.db.repository.search import BY_RANK, FullText
 from app.embedded import EmbeddedServer
@@ -153,7 +153,7 @@ def main() -> None:
     words = vocabulary()
     with server() as url, closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
-        database = Database(url, pool_size=1)
+        database = Database(url, options=EngineOptions(pool_size=1))
         began = time.perf_counter()
         with database.connect(timeout=600) as unit:
             _FAQS.copy(unit, ("question", "answer", "is_published"), rows(words))

@@ -15,6 +15,7 @@ from app.db import (
     Base,
     Database,
     DeletableResource,
+    EngineOptions,
     Repository,
     Resource,
     create_tables,
@@ -94,7 +95,9 @@ TABLES = ("library_books", "library_shelves")
 
 def open_library(url: str) -> Database:
     """Create the tables, and return a Database that knows their constraints."""
-    database = Database(url, violations=violations(LibraryResource.metadata), pool_size=12)
+    database = Database(
+        url, violations=violations(LibraryResource.metadata), options=EngineOptions(pool_size=12)
+    )
     with database.connect() as connection:
         create_tables(connection, LibraryResource.metadata)
     return database

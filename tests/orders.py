@@ -9,7 +9,7 @@ import psycopg2
 from sqlalchemy import Column, ForeignKey, MetaData, Table, Uuid
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship
 
-from app.db import Base, Database, Resource
+from app.db import Base, Database, EngineOptions, Resource
 from app.db.tables import NAMES
 
 
@@ -89,7 +89,7 @@ CREATE TRIGGER order_total AFTER INSERT OR UPDATE OR DELETE ON order_items
 
 def open_orders(url: str) -> Database:
     """Make the tables in a migrated database."""
-    database = Database(url, pool_size=12)
+    database = Database(url, options=EngineOptions(pool_size=12))
     with database.connect() as connection:
         OrderResource.metadata.create_all(connection)
     with closing(psycopg2.connect(url)) as connection_, connection_.cursor() as cursor:

@@ -5,6 +5,7 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 """
 
 from .database import Database
+from .engine_options import EngineOptions
 from .modes import Isolation, Timeouts
 from .options import CHANGES_NOTHING
 from .repository.bulk import BulkWriter
@@ -34,6 +35,7 @@ __all__ = [
     "Database",
     "DeletableResource",
     "Deleter",
+    "EngineOptions",
     "Filter",
     "Identified",
     "Inserter",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import PendingRollbackError
 
 from .driver_errors import translate
+from .engine_options import EngineOptions
 from .engines import Engines, start_afresh_after_fork
 from .errors import OutcomeUnknown
 from .generators import opening_generator
@@ -38,11 +39,7 @@ class Database:
 
     `url` may be a function, called at the first use. `replica_url` names a streaming standby, which
     is not read while it lags behind by more than `replica_max_lag` seconds (None: whatever its
-    lag). `violations` says, by constraint name, which error reports its violation. A pooled
-    connection that was idle for `ping_after` seconds is tested before a unit gets it.
-    `engine_options` are further arguments of SQLAlchemy's `create_engine`, such as `connect_args`,
-    `pool_recycle`, `poolclass` or `echo`. `retry_deadline` is how many seconds `run` and
-    `@retry` go on, unless a call says it.
+    lag). `violations` says, by constraint name, which error reports its violation.
     """
 
     def __init__(
@@ -53,26 +50,16 @@ class Database:
         replica_max_lag: float | None = None,
         violations: Mapping[str, Callable[[], ApplicationError]] | None = None,
         timeouts: Timeouts | None = None,
-        pool_size: int = 5,
-        pool_timeout: float = 3.0,
-        connect_timeout: int = 3,
-        ping_after: float = 5.0,
-        application_name: str | None = None,
-        engine_options: Mapping[str, Any] | None = None,
-        retry_deadline: float | None = None,
+        options: EngineOptions | None = None,
     ) -> None:
         self._violations = violations or {}
         self._timeouts = timeouts or Timeouts()
-        self._retry_deadline = retry_deadline
-        named = {} if application_name is None else {"application_name": application_name}
         self._engines = Engines(
             url,
             replica_url,
             replica_max_lag=replica_max_lag,
             on_error=self._on_error,
-            connect_args={"connect_timeout": connect_timeout, **named},
-            pool={"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout},
-            options={"ping_after": ping_after, **(engine_options or {})},
+            options=options or EngineOptions(),
         )
         start_afresh_after_fork(self)
 
@@ -137,8 +124,7 @@ class Database:
         owner = current_owner()
         if owner.units or owner.retrying:
             return attempt()
-        deadline = self._retry_deadline if deadline is None else deadline
-        backoff = Backoff() if deadline is None else Backoff(deadline=deadline)
+        backoff = Backoff(deadline=self._timeouts.retry if deadline is None else deadline)
         owner.retrying, owner.committed = True, False
         try:
             return keep_trying(attempt, backoff, may_repeat=lambda: not owner.committed)

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect, ExceptionContext
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-
-_FORBIDDEN = {"creator", "isolation_level", "pool_reset_on_return"}
-"""Options of `create_engine` that would take the transactions away from Database."""
+    from .engine_options import EngineOptions
 
 
 class _SealedEngine(Engine):
@@ -57,18 +55,12 @@ class Engines:
         *,
         replica_max_lag: float | None,
         on_error: Callable[[ExceptionContext], BaseException | None],
-        connect_args: Mapping[str, Any],
-        pool: Mapping[str, Any],
-        options: Mapping[str, Any],
+        options: EngineOptions,
     ) -> None:
-        """`connect_args`, `pool` and `options` are for `create_engine`; `options` win."""
-        if forbidden := _FORBIDDEN & options.keys():
-            raise ValueError(f"Database sets {', '.join(sorted(forbidden))} itself.")
         self._url = url
         self._replica_url = replica_url
         self._replica_max_lag = replica_max_lag
-        self._connect_args = {**connect_args, **options.get("connect_args", {})}
-        self._options = {**({} if "poolclass" in options else pool), **options}
+        self._options = options
         self._lock = threading.Lock()
         self._on_error = on_error
 
@@ -102,7 +94,7 @@ class Engines:
     def replica(self) -> _EnginePair:
         # Without this timeout a unit waits for a quarter of an hour on a connection whose server
         # lost its power or its network.
-        unanswered = {"tcp_user_timeout": 1000 * int(self._connect_args["connect_timeout"])}
+        unanswered = {"tcp_user_timeout": 1000 * int(self._options.connect_args["connect_timeout"])}
         return self._create(self._replica_url or self.url, unanswered, ping_on_input=True)
 
     @cached_property
@@ -131,10 +123,10 @@ class Engines:
             "json_serializer": to_json,
             "hide_parameters": True,  # they are personal data, and errors go into logs
             "pool_pre_ping": True,  # the dialect tests only connections that were idle for long
-            **self._options,
+            **self._options.engine_arguments,
             "connect_args": {
                 **connect_args,
-                **self._connect_args,
+                **self._options.connect_args,
                 "connection_factory": DriverConnection,
             },
         }

@@ -11,11 +11,13 @@ Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds. `idle` is how long a unit may wait between two statements."""
+    """In seconds. `idle` is how long a unit may wait between two statements, `retry` how long `run`
+    and `@retry` go on, unless a call says it."""
 
     statement: float = 15.0
     lock: float = 5.0
     idle: float = 30.0
+    retry: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)

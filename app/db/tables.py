@@ -44,6 +44,8 @@ LIVE = text("deleted_at IS NULL")
 
 
 class Base(DeclarativeBase):
+    """The base of all models: names of constraints, and the column types of annotations."""
+
     __table__: ClassVar[Table]
 
     metadata = MetaData(naming_convention=NAMES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import NullPool, func, select
 
-from app.db import Database
+from app.db import Database, EngineOptions
 from app.db.errors import ConnectionLost, DatabaseUnreachable
 from tests.owners import in_a_thread
 from tests.server import copy_template, drop
@@ -23,7 +23,7 @@ PID = select(func.pg_backend_pid())
 
 @contextmanager
 def opened(url: str, **options: Any) -> Iterator[Database]:
-    database = Database(url, pool_size=1, **options)
+    database = Database(url, options=EngineOptions(pool_size=1, **options))
     yield database
     database.dispose()
 
@@ -85,7 +85,7 @@ def test_engine_options_are_passed_on(database_url: str) -> None:
     """Those of the driver too, beside the layer's own."""
     options = {"connect_args": {"options": "-c work_mem=5MB"}, "max_overflow": 1}
     size = select(func.current_setting("work_mem"))
-    with opened(database_url, engine_options=options, pool_timeout=0.05) as database:
+    with opened(database_url, more=options, pool_timeout=0.05) as database:
         with database.connect(read_only=True) as connection:
             assert connection.execute(size).scalar() == "5MB"
             assert in_a_thread(lambda: pid_of(database)) == []
@@ -93,7 +93,7 @@ def test_engine_options_are_passed_on(database_url: str) -> None:
 
 def test_another_pool_takes_no_size(database_url: str) -> None:
     """Behind PgBouncer no pool at all: each unit has a connection of its own."""
-    with opened(database_url, engine_options={"poolclass": NullPool}) as database:
+    with opened(database_url, more={"poolclass": NullPool}) as database:
         assert pid_of(database) != pid_of(database)
 
 
@@ -101,4 +101,4 @@ def test_another_pool_takes_no_size(database_url: str) -> None:
 def test_an_option_that_would_change_the_transactions_is_refused(name: str) -> None:
     """At once, not at the first connection."""
     with pytest.raises(ValueError, match=name):
-        Database("postgresql://x@y/z", engine_options={name: "x"})
+        EngineOptions(more={name: "x"})

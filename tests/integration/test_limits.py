@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
-from app.db import Database, Timeouts, UnitOfWorkError, UnitRolledBack
+from app.db import Database, EngineOptions, Timeouts, UnitOfWorkError, UnitRolledBack
 from app.db.errors import (
     ConnectionLost,
     Contention,
@@ -74,7 +74,7 @@ def test_postgresql_refuses_writes_in_a_read_only_unit(database: Database, isola
 
 def test_read_only_leaks_to_nobody(database_url: str) -> None:
     """The next unit on the same connection writes and has its own limits."""
-    database = Database(database_url, pool_size=1)
+    database = Database(database_url, options=EngineOptions(pool_size=1))
     with database.connect(read_only=True, timeout=1) as connection:
         pid = connection.execute(PID).scalar()
     with database.connect() as connection:
@@ -205,7 +205,9 @@ def test_waiting_for_a_lock_ends(
 
 def test_a_unit_that_idles_too_long_loses_its_connection(database_url: str) -> None:
     """It can't hold its locks for ever; the next unit gets a fresh connection."""
-    database = Database(database_url, timeouts=Timeouts(idle=0.1), pool_size=1)
+    database = Database(
+        database_url, timeouts=Timeouts(idle=0.1), options=EngineOptions(pool_size=1)
+    )
     with pytest.raises(ConnectionLost), database.connect() as connection:
         connection.execute(select(1))
         threading.Event().wait(0.4)
@@ -246,7 +248,7 @@ def test_the_first_cause_survives_a_rollback_on_a_lost_connection(
 
 def test_a_full_pool_is_told_quickly(database_url: str) -> None:
     """With all connections in use a unit fails after the pool's timeout."""
-    database = Database(database_url, pool_size=1, pool_timeout=0.05)
+    database = Database(database_url, options=EngineOptions(pool_size=1, pool_timeout=0.05))
     failures: list[BaseException] = []
 
     def enter() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select, text
 
-from app.db import Database
+from app.db import Database, EngineOptions
 from app.db.errors import DatabaseUnreachable
 from app.db.replica import Lag, Progress
 from tests.standby import Standby
@@ -101,7 +101,7 @@ def test_while_the_standby_is_stopped_the_primary_answers(
 
 def test_a_connection_that_the_standby_closed_is_replaced(standby: Standby) -> None:
     """The unit that gets it from the pool notices nothing, however shortly it was idle."""
-    with opened(standby, ping_after=3600, pool_size=1) as database:
+    with opened(standby, options=EngineOptions(ping_after=3600, pool_size=1)) as database:
         with database.connect(read_only=True, stale_ok=True) as connection:
             pid = connection.execute(select(func.pg_backend_pid())).scalar_one()
         assert standby.run(f"SELECT pg_terminate_backend({pid}, 60000)")
@@ -193,7 +193,9 @@ def test_one_unit_waits_for_a_dead_replica(
     """The others read from the primary meanwhile, and for some seconds afterwards."""
     monkeypatch.setattr("app.db.replica._RETRY_SECONDS", 3600)
     with silent_server() as (url, listening):
-        with opened(standby, replica_url=url, connect_timeout=3600) as database:
+        with opened(
+            standby, replica_url=url, options=EngineOptions(connect_timeout=3600)
+        ) as database:
             answers: list[bool] = []
             waiting = threading.Thread(target=lambda: answers.append(reads_standby(database)))
             waiting.start()

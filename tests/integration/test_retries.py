@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from app.db import Database, UnitOfWorkError, UnitRolledBack
+from app.db import Database, Timeouts, UnitOfWorkError, UnitRolledBack
 from app.db.errors import ConnectionLost, Contention, NotUnique, OutcomeUnknown
 from app.db.testing import DROP, DROP_AFTER, Faults
 from app.models import Customer
@@ -129,7 +129,7 @@ def test_attempts_end_at_the_deadline_and_all_causes_are_kept(database: Database
 
 def test_a_database_may_have_a_deadline_of_its_own(database_url: str, database: Database) -> None:
     """`run` and `@retry` use it unless the call names another one."""
-    hasty = Database(database_url, retry_deadline=0)
+    hasty = Database(database_url, timeouts=Timeouts(retry=0))
     with Faults(hasty, 1, "40001", always=True) as faults, pytest.raises(Contention):
         hasty.run(add)
     assert faults.struck == 1

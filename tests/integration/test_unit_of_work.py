@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from app.db import Database, UnitOfWorkError, UnitRolledBack
+from app.db import Database, EngineOptions, UnitOfWorkError, UnitRolledBack
 from app.db.errors import NotUnique
 from app.models import Customer
 
@@ -282,7 +282,7 @@ def left_open(database: Database) -> Iterator[None]:
 
 def test_an_abandoned_block_that_ends_later_harms_nobody(database_url: str, sql: Sql) -> None:
     """Its connection works for another unit by then."""
-    database = Database(database_url, pool_size=1)
+    database = Database(database_url, options=EngineOptions(pool_size=1))
     block = left_open(database)
     next(block)
     database.abandon()

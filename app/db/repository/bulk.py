@@ -45,6 +45,8 @@ R = TypeVar("R", bound=Resource)
 
 
 class BulkWriter(BatchChecker[R]):
+    """Writes of many rows: INSERT, COPY, upsert, and an UPDATE with values for each row."""
+
     @overload
     def insert_many(self, connection: Connection, rows: Rows) -> list[UUID]: ...
     @overload

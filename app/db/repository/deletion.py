@@ -35,6 +35,8 @@ D = TypeVar("D", bound=DeletableResource)
 
 
 class Deleter(Reader[D]):
+    """Soft deletion, restore and purge of a DeletableResource."""
+
     @property
     def may_be_in_use(self) -> bool:
         """Whether there are tables with rows that can be in the way of a deletion."""

@@ -26,6 +26,8 @@ R = TypeVar("R", bound=Resource)
 
 
 class MassWriter(Reader[R]):
+    """Writes of all live rows that fit some filters, and claims of some of them."""
+
     def update_where(
         self, connection: Connection, values: Mapping[str, Any], *, at_most: int, **filters: Any
     ) -> list[UUID]:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sort:
+    """A field to sort by. NULL is the largest value."""
+
     name: str
     descending: bool = False
 
@@ -72,6 +74,8 @@ class NumberedPage(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Total:
+    """The number of rows of all pages. An estimate is the planner's."""
+
     count: int
     is_estimate: bool
 
@@ -80,6 +84,7 @@ Sorts = dict[str, ColumnElement[Any]]
 
 
 def sorts_on(*columns: InstrumentedAttribute[Any]) -> Sorts:
+    """Sorts with each column's own name, for a repository's `sorts`."""
     return {column.key: column.expression for column in columns}
 
 

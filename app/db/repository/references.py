@@ -21,6 +21,8 @@ R = TypeVar("R", bound=Resource)
 
 
 class ReferenceChecker(Reader[R]):
+    """Reads what stands in the way of a new row, or of a changed one."""
+
     def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
         """The fields in `values` that refer to no live row; those they refer to stay live.
 

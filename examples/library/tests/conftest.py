@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
-from unitwork import Base, Database
+from unitwork import Base, Database, Timeouts
 
 from library import create_app
 from library.database import MIGRATIONS, open_database
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def shared_database() -> Iterator[Database]:
     url = os.environ["DATABASE_URL"]
     MIGRATIONS.upgrade(url)
-    database = open_database(url, retry_deadline=60)  # a busy machine takes its time
+    database = open_database(url, Timeouts(retry=60))  # a busy machine takes its time
     yield database
     database.dispose()
 
