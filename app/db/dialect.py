@@ -98,7 +98,7 @@ class UnitOfWorkDialect(PGDialect_psycopg2):
         try:
             cursor.copy_expert(statement, source)
         except psycopg2.Error:
-            if source.error is not None:  # libpq tells only that it could not read
+            if source.error is not None:  # libpq reports only that it could not read
                 raise source.error from None
             raise
 

@@ -91,7 +91,7 @@ def consequences(statement: Insert | Update | Delete, parameters: Iterable[str])
 def _changed(
     statement: Insert | Update | Delete, parameters: Iterable[str]
 ) -> frozenset[str] | None:
-    """The columns that may differ in rows that were there before; None if rows may be gone."""
+    """The columns that may differ in rows that were there before; None if rows may be deleted."""
     if isinstance(statement, Delete):
         return None
     if isinstance(statement, Update):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing wrong with the input; `path` leads to it from the top of the body."""
+    """One mistake in the input; `path` leads to it from the top of the body."""
 
     path: tuple[str | int, ...]
     code: str
@@ -155,8 +155,8 @@ class Contention(Unavailable):
 
 
 class StaleObject(Contention):
-    """An object from outside the unit is out of date. Nothing retries it: whoever changed it has
-    to read it again."""
+    """An object from outside the unit is out of date. Nothing retries it: the caller has to read
+    the row again."""
 
 
 class OutcomeUnknown(Unavailable):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LoadedRows:
-    """What a session has loaded. It also keeps the last known values of what is expired."""
+    """The loaded objects of a session, and the last known values of those that are expired."""
 
     def __init__(self) -> None:
         self._last_known: MutableMapping[State, dict[str, Any]] = WeakKeyDictionary()
@@ -65,7 +65,7 @@ class LoadedRows:
             _read(session, mapper, states)
 
     def restore(self) -> None:
-        """Give the objects whose rows are gone the values that they had last."""
+        """Give the objects whose rows are deleted the values that they had last."""
         for state, values in self._last_known.items():
             for name in values.keys() - state.dict.keys():
                 set_committed_value(state.obj(), name, values[name])

@@ -66,7 +66,7 @@ def keep_trying(attempt: Callable[[], T], backoff: Backoff, *, may_repeat: Calla
 
 
 def retry(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Let a service method be run again, as `Database.run` does; inside an open unit, not.
+    """Run a service method again on a conflict, as `Database.run` does; not inside an open unit.
 
     The method opens its own unit, so it may be a read that costs one round trip.
     """

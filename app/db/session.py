@@ -108,8 +108,10 @@ class UnitSession(Session):
         self._loaded.load(self)
 
     def leave(self) -> None:
-        """Make what was loaded fit to leave the unit. An object whose row is gone keeps the values
-        it had last, as after `Session.delete`."""
+        """Load what is expired, before objects leave the unit.
+
+        An object whose row is deleted keeps its last values, as after `Session.delete`.
+        """
         self._loaded.load(self)
         self._loaded.restore()
 

@@ -63,7 +63,7 @@ ORDER BY given.name, tgname
 
 
 def touch(op: Operations, table: str, *, ignoring: Iterable[str] = ()) -> None:
-    """Let every UPDATE of the table's rows move their version; for migrations, after create_table.
+    """Make every UPDATE of the table's rows move their version; for migrations, after create_table.
 
     `ignoring` names the columns whose changes move no version: those that the model marks as
     BOOKKEEPING, and generated columns. Call it again to change them. The first call in a database

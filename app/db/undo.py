@@ -1,8 +1,8 @@
-"""What objects held before a unit of work wrote them, which they hold again if it rolls back.
+"""The values of objects before a unit of work wrote them: a rollback restores them.
 
 SQLAlchemy makes new objects transient again, with all values of the first INSERT, and expires the
-others: whoever writes those once more would read their rows again, and overwrite what another
-unit has changed since.
+others. A second write of those would read their rows again, and overwrite what another unit has
+changed since.
 """
 
 from __future__ import annotations

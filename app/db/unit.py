@@ -119,7 +119,7 @@ class UnitOfWork:
             raise UnitOfWorkError(f"The unit of work is open, and not at {mode.isolation}.")
 
     def _limit(self, timeout: float | None) -> float:
-        """Let the smaller timeout win from here on; returns the one in force before."""
+        """Use the smaller timeout from here on; returns the one in force before."""
         before = self._timeout
         if timeout is not None and timeout < before:
             self._set_timeout(timeout)
@@ -217,7 +217,7 @@ class UnitOfWork:
             self._driver.send_rollback()
         except (ApplicationError, SQLAlchemyError, psycopg2.Error):
             if not self.connection.closed:
-                self.connection.invalidate()  # it is gone, and the transaction with it
+                self.connection.invalidate()  # the connection is lost, and the transaction with it
 
     def close(self) -> None:
         if self.closed:

@@ -1,4 +1,4 @@
-"""Which error tells of the violation of which constraint, read off the tables."""
+"""The errors for violated constraints, by name, read off the tables."""
 
 from __future__ import annotations
 

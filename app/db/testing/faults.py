@@ -30,7 +30,7 @@ DROP_AFTER = "drop after"
 class Faults:
     """A context manager: inside it, one message of the Database's units fails.
 
-    `at` is the number of the message, from 1, or "COMMIT"; 0 lets all pass. `how` is an SQLSTATE,
+    `at` is the number of the message, from 1, or "COMMIT"; 0 fails none. `how` is an SQLSTATE,
     DROP or DROP_AFTER. With `always` each later message, or COMMIT, fails too.
 
     `seen` lists the messages, those that failed included; `struck` counts the faults.

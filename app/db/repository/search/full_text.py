@@ -80,18 +80,18 @@ _SEAM = "\x01"  # parts words that are written together, while a snippet is made
 
 
 class FullText(TextSearch):
-    """Search in the table's search column; `told` is what a snippet is made of."""
+    """Search in the table's search column; a snippet is made of `texts`."""
 
-    def __init__(self, *told: InstrumentedAttribute[str]) -> None:
-        table: Any = told[0].expression.table
+    def __init__(self, *texts: InstrumentedAttribute[str]) -> None:
+        table: Any = texts[0].expression.table
         self.resource: str = table.name
         self.condition: ColumnElement[bool] = table.c[COLUMN].bool_op("@@")(_query())
         # A whole number, so that equal ranks are equal. Long texts have no advantage (the 1).
         rank = func.ts_rank(table.c[COLUMN], _query(), 1) * 1_000_000
         whole_rank = cast(rank, Integer).label(RANK)
-        whole = func.left(func.concat_ws("\n", *told), _LONGEST)
-        told_apart = _escaped(_with_seams(whole))
-        snippet = func.ts_headline(CONFIG, told_apart, _query(), _HEADLINE)
+        whole = func.left(func.concat_ws("\n", *texts), _LONGEST)
+        separated = _escaped(_with_seams(whole))
+        snippet = func.ts_headline(CONFIG, separated, _query(), _HEADLINE)
         self.columns = (whole_rank, func.replace(snippet, _SEAM, "").label("snippet"))
         self.sorts = {RANK: whole_rank}
 
@@ -108,7 +108,7 @@ def _query() -> ColumnElement[Any]:
 
 
 def _with_seams(column: ColumnElement[str]) -> ColumnElement[str]:
-    """So that what is marked is what the search column holds: the parts of paths and addresses."""
+    """With a seam after each separator, so that parts of paths and addresses are marked."""
     for mark in APART[0]:
         column = func.replace(column, mark, mark + _SEAM)
     return column

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHORTEST = 4
-"""Letters of a word that is corrected: what is shorter is too much like others."""
+"""The fewest letters of a word that is corrected: shorter words resemble too many others."""
 
 LONGEST = 40
-"""Letters of a word that is corrected: what is longer is no word."""
+"""The most letters of a word that is corrected."""
 
 _LONG = 6  # letters, with which a second slip is forgiven
 _MOST = 5  # words that one may stand for
