@@ -1,77 +1,135 @@
-"""The examples of docs/data-layer.md run as they stand there."""
+"""The pages about the data layer: the first one runs, and the reference is complete."""
 
 from __future__ import annotations
 
+import inspect
 import re
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from app.db import Database, Repository, filters_on, sorts_on, violations
-from app.db.admin import Migrations, Roles
-from app.db.testing import Snapshot, all_or_nothing
-from tests.library import BOOKS, SHELVES, Book, LibraryResource, Shelf
-
-PAGE = Path(__file__).parents[2] / "docs/data-layer.md"
+from app import db
+from app.db import Database, EngineOptions, Timeouts, admin, errors, listing, marks, testing
+from app.db.repository import search
+from tests.page import Page
+from tests.server import create_beside, drop
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Iterator
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+FIRST, REFERENCE, COMING_FROM = (
+    ROOT / "docs" / f"data-layer{name}.md" for name in ("", "-reference", "-coming-from")
+)
+OPTIONS = (Database, Timeouts, EngineOptions, Database.connect, Database.run)
 
 
-def make_rows(library: Database) -> tuple[UUID, UUID]:
-    with library.session() as session:
-        book = BOOKS.add(session, Book(title="T", isbn="1"))
-        return book.id, SHELVES.add(session, Shelf(name="s")).id
+@pytest.fixture
+def empty_url(template_url: str, worker_id: str) -> Iterator[str]:
+    url = create_beside(template_url, f"page_{worker_id}")
+    yield url
+    drop(url)
 
 
-def test_the_examples_run(
-    library: Database,
-    library_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """All blocks of code, on the books and shelves of the tests."""
-    first, second, third, fourth = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    key, old_shelf = make_rows(library)
-    names: dict[str, Any] = {
-        "Book": Book,
-        "Database": Database,
-        "Migrations": Migrations,
-        "Path": Path,
-        "Repository": Repository,
-        "Roles": Roles,
-        "books": BOOKS,
-        "filters_on": filters_on,
-        "key": key,
-        "metadata": LibraryResource.metadata,
-        "old_shelf": old_shelf,
-        "shelves": SHELVES,
-        "sorts_on": sorts_on,
-        "url": library_url,
-        "violations": violations,
+def test_every_block_of_the_first_page_runs(empty_url: str, tmp_path: Path) -> None:
+    """In an empty folder beside a clone, and each command prints what the page shows."""
+    folder = tmp_path / "empty"
+    shutil.copytree(
+        ROOT / "app/db",
+        folder / "caseload/app/db",
+        ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"),
+    )
+    page = Page(FIRST.read_text())
+    outputs = page.run(
+        folder,
+        {
+            "DATABASE_URL": empty_url,
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            # pip finds what the layer needs here, and asks no index for it
+            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it the other way round
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        },
+    )
+    expected = [(line, without_time(output)) for line, output in page.commands]
+    lines = [command.line for command in page.commands]
+    assert list(zip(lines, map(without_time, outputs), strict=True)) == expected
+
+
+def without_time(output: str) -> str:
+    return re.sub(r"in \d+\.\d+s\S*", "in some seconds", output)
+
+
+def test_a_block_that_no_command_uses_fails(tmp_path: Path) -> None:
+    """And a block that is neither a file nor a console."""
+    used = "```python\n# used.py\nprint('used')\n```\n"
+    unused = "```python\n# unused.py\n```\n"
+    console = "```console\n$ python used.py\nused\n```\n"
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    assert Page(used + console).run(tmp_path / "one", environment) == ["used"]
+    with pytest.raises(AssertionError, match=r"unused\.py"):
+        Page(used + unused + console).run(tmp_path / "other", environment)
+    with pytest.raises(AssertionError, match="neither"):
+        Page("```python\nprint()\n```\n")
+
+
+@pytest.mark.parametrize("module", [db, errors, marks, listing, testing, admin, search])
+def test_the_reference_has_every_public_name(module: ModuleType) -> None:
+    """Those of `__all__`, or all that the module defines."""
+    missing = set(public_names(module)) - words(REFERENCE)
+    assert missing == set()
+
+
+def test_the_reference_has_every_option_of_database() -> None:
+    """Of the class, and of the methods that open a unit."""
+    options = {name for each in OPTIONS for name in inspect.signature(each).parameters}
+    assert options - words(REFERENCE) == {"self"}
+
+
+def test_the_reference_has_every_method() -> None:
+    """Of `Database` and of `Repository`."""
+    methods = {name for each in (Database, db.Repository) for name in dir(each)}
+    missing = {name for name in methods if name[0] != "_"} - words(REFERENCE)
+    assert missing == set()
+
+
+@pytest.mark.parametrize("page", [REFERENCE, COMING_FROM])
+def test_no_block_of_the_other_pages_stays_unrun(page: Path) -> None:
+    """They have none."""
+    assert "```" not in page.read_text()
+
+
+@pytest.mark.parametrize("page", [FIRST, REFERENCE, COMING_FROM])
+def test_cells_of_tables_are_short(page: Path) -> None:
+    """A cell that needs more than 25 words is prose."""
+    rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    cells = [cell for row in rows for cell in row.strip("|").split(" | ")]
+    assert not [cell for cell in cells if len(cell.split()) > 25]
+
+
+def public_names(module: ModuleType) -> list[str]:
+    if hasattr(module, "__all__"):
+        return list(module.__all__)
+    names = [name for name in vars(module) if name[0] != "_" and name != "TYPE_CHECKING"]
+    return [name for name in names if name.isupper() or is_of(module, name)]
+
+
+def is_of(module: ModuleType, name: str) -> bool:
+    return getattr(vars(module)[name], "__module__", None) == module.__name__
+
+
+def words(page: Path) -> set[str]:
+    """What stands between backticks."""
+    return {
+        word
+        for code in re.findall(r"`([^`]+)`", page.read_text())
+        for word in re.findall(r"\w+", code)
     }
-    exec(first, names)  # noqa: S102 - the documentation
-    names["database"].dispose()
-    assert names["changes"] == {"copies": (1, 3)}
-    exec(second, names)  # noqa: S102 - same
-    with library.session(read_only=True) as session:
-        found = names["BookRepository"]().find(session, isbn="1")
-        assert found is not None
-        assert found.copies == 3
-        assert SHELVES.get(session, old_shelf) is None
-    monkeypatch.chdir(PAGE.parents[1])
-    exec(third, names)  # noqa: S102 - same
-    assert "CREATE ROLE" in capsys.readouterr().out
-    names |= {
-        "Snapshot": Snapshot,
-        "add_shelf": lambda name: add_shelf(names["database"], name),
-        "all_or_nothing": all_or_nothing,
-    }
-    exec(fourth, names)  # noqa: S102 - same
-    names["snapshot"].close()
-
-
-def add_shelf(database: Database, name: str) -> None:
-    with database.session() as session:
-        SHELVES.add(session, Shelf(name=name))
