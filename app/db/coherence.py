@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Delete, Insert, Update
 
-from .effects import EVERYTHING, NOTHING, Effect, consequences, effect_of, may_remove_rows
+from .effects import (
+    EVERYTHING,
+    NOTHING,
+    Effect,
+    consequences,
+    effect_of,
+    has_consequences,
+    may_remove_rows,
+)
 from .options import CHANGES_NOTHING
 from .savepoints import (
     SAVEPOINT_STATEMENTS,
@@ -76,6 +84,9 @@ def _effect_in_flush(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
     statement = context.invoked_statement
     if not isinstance(statement, Insert | Update | Delete) or not _is_of_flush(context):
         return _effect(unit, context)
+    table: Any = statement.table
+    if not has_consequences(table):
+        return NOTHING
     return consequences(statement, _parameter_names(context))
 
 

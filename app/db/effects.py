@@ -82,10 +82,13 @@ def dml_effect(statement: Insert | Update | Delete, parameters: Iterable[str]) -
 def consequences(statement: Insert | Update | Delete, parameters: Iterable[str]) -> Effect:
     """What foreign keys and triggers add to the effect of an INSERT, UPDATE or DELETE."""
     table: Any = statement.table
-    known = len(table.metadata.tables)
-    if not _has_consequences(table, known):
+    if not has_consequences(table):
         return NOTHING
-    return _consequences(table, _changed(statement, parameters), known)
+    return _consequences(table, _changed(statement, parameters), len(table.metadata.tables))
+
+
+def has_consequences(table: Table) -> bool:
+    return _has_consequences(table, len(table.metadata.tables))
 
 
 def _changed(

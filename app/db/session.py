@@ -56,8 +56,10 @@ class UnitSession(Session):
         return self._flushing
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
-        if self._flushing or self._is_clean():
-            super().flush(objects)
+        if not self._flushing and self._is_clean():
+            return
+        if self._flushing:
+            super().flush(objects)  # raises
             return
         self.in_flush, self._are_versions_checked, self._later = True, False, NOTHING
         try:
