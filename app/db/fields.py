@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from sqlalchemy import inspect
+
 from .marks import FIELD, FIELDS
 
 if TYPE_CHECKING:
@@ -12,9 +14,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, FromClause, Index, Table
     from sqlalchemy.orm import DeclarativeBase, Mapper
-
-SET_BY_DATABASE = frozenset({"id", "version", "created_at", "updated_at", "deleted_at"})
-"""No write of the repository changes them, in a row that is there."""
 
 
 def mark_fields(mapper: Mapper[Any], _: type[Any]) -> None:
@@ -51,10 +50,27 @@ def _columns_of(table: Any) -> dict[str, Column[Any]]:
     return {field_of(column): column for column in table.c}
 
 
+@cache
+def key_of(model: type[DeclarativeBase]) -> Column[Any]:
+    """The primary key; raises TypeError where it has several columns."""
+    columns: Sequence[Any] = inspect(model).primary_key
+    if len(columns) != 1:
+        raise TypeError(f"{model.__name__} has a key of {len(columns)} columns, instead of one.")
+    key: Column[Any] = columns[0]
+    return key
+
+
+@cache
+def _set_by_layer(model: type[DeclarativeBase]) -> frozenset[str]:
+    """No write of the repository changes them, in a row that is there."""
+    names = (base.__dict__.get("__set_by_layer__", ()) for base in model.__mro__)
+    return frozenset({field_of(key_of(model))}).union(*names)
+
+
 def check_fields(model: type[DeclarativeBase], names: Any, *, changed: bool = False) -> None:
     """Raises AttributeError for a name that is no field, or no field that may be changed."""
     for name in names:
         if name not in columns_of(model):
             raise AttributeError(f"{model.__name__} has no field {name}.")
-        if changed and name in SET_BY_DATABASE:
+        if changed and name in _set_by_layer(model):
             raise AttributeError(f"{model.__name__}.{name} cannot be changed: the layer sets it.")

@@ -71,6 +71,7 @@ class Resource(Identified):
     """
 
     __abstract__ = True
+    __set_by_layer__: ClassVar[tuple[str, ...]] = ("version", "created_at", "updated_at")
 
     version: Mapped[int] = mapped_column(
         Integer, server_default="1", server_onupdate=FetchedValue(), sort_order=-1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Select, event
 from sqlalchemy.orm import (
@@ -21,6 +21,8 @@ from .session import UnitSession
 
 class SoftDeleted:
     """Mixin: a deleted row stays, and is invisible unless it is asked for."""
+
+    __set_by_layer__: ClassVar[tuple[str, ...]] = ("deleted_at",)
 
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=92)
 

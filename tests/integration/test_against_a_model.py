@@ -75,7 +75,8 @@ class Books(RuleBasedStateMachine):
             if how == "orm":
                 return BOOKS.add(session, Book(isbn=isbn, title=title)).id
             if how == "many":
-                return BOOKS.insert_many(connection, [{"isbn": isbn, "title": title}])[0]
+                key: UUID = BOOKS.insert_many(connection, [{"isbn": isbn, "title": title}])[0]
+                return key
             assert BOOKS.copy(connection, ("isbn", "title"), [(isbn, title)]) == 1
             found = BOOKS.find(session, isbn=isbn)
             assert found is not None

@@ -138,7 +138,8 @@ def run(url: str, statement: str) -> list[tuple[Any, ...]]:
 def create(database: Database) -> UUID:
     with database.connect() as connection:
         create_tables(connection, _Own.metadata)
-        return CRATES.insert_many(connection, [{"label": "a"}])[0]
+        key: UUID = CRATES.insert_many(connection, [{"label": "a"}])[0]
+        return key
 
 
 def missing(database: Database) -> list[str]:

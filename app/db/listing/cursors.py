@@ -51,7 +51,7 @@ class Cursors:
         values = self.decode(cursor, _owner(query, name))
         sorts = reader.sorts_of(search=query.search is not None)
         kinds = [sorts[sort.name].type.python_type for sort in query.sort]
-        kinds.append(reader.model.__table__.c.id.type.python_type)
+        kinds.append(reader.key_column.type.python_type)
         return tuple(_restored(kind, value) for kind, value in zip(kinds, values, strict=True))
 
     def encode(self, place: Sequence[Any], owner: object) -> str:

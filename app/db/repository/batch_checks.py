@@ -22,7 +22,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..encoding import ROWS
 from ..fields import columns_of, field_of, fields_of
-from ..tables import Resource
+from ..tables import Base
 from .reading import Reader
 from .rows import names_of
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     Place = tuple[int, str]  # a row's position, and the field
 
-R = TypeVar("R", bound=Resource)
+M = TypeVar("M", bound=Base)
 
 
-class BatchChecker(Reader[R]):
+class BatchChecker(Reader[M]):
     def missing_among(
         self, connection: Connection, rows: Rows, only: Collection[str] | None = None
     ) -> list[Place]:

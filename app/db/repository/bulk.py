@@ -9,6 +9,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
     bindparam,
     column,
     func,
@@ -21,19 +23,17 @@ from sqlalchemy import (
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
-from uuid_utils.compat import uuid7
 
 from ..copying import copy_lines
 from ..encoding import ROWS
-from ..fields import check_fields, columns_of, unique_index
-from ..tables import Resource
+from ..fields import check_fields, columns_of, field_of, unique_index
+from ..tables import Base
 from . import statements
 from .batch_checks import BatchChecker, given_rows
 from .rows import add_defaults, encode_rows, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from uuid import UUID
 
     from sqlalchemy import Connection, Update
     from sqlalchemy.sql.dml import Insert, ReturningInsert
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from .records import Record
     from .rows import Rows
 
-R = TypeVar("R", bound=Resource)
+M = TypeVar("M", bound=Base)
 
 
-class BulkWriter(BatchChecker[R]):
+class BulkWriter(BatchChecker[M]):
     """Writes of many rows: INSERT, COPY, upsert, and an UPDATE with values for each row."""
 
     @overload
-    def insert_many(self, connection: Connection, rows: Rows) -> list[UUID]: ...
+    def insert_many(self, connection: Connection, rows: Rows) -> list[Any]: ...
     @overload
     def insert_many(
         self, connection: Connection, rows: Rows, *, returning: Literal[True]
@@ -56,7 +56,7 @@ class BulkWriter(BatchChecker[R]):
     def insert_many(
         self, connection: Connection, rows: Rows, *, returning: bool = False
     ) -> list[Any]:
-        """Insert rows by one statement; returns their ids, or their records, in their order.
+        """Insert rows by one statement; returns their keys, or their records, in their order.
 
         A field that a row does not name gets the default of the model or of the table. Raises
         ValueError where a default of the table can't be told from None.
@@ -66,13 +66,14 @@ class BulkWriter(BatchChecker[R]):
         new = [{**row} for row in rows]
         names, partly = add_defaults(self.model, new)
         _check_defaults(self.model, partly, new)
+        keys = [row.get(self.key_field) for row in new]
         encode_rows(self.model, new, connection.dialect)
         statement = _insert(self, names, partly, returning=returning)
         found = connection.execute(statement, {ROWS: new})
-        if not returning:
-            return [row["id"] for row in new]
-        by_id = {row.id: row._asdict() for row in found}
-        return [by_id[row["id"]] for row in new]
+        # INSERT ... SELECT inserts and returns the rows in the order in which it reads them.
+        if returning:
+            return [row._asdict() for row in found]
+        return keys if self.key_field in names else list(found.scalars())
 
     def copy(
         self, connection: Connection, fields: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -96,29 +97,34 @@ class BulkWriter(BatchChecker[R]):
     ) -> tuple[Record, bool]:
         """Insert, or update the live row with the same `on`; returns it and whether it is new.
 
-        `on` names the fields of a declared unique index; PostgreSQL itself decides the race.
+        `on` names the fields of a declared unique index or constraint, or the key; PostgreSQL
+        itself decides the race.
         """
-        check_fields(self.model, values, changed=True)
+        made_here = self.key_column.default is not None
+        check_fields(
+            self.model, [n for n in values if made_here or n != self.key_field], changed=True
+        )
         statement = _upsert(self, tuple(values), tuple(on))
-        row = connection.execute(statement, {"id": uuid7(), **values}).one()._asdict()
+        row = connection.execute(statement, values).one()._asdict()
         return row, row.pop("created")
 
     def update_each(self, connection: Connection, rows: Rows) -> int:
-        """Set on the live row with each `id` the other fields; returns how many rows there were.
+        """Set on the live row with each key the other fields; returns how many rows there were.
 
         All rows name the same fields, which hold no lists; raises ValueError otherwise.
         """
         if not rows:
             return 0
         names = tuple(rows[0])
-        if "id" not in names or any(row.keys() != rows[0].keys() for row in rows):
-            raise ValueError("All rows must name the id and the same fields.")
-        check_fields(self.model, set(names) - {"id"}, changed=True)
+        key = self.key_field
+        if key not in names or any(row.keys() != rows[0].keys() for row in rows):
+            raise ValueError(f"All rows must name the {key} and the same fields.")
+        check_fields(self.model, set(names) - {key}, changed=True)
         bound = {f"new_{name}": [row[name] for row in rows] for name in names}
         return connection.execute(_update_each(self, names), bound).rowcount
 
 
-def _check_defaults(model: type[Resource], partly: frozenset[str], rows: Rows) -> None:
+def _check_defaults(model: type[Base], partly: frozenset[str], rows: Rows) -> None:
     """A row that lacks a field and one that gives None for it look alike to PostgreSQL."""
     for name in partly:
         declared = columns_of(model)[name]
@@ -139,7 +145,9 @@ def _insert(
     ]
     statement = insert(writer.model.__table__)
     statement = statement.from_select([columns[name] for name in names], select(*values))
-    return statement.returning(*writer.columns) if returning else statement
+    if returning:
+        return statement.returning(*writer.columns)
+    return statement if writer.key_field in names else statement.returning(writer.key_column)
 
 
 def _or_default(declared: Column[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -155,14 +163,14 @@ def _upsert(
     writer: BulkWriter[Any], fields: tuple[str, ...], on: tuple[str, ...]
 ) -> ReturningInsert[Any]:
     columns = columns_of(writer.model)
-    if (index := unique_index(writer.model.__table__, on)) is None:
-        raise LookupError(f"{writer.model.__name__} has no unique index on {', '.join(on)}.")
-    values = {columns[n]: bindparam(n, type_=columns[n].type) for n in ("id", *fields)}
+    elements, where = _conflict_target(writer.model, on)
+    values = {columns[n]: bindparam(n, type_=columns[n].type) for n in fields}
     statement = insert_or_update(writer.model.__table__).values(values)
-    changed = [columns[name] for name in fields if name not in on] or [columns[on[0]]]
+    kept = {writer.key_field, *on}
+    changed = [columns[name] for name in fields if name not in kept] or [columns[on[0]]]
     statement = statement.on_conflict_do_update(
-        index_elements=list(index.expressions),
-        index_where=index.dialect_options["postgresql"]["where"],
+        index_elements=elements,
+        index_where=where,
         set_={column: statement.excluded[column.key] for column in changed},
     )
     # Only a row that was there before has been locked by this statement.
@@ -170,13 +178,25 @@ def _upsert(
     return statement.returning(*writer.columns, created)
 
 
+def _conflict_target(model: type[Base], on: tuple[str, ...]) -> tuple[list[Any], Any]:
+    """The columns or expressions that are unique together, and the condition of their index."""
+    if (index := unique_index(model.__table__, on)) is not None:
+        return list(index.expressions), index.dialect_options["postgresql"]["where"]
+    for constraint in model.__table__.constraints:
+        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint):
+            columns = list(constraint.columns)
+            if tuple(map(field_of, columns)) == on:
+                return columns, None
+    raise LookupError(f"{model.__name__} has no unique index or constraint on {', '.join(on)}.")
+
+
 @lru_cache(maxsize=512)
 def _update_each(writer: BulkWriter[Any], names: tuple[str, ...]) -> Update:
-    columns = columns_of(writer.model)
+    columns, key = columns_of(writer.model), writer.key_field
     lists = {name: ARRAY(columns[name].type) for name in names}
     arrays = [as_type(bindparam(f"new_{n}", type_=of), of) for n, of in lists.items()]
     named = [column(name, columns[name].type) for name in names]
     given = func.unnest(*arrays).table_valued(*named).render_derived(name="given")
-    statement = update(writer.model.__table__).where(columns["id"] == given.c.id)
+    statement = update(writer.model.__table__).where(writer.key_column == given.c[key])
     statement = statement.where(*statements.live(writer.model))
-    return statement.values({columns[n]: given.c[n] for n in names if n != "id"})
+    return statement.values({columns[n]: given.c[n] for n in names if n != key})

@@ -147,13 +147,13 @@ def _referred_to(column: Column[Any], key: ColumnElement[Any]) -> ColumnElement[
 
 @lru_cache(maxsize=512)
 def _purge(reader: Reader[Any]) -> ReturningDelete[Any]:
-    table = reader.model.__table__
+    table, key = reader.model.__table__, reader.key_column
     doomed = (
-        select(table.c.id)
+        select(key)
         .where(table.c.deleted_at < bindparam("before"))
-        .where(*(~_referred_to(column, table.c.id) for column in _inbound(reader)))
-        .order_by(table.c.id)
+        .where(*(~_referred_to(column, key) for column in _inbound(reader)))
+        .order_by(key)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True, of=table)
     )
-    return delete(table).where(table.c.id.in_(doomed)).returning(table.c.id)
+    return delete(table).where(key.in_(doomed)).returning(key)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from ..tables import Identified
+    from ..tables import Base
 
 BUDGET = "most_bytes"
 """The bind parameter: how many bytes of large values are read. The row that goes beyond it is the
@@ -46,7 +46,7 @@ IS_READ = "is_read"
 
 
 @cache
-def large_columns(model: type[Identified]) -> frozenset[str]:
+def large_columns(model: type[Base]) -> frozenset[str]:
     return frozenset(name for name, column in columns_of(model).items() if LARGE in column.info)
 
 

@@ -9,29 +9,28 @@ from sqlalchemy import bindparam, cast, delete, func, null, select, union_all, u
 
 from ..errors import InvalidCriterion, TooManyRows
 from ..fields import check_fields, columns_of
-from ..tables import Resource
+from ..tables import Base
 from . import criteria, statements
 from .pages import Sort, order, order_by
 from .reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
     from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
 
     from .records import Record
 
-R = TypeVar("R", bound=Resource)
+M = TypeVar("M", bound=Base)
 
 
-class MassWriter(Reader[R]):
+class MassWriter(Reader[M]):
     """Writes of all live rows that fit some filters, and claims of some of them."""
 
     def update_where(
         self, connection: Connection, values: Mapping[str, Any], *, at_most: int, **filters: Any
-    ) -> list[UUID]:
-        """Update the live rows that fit, locked in the order of their ids; returns the ids.
+    ) -> list[Any]:
+        """Update the live rows that fit, locked in the order of their keys; returns the keys.
 
         Raises TooManyRows, and changes nothing, where more than `at_most` fit.
         """
@@ -39,7 +38,7 @@ class MassWriter(Reader[R]):
         statement = _update_where(self, tuple(values), tuple(sorted(filters)))
         return self._write(connection, statement, {**bound, **self._bind(filters)}, at_most)
 
-    def delete(self, connection: Connection, *, at_most: int, **filters: Any) -> list[UUID]:
+    def delete(self, connection: Connection, *, at_most: int, **filters: Any) -> list[Any]:
         """Remove the live rows that fit, for good; as `update_where`."""
         statement = _delete(self, tuple(sorted(filters)))
         return self._write(connection, statement, self._bind(filters), at_most)
@@ -67,7 +66,7 @@ class MassWriter(Reader[R]):
         statement: CompoundSelect[Any],
         bound: dict[str, Any],
         at_most: int,
-    ) -> list[UUID]:
+    ) -> list[Any]:
         bound = {**bound, "limit": at_most + 1, "at_most": at_most}
         ids = list(connection.execute(statement, bound).scalars())
         if ids == [None]:
@@ -94,8 +93,8 @@ def _delete(writer: MassWriter[Any], names: tuple[str, ...]) -> CompoundSelect[A
 
 
 def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> CompoundSelect[Any]:
-    """The ids of the rows that were written, or one NULL where too many fit."""
-    key = writer.model.__table__.c.id
+    """The keys of the rows that were written, or one NULL where too many fit."""
+    key = writer.key_column
     found = (
         select(key)
         .where(*_wanted(writer, names))
@@ -106,27 +105,27 @@ def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> Com
     )
     count = select(func.count()).select_from(found).scalar_subquery()
     few = count <= bindparam("at_most")
-    written = write.where(key == found.c.id, few).returning(key).cte("written")
-    return union_all(select(written.c.id), select(cast(null(), key.type)).where(~few))
+    written = write.where(key == found.c[key.key], few).returning(key).cte("written")
+    return union_all(select(written.c[key.key]), select(cast(null(), key.type)).where(~few))
 
 
 @lru_cache(maxsize=512)
 def _claim(
     writer: MassWriter[Any], fields: tuple[str, ...], sort: tuple[Sort, ...], names: tuple[str, ...]
 ) -> Select[Any]:
-    table = writer.model.__table__
+    table, key = writer.model.__table__, writer.key_column
     free = (
-        select(table.c.id)
+        select(key)
         .where(*_wanted(writer, names))
-        .order_by(*order_by(order(writer.sorts, sort, table.c.id)))
+        .order_by(*order_by(order(writer.sorts, sort, key)))
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True, key_share=True)
         .cte("free")
     )
-    statement = update(table).where(table.c.id == free.c.id).values(_new(writer, fields))
+    statement = update(table).where(key == free.c[key.key]).values(_new(writer, fields))
     taken = statement.returning(*writer.columns).cte("taken")
     by_name = [(taken.c[each.name], each.descending) for each in sort]
-    return select(taken).order_by(*order_by(by_name), taken.c.id)
+    return select(taken).order_by(*order_by(by_name), taken.c[writer.key_field])
 
 
 def _new(writer: MassWriter[Any], fields: tuple[str, ...]) -> dict[Column[Any], Any]:

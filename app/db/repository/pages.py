@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, literal, or_, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
 
 from ..errors import InvalidCriterion, InvalidCursor
 from .values import is_value
@@ -32,6 +31,8 @@ class Sort:
 class Query:
     """What a list is asked for. `after` holds the sort values of the row before the page.
 
+    With an empty `sort` the list is in the order of the key.
+
     With `most_bytes` the page ends where its large values are more than that, and JSON among them
     comes as PostgreSQL wrote it. Those in `without` are not read: the records have None instead.
     """
@@ -49,9 +50,9 @@ class Query:
         if self.limit < 1:
             raise InvalidCriterion("limit", "It must be at least 1.")
 
-    def after_row(self, value_of: Callable[[str], Any]) -> tuple[Any, ...]:
+    def after_row(self, value_of: Callable[[str], Any], key: str = "id") -> tuple[Any, ...]:
         """The `after` of a page that begins behind the row with these values."""
-        return tuple(value_of(name) for name in (*(sort.name for sort in self.sort), "id"))
+        return tuple(value_of(name) for name in (*(sort.name for sort in self.sort), key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,9 @@ def order_by(keys: Sequence[tuple[ColumnElement[Any], bool]]) -> list[ColumnElem
     return [column.desc() if descending else column.asc() for column, descending in keys]
 
 
-def kinds_of(sorts: Sorts, by: Sequence[Sort]) -> list[tuple[type, bool]]:
+def kinds_of(sorts: Sorts, by: Sequence[Sort], key: ColumnElement[Any]) -> list[tuple[type, bool]]:
     """The type of each value of `after`, and whether it may be None."""
-    columns = [column for column, _ in order(sorts, by, literal(UUID(int=0)))]
-    return [(_python_type(column), _nullable(column)) for column in columns[:-1]] + [(UUID, False)]
+    return [(_python_type(column), _nullable(column)) for column, _ in order(sorts, by, key)]
 
 
 def check_after(kinds: Sequence[tuple[type, bool]], values: Sequence[Any]) -> None:

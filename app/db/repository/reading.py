@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InvalidCriterion
-from ..tables import Identified
+from ..tables import Base
 from . import statements
-from .records import Record, RecordReader, cut
+from .records import Record, RecordReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "Record"]
 
-M = TypeVar("M", bound=Identified)
+M = TypeVar("M", bound=Base)
 
 
 class Reader(RecordReader[M]):
@@ -77,7 +77,7 @@ class Reader(RecordReader[M]):
         statement = statements.prepared(statements.page, self, shape, entities=True).statement
         statement = statement.options(*load) if load else statement
         found = session.scalars(statement, self._bind_page(session.connection(), query))
-        return cut(list(found), query, getattr)
+        return self._cut(list(found), query, getattr)
 
     def all(self, session: Session, query: Query, *, offset: int = 0) -> list[M]:
         """Up to `query.limit` entities, without those of the first `offset` rows."""

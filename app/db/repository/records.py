@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..cursors import stream
-from ..fields import columns_of
+from ..fields import columns_of, field_of, key_of
 from ..marks import INTERNAL, SECRET
 from ..options import CHANGES_NOTHING
-from ..tables import Identified
+from ..tables import Base
 from . import criteria, large_values, pages, searching, statements
 from .large_values import BUDGET, IS_READ
 from .pages import NumberedPage, Page, Query, Total
@@ -20,9 +20,9 @@ from .values import as_parameter
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-    from sqlalchemy import ColumnElement, Connection, CursorResult, Executable
+    from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable
 
-M = TypeVar("M", bound=Identified)
+M = TypeVar("M", bound=Base)
 T = TypeVar("T")
 
 Record = dict[str, Any]
@@ -45,6 +45,15 @@ class RecordReader(Generic[M]):
 
     def __hash__(self) -> int:
         return hash(type(self))
+
+    @property
+    def key_column(self) -> Column[Any]:
+        """The primary key, by which rows are found, and lists are ordered in the end."""
+        return key_of(self.model)
+
+    @property
+    def key_field(self) -> str:
+        return field_of(key_of(self.model))
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
@@ -86,18 +95,19 @@ class RecordReader(Generic[M]):
         else:
             bound = {"keys": list(keys), BUDGET: most_bytes}
             rows = connection.execute(statements.bounded_by_id(self), bound)
-        return {record["id"]: record if _is_read(record) else None for record in _records(rows)}
+        key = self.key_field
+        return {record[key]: record if _is_read(record) else None for record in _records(rows)}
 
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """Records in the order of the query, from the row after `query.after` on."""
         bound, shape = self._bind_page(connection, query), statements.shape(query)
         if query.most_bytes is None:
             rows = self._prepared(connection, statements.page, shape, bound)
-            return cut(_records(rows), query, Record.__getitem__)
+            return self._cut(_records(rows), query, Record.__getitem__)
         asked, bound = (shape, query.without), {**bound, BUDGET: query.most_bytes}
         found = _records(self._prepared(connection, statements.bounded_page, asked, bound))
         read = sum(map(_is_read, found))
-        return cut(found, query, Record.__getitem__, at_most=read)
+        return self._cut(found, query, Record.__getitem__, at_most=read)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
@@ -175,12 +185,25 @@ class RecordReader(Generic[M]):
             bound |= {f"after_{at}": as_parameter(value) for at, value in enumerate(query.after)}
         return {**bound, "limit": query.limit + 1}
 
+    def _cut(
+        self,
+        found: list[T],
+        query: Query,
+        value_of: Callable[[T, str], Any],
+        *,
+        at_most: int | None = None,
+    ) -> Page[T]:
+        items = found[: query.limit if at_most is None else min(query.limit, at_most)]
+        if len(items) == len(found):
+            return Page(found, None)
+        return Page(items, query.after_row(partial(value_of, items[-1]), self.key_field))
+
 
 @lru_cache(maxsize=512)
 def _kinds(
     reader: RecordReader[Any], sort: tuple[pages.Sort, ...], *, search: bool
 ) -> list[tuple[type, bool]]:
-    return pages.kinds_of(reader.sorts_of(search=search), sort)
+    return pages.kinds_of(reader.sorts_of(search=search), sort, reader.key_column)
 
 
 def _records(rows: CursorResult[Any]) -> list[Record]:
@@ -192,12 +215,3 @@ def _is_read(record: Record) -> bool:
     """The rows that are read come first."""
     is_read: bool = record.get(IS_READ, True)
     return is_read
-
-
-def cut(
-    found: list[T], query: Query, value_of: Callable[[T, str], Any], *, at_most: int | None = None
-) -> Page[T]:
-    items = found[: query.limit if at_most is None else min(query.limit, at_most)]
-    if len(items) == len(found):
-        return Page(found, None)
-    return Page(items, query.after_row(partial(value_of, items[-1])))

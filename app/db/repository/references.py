@@ -9,7 +9,7 @@ from sqlalchemy import ColumnClause, ColumnElement, bindparam, literal, select
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..fields import columns_of, field_of, unique_index
-from ..tables import Resource
+from ..tables import Base
 from .reading import Reader
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Index, Select
 
-R = TypeVar("R", bound=Resource)
+M = TypeVar("M", bound=Base)
 
 
-class ReferenceChecker(Reader[R]):
+class ReferenceChecker(Reader[M]):
     """Reads what stands in the way of a new row, or of a changed one."""
 
     def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
@@ -60,9 +60,7 @@ def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
     expressions = cast("list[ColumnElement[Any]]", index.expressions)
     same = [each == replacement_traverse(each, {}, bind) for each in expressions]
     condition = index.dialect_options["postgresql"]["where"]
-    return select(reader.model.__table__.c.id).where(
-        *same, *(() if condition is None else (condition,))
-    )
+    return select(reader.key_column).where(*same, *(() if condition is None else (condition,)))
 
 
 @lru_cache(maxsize=512)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
     from ..encoding import Encode
-    from ..tables import Resource
+    from ..tables import Base
 
     Rows = Sequence[Mapping[str, Any]]
-    Model = type[Resource]
+    Model = type[Base]
 
 
 def names_of(rows: Rows) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, sel
 
 from ..errors import InvalidCriterion
 from ..explain import explain
-from ..fields import columns_of
+from ..fields import columns_of, key_of
 from ..options import INCLUDE_DELETED, SAYS_LIVE
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable, Select
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from ..tables import Identified
+    from ..tables import Base
     from .pages import Query
     from .records import RecordReader
 
@@ -58,16 +58,16 @@ def shape(query: Query) -> Shape:
     )
 
 
-def live(model: type[Identified], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
+def live(model: type[Base], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
     if include_deleted or not issubclass(model, SoftDeleted):
         return []
     return [model.__table__.c.deleted_at.is_(None)]
 
 
 @lru_cache(maxsize=512)
-def get(model: type[Identified], *, lock: bool, include_deleted: bool) -> Select[Any]:
+def get(model: type[Base], *, lock: bool, include_deleted: bool) -> Select[Any]:
     statement = select(model).where(
-        model.id == bindparam("key"), *live(model, include_deleted=include_deleted)
+        key_of(model) == bindparam("key"), *live(model, include_deleted=include_deleted)
     )
     if lock:  # what is loaded already may be stale: a lock is worth nothing without a new read
         statement = statement.with_for_update(key_share=True)
@@ -76,9 +76,10 @@ def get(model: type[Identified], *, lock: bool, include_deleted: bool) -> Select
 
 
 @lru_cache(maxsize=512)
-def get_many(model: type[Identified], *, lock: bool) -> Select[Any]:
-    statement = select(model).where(model.id.in_(bindparam("keys", expanding=True)), *live(model))
-    statement = statement.order_by(model.id)
+def get_many(model: type[Base], *, lock: bool) -> Select[Any]:
+    key = key_of(model)
+    statement = select(model).where(key.in_(bindparam("keys", expanding=True)), *live(model))
+    statement = statement.order_by(key)
     if lock:
         statement = statement.with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
@@ -100,7 +101,7 @@ def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
 def record(repository: RecordReader[Any], *, include_deleted: bool) -> Select[Any]:
     model = repository.model
     return select(*repository.columns).where(
-        model.__table__.c.id == bindparam("key"), *live(model, include_deleted=include_deleted)
+        repository.key_column == bindparam("key"), *live(model, include_deleted=include_deleted)
     )
 
 
@@ -108,17 +109,17 @@ def record(repository: RecordReader[Any], *, include_deleted: bool) -> Select[An
 def by_id(repository: RecordReader[Any]) -> Select[Any]:
     model = repository.model
     return select(*repository.columns).where(
-        model.__table__.c.id.in_(bindparam("keys", expanding=True)), *live(model)
+        repository.key_column.in_(bindparam("keys", expanding=True)), *live(model)
     )
 
 
 @lru_cache(maxsize=512)
 def bounded_by_id(repository: RecordReader[Any]) -> Select[Any]:
     """As `by_id`, in the order of the `keys`, with large values as long as the budget lasts."""
-    table = repository.model.__table__
-    keys = bindparam("keys", type_=ARRAY(table.c.id.type))
-    statement = select(*repository.columns).where(table.c.id == any_(keys), *live(repository.model))
-    statement = statement.order_by(func.array_position(keys, table.c.id))
+    key = repository.key_column
+    keys = bindparam("keys", type_=ARRAY(key.type))
+    statement = select(*repository.columns).where(key == any_(keys), *live(repository.model))
+    statement = statement.order_by(func.array_position(keys, key))
     large = repository.large_columns
     return large_values.bounded(statement, large) if large else statement
 
@@ -171,7 +172,7 @@ def _keys(
 ) -> list[tuple[ColumnElement[Any], bool]]:
     """Entities have no rank."""
     sorts = repository.sorts_of(search=not entities and shape[1] > 0)
-    return pages.order(sorts, shape[2], repository.model.__table__.c.id)
+    return pages.order(sorts, shape[2], repository.key_column)
 
 
 def matching(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
@@ -229,7 +230,7 @@ def _set_deleted(
     repository: RecordReader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
 ) -> ReturningUpdate[Any]:
     table = repository.model.__table__
-    statement = update(table).where(table.c.id == bindparam("key"), where)
+    statement = update(table).where(repository.key_column == bindparam("key"), where)
     if versioned:
         statement = statement.where(table.c.version.in_(bindparam("expected", expanding=True)))
     return statement.values(deleted_at=value).returning(*repository.columns)

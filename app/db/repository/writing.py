@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import inspect
+
 from ..errors import VersionMismatch
 from ..fields import check_fields, columns_of
-from ..tables import DeletableResource, Resource
+from ..tables import Base, DeletableResource
+from ..versions import version_name
 from .bulk import BulkWriter
 from .deletion import Deleter
 from .mass_writes import MassWriter
@@ -21,30 +24,30 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-R = TypeVar("R", bound=Resource)
+M = TypeVar("M", bound=Base)
 D = TypeVar("D", bound=DeletableResource)
 
 Changes = dict[str, tuple[Any, Any]]
 """The fields that changed, each with its value before and after."""
 
 
-class Inserter(ReferenceChecker[R]):
+class Inserter(ReferenceChecker[M]):
     """Single new rows, by the ORM."""
 
-    def add(self, session: Session, entity: R) -> R:
+    def add(self, session: Session, entity: M) -> M:
         """Insert; what the database fills in is loaded."""
         session.add(entity)
         session.flush()
         return entity
 
 
-class Updater(ReferenceChecker[R]):
+class Updater(ReferenceChecker[M]):
     """Changes of single rows, by the ORM."""
 
     def update(
         self,
         session: Session,
-        entity: R,
+        entity: M,
         values: Mapping[str, Any],
         *,
         expected: Collection[int] | None = None,
@@ -53,15 +56,15 @@ class Updater(ReferenceChecker[R]):
 
         `expected` names the versions that the caller knows; raises VersionMismatch.
         """
-        if expected is not None and entity.version not in expected:
-            raise VersionMismatch(entity.version)
+        if expected is not None and (version := _version(entity)) not in expected:
+            raise VersionMismatch(version)
         changes = self._differences(entity, values)
         for name, (_, after) in changes.items():
             setattr(entity, name, after)
         session.flush()
         return changes
 
-    def _differences(self, entity: R, values: Mapping[str, Any]) -> Changes:
+    def _differences(self, entity: M, values: Mapping[str, Any]) -> Changes:
         """As the columns' types compare: to jsonb 1 and 1.0 are equal, and true is neither."""
         check_fields(self.model, values, changed=True)
         columns = columns_of(self.model)
@@ -75,3 +78,11 @@ class Updater(ReferenceChecker[R]):
 
 class Repository(Inserter[D], Updater[D], BulkWriter[D], MassWriter[D], Deleter[D]):
     """For soft-deleted resources: reads, single writes, bulk writes and deletion."""
+
+
+def _version(entity: Base) -> int:
+    name = version_name(inspect(entity).mapper)
+    if name is None:
+        raise TypeError(f"{type(entity).__name__} has no version.")
+    version: int = getattr(entity, name)
+    return version

@@ -1,0 +1,313 @@
+"""Repositories of tables that were there before: with keys of other kinds, without versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from sqlalchemy import BigInteger, ForeignKey, Identity, MetaData, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, registry, relationship, selectinload
+
+from app.db import (
+    Base,
+    BulkWriter,
+    Database,
+    Inserter,
+    MassWriter,
+    Query,
+    Sort,
+    Updater,
+    create_tables,
+    filters_on,
+    sorts_on,
+)
+from app.db.errors import InvalidCriterion
+from app.db.listing import Cursors
+from app.db.tables import NAMES
+from tests.server import create_beside, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+M = TypeVar("M", bound=Base)
+
+
+class _Legacy(Base):
+    __abstract__ = True
+    metadata = MetaData(naming_convention=NAMES)
+    registry = registry(type_annotation_map=Base.type_annotation_map)
+
+
+class Country(_Legacy):
+    """A natural key."""
+
+    __tablename__ = "countries"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    rank: Mapped[int] = mapped_column(default=1, server_default="1")
+    invoices: Mapped[list[Invoice]] = relationship(lazy="raise", back_populates="country")
+
+
+class Invoice(_Legacy):
+    """A key that the database makes."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str]
+    rank: Mapped[int] = mapped_column(default=1, server_default="1")
+    country_code: Mapped[str | None] = mapped_column(ForeignKey("countries.code"))
+    country: Mapped[Country | None] = relationship(lazy="raise", back_populates="invoices")
+
+
+class Parcel(_Legacy):
+    """A key whose column has a name that the program does not use."""
+
+    __tablename__ = "parcels"
+
+    number: Mapped[int] = mapped_column(
+        "parcel_no", BigInteger, Identity(always=True), primary_key=True
+    )
+    name: Mapped[str]
+    rank: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+class TableRepository(Inserter[M], Updater[M], BulkWriter[M], MassWriter[M]):
+    """All that needs no soft deletion."""
+
+
+class Countries(TableRepository[Country]):
+    model = Country
+    filters = filters_on(Country.code, Country.name, Country.rank)
+    sorts = sorts_on(Country.name, Country.rank)
+
+
+class Invoices(TableRepository[Invoice]):
+    model = Invoice
+    filters = filters_on(Invoice.name, Invoice.rank)
+    sorts = sorts_on(Invoice.name, Invoice.rank)
+
+
+class Parcels(TableRepository[Parcel]):
+    model = Parcel
+    filters = filters_on(Parcel.name, Parcel.rank)
+    sorts = sorts_on(Parcel.name, Parcel.rank)
+
+
+@dataclass(frozen=True)
+class Kind:
+    repository: TableRepository[Any]
+    key: str
+    given: bool
+
+    def rows(self, *names: str, **values: Any) -> list[dict[str, Any]]:
+        """New rows; those of a natural key have it in the order of the names."""
+        keys = [{self.key: name.upper()} if self.given else {} for name in names]
+        return [{**key, "name": name, **values} for key, name in zip(keys, names, strict=True)]
+
+
+KINDS = (
+    Kind(Countries(), "code", given=True),
+    Kind(Invoices(), "id", given=False),
+    Kind(Parcels(), "number", given=False),
+)
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)
+BY_KEY = Query(sort=())
+
+
+@pytest.fixture(scope="module")
+def shared_legacy(template_url: str, worker_id: str) -> Iterator[Database]:
+    url = create_beside(template_url, f"legacy_{worker_id}")
+    database = Database(url)
+    with database.connect() as connection:
+        create_tables(connection, _Legacy.metadata)
+    yield database
+    database.dispose()
+    drop(url)
+
+
+@pytest.fixture
+def legacy(shared_legacy: Database) -> Iterator[Database]:
+    yield shared_legacy
+    with shared_legacy.connect() as connection:
+        connection.execute(text("TRUNCATE countries, invoices, parcels"))
+
+
+def names(found: list[Any]) -> list[str]:
+    return [each["name"] if isinstance(each, dict) else each.name for each in found]
+
+
+@every_kind
+def test_rows_are_read_by_their_key(legacy: Database, kind: Kind) -> None:
+    books = kind.repository
+    with legacy.connect() as connection:
+        first, second, third = books.insert_many(connection, kind.rows("a", "b", "c"))
+    with legacy.session(read_only=True) as session:
+        assert names([books.get(session, second)]) == ["b"]
+        assert names(books.get_many(session, [third, first])) == ["a", "c"]
+        assert books.find(session, name="c") is books.get(session, third)
+    with legacy.connect() as connection:
+        record = books.record(connection, first)
+        assert record is not None
+        assert record == {**record, kind.key: first, "name": "a", "rank": 1}
+        assert set(books.by_id(connection, [first, third])) == {first, third}
+        assert list(books.by_id(connection, [third, first], most_bytes=100)) == [third, first]
+        assert books.exists(connection, first)
+        connection.execute(text(f"DELETE FROM {books.model.__tablename__}"))
+        assert not books.exists(connection, first)
+        assert books.record(connection, first) is None
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "sort", [(), (Sort("rank"),), (Sort("rank", descending=True), Sort("name"))]
+)
+def test_pages_have_no_gap_and_no_repeat(
+    legacy: Database, kind: Kind, sort: tuple[Sort, ...]
+) -> None:
+    """By the ORM and by Core, also through cursors that clients keep; ties are cut by the key."""
+    books, cursors = kind.repository, Cursors("secret")
+    with legacy.connect() as connection:
+        books.insert_many(connection, kind.rows(*"abcde", rank=1))
+        books.insert_many(connection, kind.rows(*"fgh", rank=2))
+    query = Query(sort=sort, limit=3)
+    records: list[Any] = []
+    entities: list[Any] = []
+    with legacy.session() as session:
+        after: tuple[Any, ...] | None = None
+        while True:
+            asked = Query(sort=sort, limit=3, after=after)
+            page = books.records(session.connection(), asked)
+            assert names(page.items) == names(books.page(session, asked).items)
+            assert page.next == books.page(session, asked).next
+            records += page.items
+            if page.next is None:
+                break
+            cursor = cursors.of(page.next, query, "list")
+            after = cursors.after(cursor, query, books, "list")
+        entities = books.all(session, Query(sort=sort, limit=100))
+        streamed = list(books.stream(session.connection(), query))
+        assert names(list(books.stream_entities(session, query))) == names(streamed)
+    assert len(records) == 8
+    assert names(records) == names(entities) == names(streamed)
+
+
+@every_kind
+def test_single_rows_are_written_by_the_orm(legacy: Database, kind: Kind) -> None:
+    """The key that the database makes is loaded, and so is what it fills in."""
+    books = kind.repository
+    (values,) = kind.rows("a")
+    with legacy.session() as session:
+        entity = books.add(session, books.model(**values))
+    key = getattr(entity, kind.key)
+    with legacy.session() as session:
+        locked = books.get(session, key, lock=True)
+        assert books.update(session, locked, {"name": "b", "rank": 1}) == {"name": ("a", "b")}
+        with pytest.raises(TypeError, match="has no version"):
+            books.update(session, locked, {"name": "c"}, expected=[1])
+        session.expire(locked)
+        assert books.record(session.connection(), key) == {
+            kind.key: key,
+            "name": "b",
+            "rank": 1,
+        } | ({"country_code": None} if kind.key == "id" else {})
+
+
+@every_kind
+def test_many_rows_are_written_at_once(legacy: Database, kind: Kind) -> None:
+    books = kind.repository
+    with legacy.connect() as connection:
+        inserted = books.insert_many(connection, kind.rows(*"cab"))
+        assert names([books.record(connection, key) for key in inserted]) == ["c", "a", "b"]
+        (plain, other) = kind.rows("z", "d")
+        created = books.insert_many(connection, [plain, {**other, "rank": 7}], returning=True)
+        assert [(each["name"], each["rank"]) for each in created] == [("z", 1), ("d", 7)]
+        fields = (*((kind.key,) if kind.given else ()), "name")
+        copied = [("E", "e"), ("F", "f")] if kind.given else [("e",), ("f",)]
+        assert books.copy(connection, fields, copied) == 2
+        books.update_each(
+            connection,
+            [{kind.key: key, "rank": rank} for rank, key in enumerate(inserted, start=10)],
+        )
+        assert books.count(connection) == 7
+        by_id = books.by_id(connection, inserted).items()
+        ranked = {key: record and record["rank"] for key, record in by_id}
+        assert ranked == dict(zip(inserted, (10, 11, 12), strict=True))
+        assert books.update_where(connection, {"name": "x"}, at_most=1, rank=11) == [inserted[1]]
+        assert set(books.delete(connection, at_most=2, rank__gte=11)) == set(inserted[1:])
+        claimed = books.claim(connection, {"rank": 0}, limit=2, sort=(), rank=1)
+        assert [each["rank"] for each in claimed] == [0, 0]
+        assert books.total(connection, BY_KEY).count == 5
+        assert len(books.numbered(connection, BY_KEY, 1).items) == 5
+
+
+@every_kind
+def test_upsert_on_the_key(legacy: Database, kind: Kind) -> None:
+    """Where the caller gives it; elsewhere on a unique constraint."""
+    books = kind.repository
+    if kind.key == "number":
+        with legacy.connect() as connection, pytest.raises(LookupError):
+            books.upsert(connection, {"name": "a"}, on=["name"])
+        return
+    on = [kind.key if kind.given else "name"]
+    (values,) = kind.rows("a")
+    with legacy.connect() as connection:
+        first, is_new = books.upsert(connection, values, on=on)
+        assert is_new
+        again, is_new = books.upsert(connection, {**values, "rank": 5}, on=on)
+        assert (again, is_new) == ({**first, "rank": 5}, False)
+
+
+def test_references_to_other_keys_are_checked(legacy: Database) -> None:
+    """One row, and many at once."""
+    invoices = Invoices()
+    with legacy.connect() as connection:
+        Countries().insert_many(connection, [{"code": "FR", "name": "France"}])
+        assert invoices.missing_references(connection, {"country_code": "FR"}) == []
+        assert invoices.missing_references(connection, {"country_code": "XX"}) == ["country_code"]
+        rows = [{"name": "a", "country_code": code} for code in ("FR", "XX")]
+        assert invoices.missing_among(connection, rows) == [(1, "country_code")]
+        invoices.insert_many(connection, rows[:1])
+    with legacy.session(read_only=True) as session:
+        load = [selectinload(Country.invoices)]
+        country = Countries().get(session, "FR", load=load)
+        assert country is not None
+        assert names(country.invoices) == ["a"]
+
+
+def test_core_and_orm_agree(legacy: Database) -> None:
+    """A Core write of a row expires the entity, whatever its key."""
+    for kind in KINDS:
+        with legacy.session() as session:
+            connection = session.connection()
+            (key,) = kind.repository.insert_many(connection, kind.rows("a"))
+            entity = kind.repository.get(session, key)
+            assert entity is not None
+            kind.repository.update_where(connection, {"rank": 9}, at_most=1, name="a")
+            assert entity.rank == 9
+
+
+def test_the_newest_rows_first_needs_a_time(legacy: Database) -> None:
+    """The order of a Query that says none; a table without `created_at` is listed by its key."""
+    with legacy.connect() as connection, pytest.raises(InvalidCriterion, match="created_at"):
+        Invoices().records(connection, Query())
+
+
+class Line(_Legacy):
+    __tablename__ = "lines"
+
+    invoice_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Lines(TableRepository[Line]):
+    model = Line
+
+
+def test_a_key_of_several_columns_is_refused(legacy: Database) -> None:
+    with legacy.session() as session, pytest.raises(TypeError, match="Line has a key of 2 columns"):
+        Lines().get(session, 1)
