@@ -55,6 +55,8 @@ def test_every_block_of_the_first_page_runs(empty_url: str, tmp_path: Path) -> N
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it the other way round
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         },
     )
     expected = [(line, without_time(output)) for line, output in page.commands]
