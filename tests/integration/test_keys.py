@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -80,6 +81,21 @@ class TableRepository(Inserter[M], Updater[M], BulkWriter[M], MassWriter[M]):
     """All that needs no soft deletion."""
 
 
+class Page(_Legacy):
+    """A version and a time that the application itself keeps."""
+
+    __tablename__ = "pages"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    version: Mapped[int]
+    updated_at: Mapped[datetime | None]
+
+
+class Pages(TableRepository[Page]):
+    model = Page
+    filters = filters_on(Page.version)
+
+
 class Countries(TableRepository[Country]):
     model = Country
     filters = filters_on(Country.code, Country.name, Country.rank)
@@ -134,7 +150,7 @@ def shared_legacy(template_url: str, worker_id: str) -> Iterator[Database]:
 def legacy(shared_legacy: Database) -> Iterator[Database]:
     yield shared_legacy
     with shared_legacy.connect() as connection:
-        connection.execute(text("TRUNCATE countries, invoices, parcels"))
+        connection.execute(text("TRUNCATE countries, invoices, parcels, pages"))
 
 
 def names(found: list[Any]) -> list[str]:
@@ -295,6 +311,20 @@ def test_the_newest_rows_first_needs_a_time(legacy: Database) -> None:
     """The order of a Query that says none; a table without `created_at` is listed by its key."""
     with legacy.connect() as connection, pytest.raises(InvalidCriterion, match="created_at"):
         Invoices().records(connection, Query())
+
+
+def test_columns_that_the_layer_does_not_set_can_be_changed(legacy: Database) -> None:
+    """Their names are those of a Resource's columns. The key can't be changed."""
+    now = datetime.now(UTC)
+    with legacy.connect() as connection:
+        (key,) = Pages().insert_many(connection, [{"version": 1}])
+        changes = {"version": 2, "updated_at": now}
+        assert Pages().update_where(connection, changes, at_most=1, version=1) == [key]
+        assert Pages().record(connection, key) == {"id": key, **changes}
+        with pytest.raises(AttributeError, match=r"Page\.id"):
+            Pages().update_where(connection, {"id": 9}, at_most=1, version=2)
+    with legacy.connect() as connection, pytest.raises(AttributeError, match=r"Country\.code"):
+        Countries().update_where(connection, {"code": "X"}, at_most=1, name="a")
 
 
 class Line(_Legacy):
