@@ -117,6 +117,13 @@ def test_cells_of_tables_are_short(page: Path) -> None:
     assert not [cell for cell in cells if len(cell.split()) > 25]
 
 
+@pytest.mark.parametrize("page", [REFERENCE, COMING_FROM, ROOT / "docs/architecture.md"])
+def test_the_tests_that_a_page_names_exist(page: Path) -> None:
+    """By the names of their files."""
+    named = set(re.findall(r"`(?:[\w/]+/)?(test_\w+\.py)`", page.read_text()))
+    assert named - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()
+
+
 def public_names(module: ModuleType) -> list[str]:
     if hasattr(module, "__all__"):
         return list(module.__all__)
