@@ -67,8 +67,7 @@ class MassWriter(Reader[M]):
         bound: dict[str, Any],
         at_most: int,
     ) -> list[Any]:
-        bound = {**bound, "limit": at_most + 1, "at_most": at_most}
-        ids = list(connection.execute(statement, bound).scalars())
+        ids = list(connection.execute(statement, {**bound, "limit": at_most + 1}).scalars())
         if ids == [None]:
             raise TooManyRows(at_most)
         return ids
@@ -104,7 +103,7 @@ def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> Com
         .cte("found")
     )
     count = select(func.count()).select_from(found).scalar_subquery()
-    few = count <= bindparam("at_most")
+    few = count < bindparam("limit")
     written = write.where(key == found.c[key.key], few).returning(key).cte("written")
     return union_all(select(written.c[key.key]), select(cast(null(), key.type)).where(~few))
 
