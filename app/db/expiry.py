@@ -66,9 +66,10 @@ class LoadedRows:
 
     def restore(self) -> None:
         """Give the objects whose rows are deleted the values that they had last."""
-        for state, values in self._last_known.items():
-            for name in values.keys() - state.dict.keys():
-                set_committed_value(state.obj(), name, values[name])
+        for state, values in list(self._last_known.items()):
+            if (entity := state.obj()) is not None:
+                for name in values.keys() - state.dict.keys():
+                    set_committed_value(entity, name, values[name])
 
 
 def _read(session: Session, mapper: Mapper[Any], states: list[State]) -> None:

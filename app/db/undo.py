@@ -69,8 +69,7 @@ class ObjectsBefore:
         before = self._new.pop(state)
         for name in _columns(state.mapper) - _keys(state.mapper) - before.keys():
             state.dict.pop(name, None)
-        for name, value in before.items():
-            set_committed_value(state.obj(), name, value)
+        _restore_columns(state, before)
 
     def roll_back(self, session: Session) -> None:
         """Detach all objects of the session, as they were before the unit."""

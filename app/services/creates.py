@@ -32,7 +32,7 @@ class Adds(Writes[R]):
         connection = session.connection()
         check_json(self.rules, self.model, values)
         self.check_live(connection, values)
-        with self.naming_holder(values):
+        with self._naming_holder(values):
             entity = self.repository.add(session, self.model(**values))
         changes = self.event_changes(entity, initial_values(entity))
         versions = {entity.id: entity.version}

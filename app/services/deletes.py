@@ -78,7 +78,7 @@ class Restores(Writes[D]):
         """The row as it is now; raises Contention where it has changed since it was read."""
         key, expected = deleted["id"], [deleted["version"]]
         try:
-            with self.naming_holder({**deleted, **replaced}):
+            with self._naming_holder({**deleted, **replaced}):
                 restored = self.repository.restore(connection, key, replaced, expected=expected)
         except VersionMismatch:
             restored = None

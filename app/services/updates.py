@@ -53,7 +53,7 @@ class Applies(Writes[R]):
         Returns the changed fields; where nothing changes, there is no event.
         """
         check_json(self.rules, self.model, values)
-        with self.naming_holder(values):
+        with self._naming_holder(values):
             changes = self.repository.update(session, entity, values, expected=expected)
         if changes:
             recorded = self.event_changes(entity, changes)

@@ -59,7 +59,7 @@ class Writes(Service, Generic[R]):
         return NO_ROW
 
     @contextmanager
-    def naming_holder(self, values: Mapping[str, Any]) -> Iterator[None]:
+    def _naming_holder(self, values: Mapping[str, Any]) -> Iterator[None]:
         """An AlreadyExists that is raised inside can find the row that has one of the values.
 
         Not for agents: they see no rows but those of their tasks.

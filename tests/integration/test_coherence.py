@@ -14,6 +14,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     select,
     table,
     text,
@@ -331,3 +332,16 @@ def test_text_that_changes_nothing_expires_nothing(
         round_trips.take()
         assert customer.name == "Ann"
         assert round_trips.take() == []
+
+
+def test_an_object_that_nobody_holds_any_more_is_left_alone(
+    database: Database, new_customer: NewCustomer
+) -> None:
+    """Its state may live on for a moment, in a traceback or until the garbage is collected."""
+    key = new_customer("A").id
+    with database.session() as session:
+        customer = CustomerRepository().get(session, key)
+        state = inspect(customer)
+        session.connection().execute(delete(CUSTOMERS).where(CUSTOMERS.c.id == key))
+        del customer
+        assert state.obj() is None
