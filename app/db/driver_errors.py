@@ -16,6 +16,7 @@ from .errors import (
     ReadOnlyViolation,
     StatementCancelled,
     StatementTimeout,
+    StillReferenced,
 )
 from .refused_values import refused_value
 
@@ -40,6 +41,7 @@ _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
 
 
 _CANCELLED = "canceling statement due to user request"
+_STILL_REFERENCED = "update or delete on table"
 _INPUT_FAILED = "error in .read() call"
 
 
@@ -55,6 +57,8 @@ def translate(
         return None
     reported = getattr(error, "diag", None)
     constraint = getattr(reported, "constraint_name", None)
+    if reported is not None and str(reported.message_primary).startswith(_STILL_REFERENCED):
+        return StillReferenced(str(reported.table_name))
     if constraint is not None and constraint in violations:
         return violations[constraint]()
     if (sqlstate := getattr(error, "pgcode", None)) in _BY_SQLSTATE:

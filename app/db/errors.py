@@ -93,6 +93,21 @@ class NotUnique(Conflict):
         self.paths = tuple((field,) for field in fields)
 
 
+class StillReferenced(Conflict):
+    """Rows of another table refer to the row that was to be removed, or to change its key.
+
+    PostgreSQL reports it by the foreign key's name, as it does an unknown reference. Only its
+    message says which of the two it is, so in another language than English it is
+    UnknownReference.
+    """
+
+    code = "in-use"
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"Rows of {table} refer to it.")
+        self.table = table
+
+
 class TooManyRows(Conflict):
     """A mass write found more rows than it was allowed to change; nothing was done."""
 

@@ -39,10 +39,11 @@ def _of_table(table: Table, not_unique: Callable[..., ApplicationError]) -> Viol
     for index in table.indexes:
         if index.unique:
             found[str(index.name)] = partial(not_unique, table.name, fields_of(index))
+    rules: Violations = table.info.get(RULES, {})  # a rule may say more than its constraint
     for constraint in table.constraints:
-        found[str(constraint.name)] = _of_constraint(table, constraint, not_unique)
-    found.update(table.info.get(RULES, {}))  # last: a rule may say more than its constraint
-    return found
+        if (name := str(constraint.name)) not in rules:
+            found[name] = _of_constraint(table, constraint, not_unique)
+    return found | rules
 
 
 def _of_constraint(

@@ -6,9 +6,10 @@ Proxies and servers log URLs, and nothing erases a customer's name from their lo
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     from ..repository.pages import Query
     from ..repository.reading import Reader
 
-# JSON has these as text.
+_MICROSECOND = timedelta(microseconds=1)
+
+# JSON has these as text, and floats that are no numbers.
 _FROM_TEXT: dict[type, Callable[[str], Any]] = {
     UUID: UUID,
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,
     Decimal: Decimal,
+    time: time.fromisoformat,
+    timedelta: lambda text: timedelta(microseconds=int(text)),
+    float: float,
 }
 
 
@@ -56,7 +62,8 @@ class Cursors:
 
     def encode(self, place: Sequence[Any], owner: object) -> str:
         """The cursor of any place. It fits only `owner`, which JSON can say."""
-        sealed = self._seal.close(_to_json(place), _to_json(owner))
+        plain = [str(v) if isinstance(v, float) and not isfinite(v) else v for v in place]
+        sealed = self._seal.close(_to_json(plain), _to_json(owner))
         return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def decode(self, cursor: str, owner: object) -> list[Any]:
@@ -79,7 +86,11 @@ def _owner(query: Query, name: str) -> list[Any]:
 
 
 def _to_json(value: object) -> bytes:
-    return orjson.dumps(value, default=str)
+    return orjson.dumps(value, default=_as_text)
+
+
+def _as_text(value: object) -> str:
+    return str(value // _MICROSECOND) if isinstance(value, timedelta) else str(value)
 
 
 def _bytes(cursor: str) -> bytes:

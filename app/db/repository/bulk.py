@@ -120,7 +120,7 @@ class BulkWriter(BatchChecker[M]):
         if key not in names or any(row.keys() != rows[0].keys() for row in rows):
             raise ValueError(f"All rows must name the {key} and the same fields.")
         check_fields(self.model, set(names) - {key}, changed=True)
-        bound = {f"new_{name}": [row[name] for row in rows] for name in names}
+        bound = {f"{statements.NEW}{name}": [row[name] for row in rows] for name in names}
         return connection.execute(_update_each(self, names), bound).rowcount
 
 
@@ -194,7 +194,7 @@ def _conflict_target(model: type[Base], on: tuple[str, ...]) -> tuple[list[Any],
 def _update_each(writer: BulkWriter[Any], names: tuple[str, ...]) -> Update:
     columns, key = columns_of(writer.model), writer.key_field
     lists = {name: ARRAY(columns[name].type) for name in names}
-    arrays = [as_type(bindparam(f"new_{n}", type_=of), of) for n, of in lists.items()]
+    arrays = [as_type(bindparam(f"{statements.NEW}{n}", type_=of), of) for n, of in lists.items()]
     named = [column(name, columns[name].type) for name in names]
     given = func.unnest(*arrays).table_valued(*named).render_derived(name="given")
     statement = update(writer.model.__table__).where(writer.key_column == given.c[key])

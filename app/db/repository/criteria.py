@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from ..errors import InvalidCriterion
 from ..visibility import SoftDeleted
-from .values import as_parameter, is_value
+from .values import as_parameter, is_value, typed_bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +77,7 @@ class Filter:
             return self.operators[operator](column, bindparam(name))
         if operator == "in":
             return self.operators[operator](column, bindparam(name, expanding=True))
-        value: Any = bindparam(name, type_=Text() if self.type is list else column.type)
+        value: Any = typed_bind(name, Text() if self.type is list else column.type)
         if self.fold and operator != "contains":
             column, value = func.lower(column), func.lower(value)
         return self.operators[operator](column, value)
@@ -194,13 +194,13 @@ def check(filters: Filters, name: str) -> tuple[str, str]:
 
 
 def parameters(filters: Filters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The bind parameters for these filters: `filter_` and the filter's name."""
+    """The bind parameters for these filters: `uw_filter_` and the filter's name."""
     bound = {}
     for name, value in values.items():
         field, operator_ = check(filters, name)
         if not filters[field].accepts(operator_, value):
             raise InvalidCriterion(name, f"It is not a value of {field}.")
-        bound[f"filter_{name}"] = filters[field].parameter(operator_, value)
+        bound[f"uw_filter_{name}"] = filters[field].parameter(operator_, value)
     return bound
 
 
@@ -208,7 +208,7 @@ def clauses(filters: Filters, names: tuple[str, ...]) -> list[ColumnElement[bool
     found = []
     for name in names:
         field, operator_ = check(filters, name)
-        found.append(filters[field].clause(operator_, f"filter_{name}"))
+        found.append(filters[field].clause(operator_, f"uw_filter_{name}"))
     return found
 
 

@@ -62,7 +62,7 @@ class Deleter(Reader[D]):
         Raises NotUnique where a unique value was taken.
         """
         statement = statements.restore(self, tuple(values), versioned=expected is not None)
-        new = {f"new_{name}": value for name, value in values.items()}
+        new = {f"{statements.NEW}{name}": value for name, value in values.items()}
         return self._change_one(connection, statement, key, expected, new, deleted=True)
 
     def dependants(self, connection: Connection, key: Any) -> list[str]:
@@ -91,9 +91,9 @@ class Deleter(Reader[D]):
         *,
         deleted: bool,
     ) -> Record | None:
-        bound = {"key": key, **values}
+        bound = {statements.KEY: key, **values}
         if expected is not None:
-            bound["expected"] = list(expected)
+            bound[statements.EXPECTED] = list(expected)
         row = connection.execute(statement, bound).one_or_none()
         if row is not None:
             return row._asdict()

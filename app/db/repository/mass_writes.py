@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Base)
 
+# Bind parameters. One with the name of a column would set that column.
+_LIMIT, _SET = "uw_limit", "uw_set_"
+
 
 class MassWriter(Reader[M]):
     """Writes of all live rows that fit some filters, and claims of some of them."""
 
     def update_where(
-        self, connection: Connection, values: Mapping[str, Any], *, at_most: int, **filters: Any
+        self, connection: Connection, values: Mapping[str, Any], /, *, at_most: int, **filters: Any
     ) -> list[Any]:
         """Update the live rows that fit, locked in the order of their keys; returns the keys.
 
@@ -38,7 +41,7 @@ class MassWriter(Reader[M]):
         statement = _update_where(self, tuple(values), tuple(sorted(filters)))
         return self._write(connection, statement, {**bound, **self._bind(filters)}, at_most)
 
-    def delete(self, connection: Connection, *, at_most: int, **filters: Any) -> list[Any]:
+    def delete(self, connection: Connection, /, *, at_most: int, **filters: Any) -> list[Any]:
         """Remove the live rows that fit, for good; as `update_where`."""
         statement = _delete(self, tuple(sorted(filters)))
         return self._write(connection, statement, self._bind(filters), at_most)
@@ -47,6 +50,7 @@ class MassWriter(Reader[M]):
         self,
         connection: Connection,
         values: Mapping[str, Any],
+        /,
         *,
         limit: int,
         sort: Sequence[Sort] = (Sort("created_at"),),
@@ -56,7 +60,7 @@ class MassWriter(Reader[M]):
 
         Rows that another unit has locked are passed over, not waited for.
         """
-        bound = {**self._bind_changes(values), **self._bind(filters), "limit": limit}
+        bound = {**self._bind_changes(values), **self._bind(filters), _LIMIT: limit}
         statement = _claim(self, tuple(values), tuple(sort), tuple(sorted(filters)))
         return [row._asdict() for row in connection.execute(statement, bound)]
 
@@ -67,7 +71,7 @@ class MassWriter(Reader[M]):
         bound: dict[str, Any],
         at_most: int,
     ) -> list[Any]:
-        ids = list(connection.execute(statement, {**bound, "limit": at_most + 1}).scalars())
+        ids = list(connection.execute(statement, {**bound, _LIMIT: at_most + 1}).scalars())
         if ids == [None]:
             raise TooManyRows(at_most)
         return ids
@@ -76,7 +80,7 @@ class MassWriter(Reader[M]):
         if not values:
             raise ValueError("A mass write must say what to change.")
         check_fields(self.model, values, changed=True)
-        return {f"set_{name}": value for name, value in values.items()}
+        return {f"{_SET}{name}": value for name, value in values.items()}
 
 
 @lru_cache(maxsize=512)
@@ -98,12 +102,12 @@ def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> Com
         select(key)
         .where(*_wanted(writer, names))
         .order_by(key)
-        .limit(bindparam("limit"))
+        .limit(bindparam(_LIMIT))
         .with_for_update(key_share=True)
         .cte("found")
     )
     count = select(func.count()).select_from(found).scalar_subquery()
-    few = count < bindparam("limit")
+    few = count < bindparam(_LIMIT)
     written = write.where(key == found.c[key.key], few).returning(key).cte("written")
     return union_all(select(written.c[key.key]), select(cast(null(), key.type)).where(~few))
 
@@ -117,7 +121,7 @@ def _claim(
         select(key)
         .where(*_wanted(writer, names))
         .order_by(*order_by(order(writer.sorts, sort, key)))
-        .limit(bindparam("limit"))
+        .limit(bindparam(_LIMIT))
         .with_for_update(skip_locked=True, key_share=True)
         .cte("free")
     )
@@ -129,7 +133,7 @@ def _claim(
 
 def _new(writer: MassWriter[Any], fields: tuple[str, ...]) -> dict[Column[Any], Any]:
     columns = columns_of(writer.model)
-    return {columns[name]: bindparam(f"set_{name}", type_=columns[name].type) for name in fields}
+    return {columns[name]: bindparam(f"{_SET}{name}", type_=columns[name].type) for name in fields}
 
 
 def _wanted(writer: MassWriter[Any], names: tuple[str, ...]) -> list[ColumnElement[bool]]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
+from sqlalchemy import ColumnElement, and_, false, or_, tuple_
 
 from ..errors import InvalidCriterion, InvalidCursor
-from .values import is_value
+from .values import is_value, typed_bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +153,7 @@ def after(
     index range serves.
     """
     columns = [column for column, _ in keys]
-    values = [bindparam(f"after_{i}", type_=column.type) for i, column in enumerate(columns)]
+    values = [typed_bind(f"after_{i}", column.type) for i, column in enumerate(columns)]
     directions = {descending for _, descending in keys}
     if len(directions) == 1 and not any(ends) and not any(_nullable(column) for column in columns):
         row, bound = tuple_(*columns), tuple_(*values)

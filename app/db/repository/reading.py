@@ -58,7 +58,7 @@ class Reader(RecordReader[M]):
         bound = {"keys": list(keys)}
         return list(session.scalars(statement.options(*load) if load else statement, bound))
 
-    def find(self, session: Session, **filters: Any) -> M | None:
+    def find(self, session: Session, /, **filters: Any) -> M | None:
         """The live row that fits the filters; raises InvalidCriterion where several do.
 
         So the filters must be of unique fields.

@@ -6,6 +6,8 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from sqlalchemy.orm import InstrumentedAttribute
+
 from ..cursors import stream
 from ..fields import columns_of, field_of, key_of
 from ..marks import INTERNAL, SECRET
@@ -32,7 +34,8 @@ Record = dict[str, Any]
 class RecordReader(Generic[M]):
     """Name the model and declare what may be filtered, sorted and searched; the rest is here.
 
-    A repository has no state, so all of a class are equal: they share the statements kept for it.
+    A repository has no state, so all of a class and model are equal: they share the statements that
+    are kept for it.
     """
 
     model: type[M]
@@ -40,8 +43,14 @@ class RecordReader(Generic[M]):
     sorts: pages.Sorts = {}  # noqa: RUF012 - same
     searched: searching.Searched = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A column alone is a descriptor, which would look for the repository's mapper."""
+        super().__init_subclass__(**options)
+        if isinstance(column := cls.__dict__.get("searched"), InstrumentedAttribute):
+            cls.searched = column.expression
+
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
+        return isinstance(other, type(self)) and self.model is other.model
 
     def __hash__(self) -> int:
         return hash(type(self))
@@ -148,7 +157,7 @@ class RecordReader(Generic[M]):
         for row in stream(connection, statement, bound, batch):
             yield row._asdict()
 
-    def count(self, connection: Connection, **filters: Any) -> int:
+    def count(self, connection: Connection, /, **filters: Any) -> int:
         statement = statements.count(self, tuple(sorted(filters)))
         counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
         return counted

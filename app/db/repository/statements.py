@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .pages import Query
     from .records import RecordReader
 
+# Bind parameters of an UPDATE. One with the name of a column would set that column.
+KEY, EXPECTED, NEW = "uw_key", "uw_expected", "uw_new_"
+
 # Saying by itself which rows are live spares a statement the cost of having it added.
 _SAYS_LIVE = {SAYS_LIVE: True}
 
@@ -219,9 +222,9 @@ def soft_delete(repository: RecordReader[Any], *, versioned: bool) -> ReturningU
 def restore(
     repository: RecordReader[Any], names: tuple[str, ...] = (), *, versioned: bool
 ) -> ReturningUpdate[Any]:
-    """The columns in `names` get the values that are bound as `new_<name>`."""
+    """The columns in `names` get the values that are bound under their names after NEW."""
     columns = columns_of(repository.model)
-    new = {columns[n]: bindparam(f"new_{n}", type_=columns[n].type) for n in names}
+    new = {columns[n]: bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
     where = columns["deleted_at"].is_not(None)
     return _set_deleted(repository, None, where, versioned=versioned).values(new)
 
@@ -230,7 +233,7 @@ def _set_deleted(
     repository: RecordReader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
 ) -> ReturningUpdate[Any]:
     table = repository.model.__table__
-    statement = update(table).where(repository.key_column == bindparam("key"), where)
+    statement = update(table).where(repository.key_column == bindparam(KEY), where)
     if versioned:
-        statement = statement.where(table.c.version.in_(bindparam("expected", expanding=True)))
+        statement = statement.where(table.c.version.in_(bindparam(EXPECTED, expanding=True)))
     return statement.values(deleted_at=value).returning(*repository.columns)

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Float, bindparam, cast
 
 from ..encoding import is_text
+
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
+
+def typed_bind(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    """A bind parameter to compare a column of this type with.
+
+    To PostgreSQL a number in a statement is numeric, and no REAL equals the same number as that.
+    """
+    value = bindparam(name, type_=type_)
+    return cast(value, type_) if isinstance(type_, Float) else value
 
 
 def is_value(kind: type, value: Any) -> bool:
