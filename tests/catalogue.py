@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ForeignKey, Index, MetaData, Numeric, SmallInteger, String, Text, func
 from sqlalchemy import Enum as EnumType
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -70,6 +71,8 @@ class Article(DeletableResource, CatalogueResource):
     state: Mapped[str | None] = mapped_column(server_default="new")
     colour: Mapped[Colour | None] = mapped_column("article_colour")
     colours: Mapped[list[Colour] | None] = mapped_column(ARRAY(EnumType(Colour, name="colour")))
+    grid: Mapped[list[list[str]] | None] = mapped_column(ARRAY(Reversed))
+    parts: Mapped[list[dict[str, Any]] | None] = mapped_column(ARRAY(JSONB, dimensions=1))
     price: Mapped[Decimal | None] = mapped_column(Numeric)
     weight: Mapped[float | None]
     due: Mapped[date | None]

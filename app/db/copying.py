@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from sqlalchemy import ARRAY, JSON, Integer, Uuid
+from sqlalchemy import ARRAY, JSON
 from sqlalchemy.types import TypeDecorator
 
-from .encoding import encoder
+from .encoding import encoder, is_nested
 from .json_text import to_json
 
 if TYPE_CHECKING:
@@ -86,31 +87,41 @@ def _writer(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], str]:
 
 
 def _plain_writer(type_: TypeEngine[Any]) -> Callable[[Any], str]:
-    base = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
-    if isinstance(base, JSON):
-        return _json
-    if isinstance(base, ARRAY):
-        return _array
-    return str if isinstance(base, Integer | Uuid) else _scalar
+    text = _text_writer(type_)
+    return _scalar if text is _text else lambda value: text(value).translate(_ESCAPES)
+
+
+def _text_writer(type_: TypeEngine[Any]) -> Callable[[Any], str]:
+    """As PostgreSQL reads the type's values from text, before COPY's own escapes."""
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    if isinstance(type_, JSON):
+        return to_json
+    return _array_writer(type_) if isinstance(type_, ARRAY) else _text
 
 
 def _scalar(value: Any) -> str:
+    # Their texts need no escapes. Only the exact types: a value of any other may be any text.
+    if type(value) is int or type(value) is UUID:
+        return str(value)
     return _text(value).translate(_ESCAPES)
 
 
-def _json(value: Any) -> str:
-    return to_json(value).replace("\\", "\\\\")  # JSON has escaped all the others
+def _array_writer(type_: ARRAY[Any]) -> Callable[[Any], str]:
+    text = _text_writer(type_.item_type)
 
+    def write(values: Any, depth: int = 1) -> str:
+        nested = is_nested(type_, values, depth)
+        elements = [write(each, depth + 1) if nested else element(each) for each in values]
+        return f"{{{','.join(elements)}}}"
 
-def _array(value: Sequence[Any]) -> str:
-    return f"{{{','.join(map(_element, value))}}}".translate(_ESCAPES)
+    def element(value: Any) -> str:
+        if value is None:
+            return "NULL"
+        escaped = text(value).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
 
-
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return write
 
 
 def _text(value: Any) -> str:

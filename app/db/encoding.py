@@ -45,7 +45,7 @@ def encoder(type_: TypeEngine[Any], dialect: Dialect, *, json: bool = False) -> 
         inner = encoder(type_.impl_instance, dialect, json=json)
         return _decorated(type_, dialect, inner)
     if isinstance(type_, ARRAY):
-        return _each(encoder(type_.item_type, dialect, json=json))
+        return _each(type_, encoder(type_.item_type, dialect, json=json))
     if isinstance(type_, Enum):
         return type_.dialect_impl(dialect).bind_processor(dialect)
     return _number if json and isinstance(type_, Float | Numeric) else None
@@ -62,10 +62,25 @@ def _decorated(type_: TypeDecorator[Any], dialect: Dialect, inner: Encode | None
     return encode
 
 
-def _each(encode: Encode | None) -> Encode | None:
+def _each(type_: ARRAY[Any], encode: Encode | None) -> Encode | None:
     if encode is None:
         return None
-    return lambda values: None if values is None else [encode(value) for value in values]
+
+    def each(values: Any, depth: int = 1) -> Any:
+        if values is None:
+            return None
+        if is_nested(type_, values, depth):
+            return [each(value, depth + 1) for value in values]
+        return [encode(value) for value in values]
+
+    return each
+
+
+def is_nested(type_: ARRAY[Any], values: Any, depth: int) -> bool:
+    """Whether the values of an array are arrays: by its dimensions, else by its first value."""
+    if type_.dimensions is not None:
+        return depth < type_.dimensions
+    return bool(values) and isinstance(values[0], list | tuple)
 
 
 def _number(value: Any) -> Any:

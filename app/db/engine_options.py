@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FORBIDDEN = {"creator", "isolation_level", "pool_reset_on_return"}
-"""Arguments of `create_engine` that would take the transactions away from Database."""
+_FORBIDDEN = {"client_encoding", "creator", "isolation_level", "pool_reset_on_return"}
+"""Arguments of `create_engine` that Database decides: the encoding, and how transactions work."""
 
 
 @dataclass(frozen=True, slots=True)

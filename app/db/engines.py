@@ -127,6 +127,7 @@ class Engines:
             "connect_args": {
                 **connect_args,
                 **self._options.connect_args,
+                "client_encoding": "UTF8",  # all text of Python can be sent, on every path
                 "connection_factory": DriverConnection,
             },
         }

@@ -84,6 +84,14 @@ def test_copy_keeps_any_text(library: Database, rows: list[tuple[str, list[str] 
     assert found == {isbn: (title, tags) for isbn, title, tags in numbered}
 
 
+@pytest.mark.parametrize("value", ["\\N\n{0}\t9\tx\t\\N", "\\N", "\\.", "{0}\n\\."])
+def test_copy_takes_no_line_out_of_a_value(library: Database, value: str) -> None:
+    """A text for a column of UUIDs is refused like any other mistake."""
+    rows = [("1", "T", value.format("00000000-0000-7000-8000-000000000000")), ("2", "T", None)]
+    with pytest.raises(Invalid, match="shelf_id"), library.connect() as connection:
+        BOOKS.copy(connection, ("isbn", "title", "shelf_id"), rows)
+
+
 def test_copy_needs_no_memory_for_its_rows(library: Database) -> None:
     """It takes rows as they come: twenty megabytes pass through less than one."""
     rows = ((str(i), "x" * 1000) for i in range(20_000))

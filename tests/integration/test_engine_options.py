@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import NullPool, func, select
+from sqlalchemy import NullPool, func, make_url, select, text
 
 from app.db import Database, EngineOptions
 from app.db.errors import ConnectionLost, DatabaseUnreachable
@@ -102,3 +102,14 @@ def test_an_option_that_would_change_the_transactions_is_refused(name: str) -> N
     """At once, not at the first connection."""
     with pytest.raises(ValueError, match=name):
         EngineOptions(more={name: "x"})
+
+
+def test_connections_send_utf8(database_url: str) -> None:
+    """Whatever the URL or the arguments of the driver say."""
+    url = make_url(database_url).update_query_dict({"client_encoding": "latin1"})
+    arguments = {"connect_args": {"client_encoding": "latin1"}}
+    with opened(url.render_as_string(hide_password=False), more=arguments) as database:
+        with database.connect(read_only=True) as connection:
+            assert connection.execute(text("SHOW client_encoding")).scalar() == "UTF8"
+    with pytest.raises(ValueError, match="client_encoding"):
+        EngineOptions(more={"client_encoding": "latin1"})
