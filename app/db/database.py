@@ -125,11 +125,12 @@ class Database:
         if owner.units or owner.retrying:
             return attempt()
         backoff = Backoff(deadline=self._timeouts.retry if deadline is None else deadline)
+        committed = owner.committed  # by the work whose after-commit hook calls this
         owner.retrying, owner.committed = True, False
         try:
             return keep_trying(attempt, backoff, may_repeat=lambda: not owner.committed)
         finally:
-            owner.retrying = False
+            owner.retrying, owner.committed = False, committed or owner.committed
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call `hook` once the open unit is committed; not if it, or the savepoint, rolls back.
@@ -206,7 +207,6 @@ class Database:
                 self._end(unit, unit.rollback)
                 raise
             self._end(unit)
-        owner.committed = owner.committed or not mode.read_only
         owner.call_hooks(unit.hooks)
 
     def _end(self, unit: UnitOfWork, how: Callable[[], None] = lambda: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -48,18 +49,18 @@ class LoadedRows:
             state.expired |= are_columns_stale  # so that `get` looks whether its row is still there
 
     def _remember(self, state: State) -> Iterable[str]:
-        loaded = state.dict.keys() & _columns(state)
-        if loaded:
-            values = {name: state.dict[name] for name in loaded}
+        known = state.dict.keys() & _columns(state.mapper) | _unset(state)
+        if known:
+            values = {name: state.dict.get(name) for name in known}
             self._last_known.setdefault(state, {}).update(values)
-        return loaded
+        return known
 
     def load(self, session: Session) -> None:
         """Read again what was expired and is still in use."""
         expired: dict[Mapper[Any], list[State]] = {}
         for entity in session.identity_map.values():
             state = inspect(entity)
-            if state.expired_attributes & _columns(state):
+            if state.expired_attributes & _columns(state.mapper):
                 expired.setdefault(state.mapper, []).append(state)
         for mapper, states in expired.items():
             _read(session, mapper, states)
@@ -76,13 +77,25 @@ def _read(session: Session, mapper: Mapper[Any], states: list[State]) -> None:
     keys = [state.identity for state in states]
     rows = select(mapper).where(tuple_(*mapper.primary_key).in_(keys))
     for entity in session.scalars(rows, execution_options={INCLUDE_DELETED: True}).all():
-        deferred = inspect(entity).expired_attributes & _columns(inspect(entity))
+        deferred = inspect(entity).expired_attributes & _columns(inspect(entity).mapper)
         if deferred:
             session.refresh(entity, deferred)
 
 
-def _columns(state: State) -> set[str]:
-    return set(state.mapper.column_attrs.keys())
+def _unset(state: State) -> frozenset[str]:
+    """The columns that a new object left unset: they are None in its row, and not in its `dict`."""
+    names = _undeferred(state.mapper).difference(state.dict)
+    return names.difference(state.expired_attributes, state.callables) if names else names
+
+
+@lru_cache(maxsize=1024)
+def _columns(mapper: Mapper[Any]) -> frozenset[str]:
+    return frozenset(mapper.column_attrs.keys())
+
+
+@lru_cache(maxsize=1024)
+def _undeferred(mapper: Mapper[Any]) -> frozenset[str]:
+    return frozenset(column.key for column in mapper.column_attrs if not column.deferred)
 
 
 def _are_columns_stale(mapper: Mapper[Any], effect: Effect) -> bool:

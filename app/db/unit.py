@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import ApplicationError
+from .errors import ApplicationError, OutcomeUnknown
 from .modes import Mode, Timeouts, opening, set_timeout
 from .session import UnitOfWorkError, UnitSession, end
 
@@ -203,7 +203,15 @@ class UnitOfWork:
             self.session.flush()
             self.session.leave()
         self.ending = "commit"
-        self._transaction.commit()
+        committed = self.owner.committed
+        self.owner.committed = committed or not self.mode.read_only
+        try:
+            self._transaction.commit()
+        except OutcomeUnknown:
+            raise
+        except (ApplicationError, SQLAlchemyError):  # PostgreSQL refused to commit
+            self.owner.committed = committed
+            raise
 
     def rollback(self) -> None:
         if self.closed or not self.owner.is_in_this_process:

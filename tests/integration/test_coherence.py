@@ -21,12 +21,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, load_only, mapped_column
 from uuid_utils.compat import uuid7
 
 from app.db.errors import Contention
 from app.models import Customer, User
 from app.repositories import CustomerRepository
+from tests.library import BOOKS, Book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -345,3 +346,36 @@ def test_an_object_that_nobody_holds_any_more_is_left_alone(
         session.connection().execute(delete(CUSTOMERS).where(CUSTOMERS.c.id == key))
         del customer
         assert state.obj() is None
+
+
+def test_a_column_that_a_new_object_left_unset_shows_what_core_wrote(library: Database) -> None:
+    """SQLAlchemy keeps no value for such a column, and it is expired all the same."""
+    with library.session() as session:
+        book = BOOKS.add(session, Book(title="T", isbn="1"))
+        written = {"notes": {"shelf": "A"}}
+        BOOKS.update_where(session.connection(), written, at_most=1, isbn="1")
+        assert book.notes == written["notes"]
+        BOOKS.soft_delete(session.connection(), book.id)
+        assert book.deleted_at is not None
+
+
+def test_a_column_that_a_new_object_left_unset_can_be_cleared_after_core(library: Database) -> None:
+    """The write is compared with the value in the row."""
+    with library.session() as session:
+        book = BOOKS.add(session, Book(title="T", isbn="1"))
+        notes = {"notes": {"shelf": "A"}}
+        BOOKS.update_where(session.connection(), notes, at_most=1, isbn="1")
+        assert BOOKS.update(session, book, {"notes": None})
+    with library.session(read_only=True) as session:
+        assert session.get_one(Book, book.id).notes is None
+
+
+def test_a_column_that_was_not_loaded_stays_unloaded(library: Database) -> None:
+    """Core expires what the session has loaded, and nothing else."""
+    with library.session() as session:
+        BOOKS.add(session, Book(title="T", isbn="1", cover=b"large"))
+    with library.session() as session:
+        book = session.scalars(select(Book).options(load_only(Book.title))).one()
+        session.connection().execute(update(Book.__table__).values(title="new"))
+        assert book.title == "new"
+        assert "cover" in inspect(book).unloaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -395,3 +396,44 @@ def test_a_hook_may_retry(database: Database) -> None:
 
     database.run(lambda _: database.after_commit(lambda: database.run(conflict)))
     assert len(attempts) == 2
+
+
+def conflict_after(database: Database, first: Callable[[Connection], object]) -> list[str]:
+    """Run two units of one method, of which the second conflicts; returns what was begun."""
+    begun = []
+
+    def work() -> None:
+        begun.append("first")
+        with suppress(OutcomeUnknown), database.connect() as connection:
+            first(connection)
+        begun.append("second")
+        with database.connect() as connection:
+            connection.execute(text("DO $$BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END$$"))
+
+    with pytest.raises(Contention):
+        database.again(work, deadline=60)
+    return begun
+
+
+def test_a_hook_that_retries_does_not_hide_the_commit_before_it(
+    database: Database, sql: Sql
+) -> None:
+    """What has committed is not done again."""
+
+    def read() -> None:
+        with database.connect(read_only=True) as connection:
+            connection.execute(select(1))
+
+    def first(connection: Connection) -> None:
+        add(connection)
+        database.after_commit(lambda: database.again(read))
+
+    assert conflict_after(database, first) == ["first", "second"]
+    assert references(sql) == ["A"]
+
+
+def test_a_commit_whose_outcome_is_unknown_counts_as_one(database: Database, sql: Sql) -> None:
+    """A caller that catches the error and then meets a conflict is not called again."""
+    with Faults(database, "COMMIT", DROP_AFTER):
+        assert conflict_after(database, add) == ["first", "second"]
+    assert references(sql) == ["A"]
