@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ FIRST, REFERENCE, COMING_FROM = (
     ROOT / "docs" / f"data-layer{name}.md" for name in ("", "-reference", "-coming-from")
 )
 OPTIONS = (Database, Timeouts, EngineOptions, Database.connect, Database.run)
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -103,10 +105,25 @@ def test_the_reference_has_every_method() -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("page", [REFERENCE, COMING_FROM])
-def test_no_block_of_the_other_pages_stays_unrun(page: Path) -> None:
-    """They have none."""
-    assert "```" not in page.read_text()
+def test_the_reference_has_the_signature_of_every_method() -> None:
+    """Of `Database` and of `Repository`, in the order of their names."""
+    shown = BLOCK.findall(REFERENCE.read_text())
+    expected = [signatures(Database), signatures(db.Repository)]
+    assert [block.splitlines() for block in shown] == expected
+
+
+def test_the_reference_has_the_code_of_every_error() -> None:
+    """In the table of errors."""
+    shown = dict(re.findall(r"^\| `(\w+)` \| `([\w-]+)` \|", REFERENCE.read_text(), re.MULTILINE))
+    kinds = {name: getattr(errors, name) for name in public_names(errors)}
+    codes = {name: kind.code for name, kind in kinds.items() if hasattr(kind, "code")}
+    del codes["Mistake"]  # its code is of the instance
+    assert {name: shown.get(name) for name in codes} == codes
+
+
+def test_the_page_for_readers_from_elsewhere_has_no_block() -> None:
+    """It would stay unrun."""
+    assert not BLOCK.findall(COMING_FROM.read_text())
 
 
 @pytest.mark.parametrize("page", [FIRST, REFERENCE, COMING_FROM])
@@ -124,6 +141,26 @@ def test_the_tests_that_a_page_names_exist(page: Path) -> None:
     assert named - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()
 
 
+def signatures(owner: type) -> list[str]:
+    """As `inspect` shows them, without `self` and without the quotes of annotations."""
+    methods = {each: getattr(owner, each) for each in dir(owner) if each[0] != "_"}
+    shown = {
+        each: re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(method)))
+        for each, method in methods.items()
+        if inspect.isfunction(method)
+    }
+    text = "\n".join(each + signature for each, signature in shown.items())
+    entries = re.sub(r"\(self(, )?", "(", text).splitlines()
+    return [line for entry in entries for line in wrapped(entry)]
+
+
+def wrapped(signature: str) -> list[str]:
+    """Lines that break after commas only."""
+    unbroken = re.sub(r"(?<!,) ", "\0", signature)
+    lines = textwrap.wrap(unbroken, 110, subsequent_indent=" " * 4, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]
+
+
 def public_names(module: ModuleType) -> list[str]:
     if hasattr(module, "__all__"):
         return list(module.__all__)
@@ -139,6 +176,6 @@ def words(page: Path) -> set[str]:
     """What stands between backticks."""
     return {
         word
-        for code in re.findall(r"`([^`]+)`", page.read_text())
+        for code in re.findall(r"`([^`]+)`", BLOCK.sub("", page.read_text()))
         for word in re.findall(r"\w+", code)
     }
