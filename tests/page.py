@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"# (\S+\.(?:py|ini))\n")
+_FILE = re.compile(r"##? (\S+\.(?:py|ini|mako))\n")
 _MARK = "--- end of command ---"
 
 # Python imports it at its start: it notes each file that the programs of the page open.
