@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Enum, Float, Interval, Numeric
+from sqlalchemy import ARRAY, DateTime, Enum, Float, Interval, Numeric
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.types import TypeDecorator
 
@@ -41,6 +42,8 @@ def encoder(type_: TypeEngine[Any], dialect: Dialect, *, json: bool = False) -> 
     """
     if isinstance(type_, Interval | INTERVAL):
         return _interval
+    if isinstance(type_, DateTime) and not type_.timezone:
+        return _without_zone
     if isinstance(type_, TypeDecorator):
         inner = encoder(type_.impl_instance, dialect, json=json)
         return _decorated(type_, dialect, inner)
@@ -88,6 +91,12 @@ def _number(value: Any) -> Any:
     if value is None or (isinstance(value, float) and value - value == 0):
         return value
     return value if isinstance(value, int) and value in _INT64 else str(value)
+
+
+def _without_zone(value: Any) -> Any:
+    """In UTC, the zone of every unit: PostgreSQL would leave out the offset of such a text."""
+    is_aware = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC).replace(tzinfo=None) if is_aware else value
 
 
 def _interval(value: timedelta | None) -> str | None:

@@ -12,7 +12,7 @@ from .marks import FIELD, FIELDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Column, ColumnElement, FromClause, Index, Table
+    from sqlalchemy import Column, ColumnElement, ForeignKeyConstraint, FromClause, Index, Table
     from sqlalchemy.orm import DeclarativeBase, Mapper
 
 
@@ -65,6 +65,13 @@ def _set_by_layer(model: type[DeclarativeBase]) -> frozenset[str]:
     """No write of the repository changes them, in a row that is there."""
     names = (base.__dict__.get("__set_by_layer__", ()) for base in model.__mro__)
     return frozenset({field_of(key_of(model))}).union(*names)
+
+
+def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], ForeignKeyConstraint]:
+    """The foreign keys of the model, by their fields, in the order of its columns."""
+    columns = cast("Table", model.__table__).c
+    keys = [key.constraint for column in columns for key in column.foreign_keys]
+    return {tuple(map(field_of, key.columns)): key for key in keys if key is not None}
 
 
 def check_fields(model: type[DeclarativeBase], names: Any, *, changed: bool = False) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import BigInteger, ForeignKey, Identity, MetaData, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    MetaData,
+    UniqueConstraint,
+    func,
+    insert,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column, registry, relationship, selectinload
 
 from app.db import (
@@ -17,13 +29,14 @@ from app.db import (
     Inserter,
     MassWriter,
     Query,
+    SoftDeleted,
     Sort,
     Updater,
     create_tables,
     filters_on,
     sorts_on,
 )
-from app.db.errors import InvalidCriterion
+from app.db.errors import InvalidCriterion, NotUnique
 from app.db.listing import Cursors
 from app.db.tables import NAMES
 from tests.server import create_beside, drop
@@ -150,7 +163,9 @@ def shared_legacy(template_url: str, worker_id: str) -> Iterator[Database]:
 def legacy(shared_legacy: Database) -> Iterator[Database]:
     yield shared_legacy
     with shared_legacy.connect() as connection:
-        connection.execute(text("TRUNCATE countries, invoices, parcels, pages"))
+        connection.execute(
+            text("TRUNCATE countries, invoices, parcels, pages, seats, lines, remarks")
+        )
 
 
 def names(found: list[Any]) -> list[str]:
@@ -327,11 +342,128 @@ def test_columns_that_the_layer_does_not_set_can_be_changed(legacy: Database) ->
         Countries().update_where(connection, {"code": "X"}, at_most=1, name="a")
 
 
+class Seat(SoftDeleted, _Legacy):
+    """Soft-deleted, and unique among the deleted too; the table has all defaults."""
+
+    __tablename__ = "seats"
+    __table_args__ = (UniqueConstraint("label"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    label: Mapped[str | None]
+    note: Mapped[str] = mapped_column(server_default="it's 100% :new")
+    sold_at: Mapped[datetime | None] = mapped_column(default=func.now())
+    local_time: Mapped[datetime | None] = mapped_column(TIMESTAMP())
+
+
+class Seats(BulkWriter[Seat]):
+    model = Seat
+    filters = filters_on(Seat.label)
+
+
+def test_an_upsert_changes_no_deleted_row(legacy: Database) -> None:
+    """Where a deleted row holds the unique value too, an insert fails likewise."""
+    with legacy.connect() as connection:
+        Seats().upsert(connection, {"label": "a"}, on=["label"])
+        row, is_new = Seats().upsert(connection, {"label": "a", "note": "n"}, on=["label"])
+        assert (row["note"], is_new) == ("n", False)
+        connection.execute(text("UPDATE seats SET deleted_at = now()"))
+    with legacy.connect() as connection, pytest.raises(NotUnique, match="label"):
+        Seats().upsert(connection, {"label": "a", "note": "other"}, on=["label"])
+    with legacy.connect() as connection:
+        assert connection.execute(text("SELECT note FROM seats")).scalar() == "n"
+
+
+def test_each_row_has_what_it_names_or_the_default(legacy: Database) -> None:
+    """Of the key, of a text with an apostrophe, and of a function of SQL."""
+    key = uuid4()
+    rows: list[dict[str, Any]] = [{"id": key}, {"note": "n"}, {"sold_at": datetime.now(UTC)}]
+    with legacy.connect() as connection:
+        keys = Seats().insert_many(connection, rows)
+        found = [Seats().record(connection, each) for each in keys]
+    assert keys[0] == key
+    assert [row and row["note"] for row in found] == ["it's 100% :new", "n", "it's 100% :new"]
+    assert all(row and row["sold_at"] for row in found)
+
+
+@pytest.mark.parametrize(
+    ("repository", "rows", "error"),
+    [
+        (Seats(), [{}, {}], "no field"),
+        (Seats(), [{"note": None}, {"label": "a"}], "Name note"),
+        (Seats(), [{"sold_at": None}, {"label": "a"}], "Name sold_at"),
+        (Invoices(), [{"id": 7, "name": "a"}, {"name": "b"}], "Name id"),
+    ],
+)
+def test_rows_whose_defaults_are_unclear_are_refused(
+    legacy: Database, repository: BulkWriter[Any], rows: list[dict[str, Any]], error: str
+) -> None:
+    with legacy.connect() as connection, pytest.raises(ValueError, match=error):
+        repository.insert_many(connection, rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ([{"code": "A", "name": "a"}, {"code": "A", "name": "b"}], "same code"),
+        ([{"code": "A"}], "nothing to change"),
+    ],
+)
+def test_unclear_changes_are_refused(
+    legacy: Database, rows: list[dict[str, Any]], error: str
+) -> None:
+    with legacy.connect() as connection, pytest.raises(ValueError, match=error):
+        Countries().update_each(connection, rows)
+
+
+def test_a_time_with_a_zone_is_utc_in_a_column_without(legacy: Database) -> None:
+    """On every path."""
+    at = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
+    with legacy.session() as session:
+        connection = session.connection()
+        session.add(Seat(local_time=at))
+        session.flush()
+        Seats().insert_many(connection, [{"local_time": at}])
+        Seats().upsert(connection, {"label": "a", "local_time": at}, on=["label"])
+        connection.execute(Seat.__table__.insert(), {"local_time": at})
+        Seats().copy(connection, ("label", "local_time", "sold_at"), [("c", at, None)])
+        (key,) = Seats().insert_many(connection, [{"label": "b"}])
+        Seats().update_each(connection, [{"id": key, "local_time": at}])
+        found = set(connection.execute(text("SELECT local_time FROM seats")).scalars())
+    assert found == {datetime(2026, 1, 2, 1)}  # noqa: DTZ001 - as the column has it
+
+
 class Line(_Legacy):
     __tablename__ = "lines"
 
     invoice_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Remark(_Legacy):
+    __tablename__ = "remarks"
+    __table_args__ = (
+        ForeignKeyConstraint(["invoice_id", "position"], ["lines.invoice_id", "lines.position"]),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    invoice_id: Mapped[int | None] = mapped_column(BigInteger)
+    position: Mapped[int | None]
+
+
+class Remarks(TableRepository[Remark]):
+    model = Remark
+
+
+def test_references_of_several_columns_are_checked_as_one(legacy: Database) -> None:
+    """Where one of them is None, the row refers to nothing."""
+    both = ["invoice_id", "position"]
+    places: list[tuple[int | None, int]] = [(1, 1), (1, 2), (None, 1), (2, 2)]
+    rows = [dict(zip(both, place, strict=True)) for place in places]
+    with legacy.connect() as connection:
+        connection.execute(insert(Line.__table__), [rows[0], rows[3]])
+        missing = [Remarks().missing_references(connection, row) for row in rows]
+        assert missing == [[], both, [], []]
+        assert Remarks().missing_among(connection, rows) == [(1, name) for name in both]
 
 
 class Lines(TableRepository[Line]):

@@ -183,6 +183,16 @@ def test_a_row_comes_back_with_other_values(catalogue: Database) -> None:
         assert restored["code"] == "2"
 
 
+@pytest.mark.parametrize("name", ["id", "created_at", "deleted_at", "colr"])
+def test_a_row_comes_back_with_values_of_its_fields_only(catalogue: Database, name: str) -> None:
+    """Not with another key, nor with another time of its creation."""
+    with catalogue.session() as session:
+        article = ARTICLES.add(session, Article(code="1", name="A"))
+        ARTICLES.soft_delete(session.connection(), article.id)
+        with pytest.raises(AttributeError, match=name):
+            ARTICLES.restore(session.connection(), article.id, {name: None})
+
+
 @pytest.mark.parametrize("how", ["insert_many", "copy"])
 def test_python_makes_a_default_for_each_row(catalogue: Database, how: str) -> None:
     """Also for the ids; a constant is the same in all rows."""

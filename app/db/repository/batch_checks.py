@@ -16,18 +16,19 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..encoding import ROWS
-from ..fields import columns_of, field_of, fields_of
+from ..fields import columns_of, field_of, fields_of, references_of
 from ..tables import Base
 from .reading import Reader
 from .rows import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Index, Select, TableValuedAlias
 
@@ -44,15 +45,17 @@ class BatchChecker(Reader[M]):
     ) -> list[Place]:
         """What refers to no live row, by all fields or some; what is referred to stays live.
 
-        A statement per field locks the parents FOR SHARE, in the order of their ids.
+        A statement per foreign key locks the parents FOR SHARE, in the order of their keys.
         """
         missing = []
-        for name, statement in _parents(self).items():
-            given = {at: row[name] for at, row in enumerate(rows) if row.get(name) is not None}
-            if given and (only is None or name in only):
-                bound = {"keys": list(set(given.values()))}
-                found = set(connection.execute(statement, bound).scalars())
-                missing += [(at, name) for at, key in given.items() if key not in found]
+        for names, statement in _parents(self).items():
+            if only is not None and not set(names) <= set(only):
+                continue
+            keys = {at: tuple(row.get(name) for name in names) for at, row in enumerate(rows)}
+            given = {at: key for at, key in keys.items() if None not in key}
+            if given:
+                found = set(map(tuple, connection.execute(statement, _distinct(given))))
+                missing += [(at, n) for at, key in given.items() if key not in found for n in names]
         return missing
 
     def taken_among(self, connection: Connection, rows: Rows) -> list[Place]:
@@ -87,17 +90,20 @@ def _unique(reader: Reader[Any]) -> list[Index]:
 
 
 @lru_cache(maxsize=512)
-def _parents(reader: Reader[Any]) -> dict[str, Select[Any]]:
+def _parents(reader: Reader[Any]) -> dict[tuple[str, ...], Select[Any]]:
     found = {}
-    for name, referring in columns_of(reader.model).items():
-        for key in referring.foreign_keys:
-            parent = key.column.table
-            statement = select(key.column).where(key.column.in_(bindparam("keys", expanding=True)))
-            if "deleted_at" in parent.c:
-                statement = statement.where(parent.c.deleted_at.is_(None))
-            statement = statement.order_by(key.column).with_for_update(read=True)
-            found[name] = statement
+    for names, key in references_of(reader.model).items():
+        columns = [each.column for each in key.elements]
+        wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
+        statement = select(*columns).where(wanted)
+        if "deleted_at" in key.referred_table.c:
+            statement = statement.where(key.referred_table.c.deleted_at.is_(None))
+        found[names] = statement.order_by(*columns).with_for_update(read=True)
     return found
+
+
+def _distinct(keys: Mapping[int, tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return {"keys": list(set(keys.values()))}
 
 
 @lru_cache(maxsize=512)

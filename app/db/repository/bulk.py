@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     PrimaryKeyConstraint,
     UniqueConstraint,
+    and_,
     bindparam,
     column,
     func,
@@ -26,6 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_update
 
 from ..copying import copy_lines
 from ..encoding import ROWS
+from ..errors import NotUnique
 from ..fields import check_fields, columns_of, field_of, unique_index
 from ..tables import Base
 from . import statements
@@ -59,12 +61,13 @@ class BulkWriter(BatchChecker[M]):
         """Insert rows by one statement; returns their keys, or their records, in their order.
 
         A field that a row does not name gets the default of the model or of the table. Raises
-        ValueError where a default of the table can't be told from None.
+        ValueError where only some rows name a field whose default the statement cannot give.
         """
         if not rows:
             return []
         new = [{**row} for row in rows]
         names, partly = add_defaults(self.model, new)
+        _check_named(names)
         _check_defaults(self.model, partly, new)
         keys = [row.get(self.key_field) for row in new]
         encode_rows(self.model, new, connection.dialect)
@@ -73,7 +76,7 @@ class BulkWriter(BatchChecker[M]):
         # INSERT ... SELECT inserts and returns the rows in the order in which it reads them.
         if returning:
             return [row._asdict() for row in found]
-        return keys if self.key_field in names else list(found.scalars())
+        return list(found.scalars()) if found.returns_rows else keys
 
     def copy(
         self, connection: Connection, fields: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -84,6 +87,7 @@ class BulkWriter(BatchChecker[M]):
         """
         check_fields(self.model, fields)
         names, rows = with_defaults(self.model, tuple(fields), rows)
+        _check_named(names)
         columns = [columns_of(self.model)[name] for name in names]
         quoted = connection.dialect.identifier_preparer
         listed = ", ".join(quoted.quote(column.name) for column in columns)
@@ -98,38 +102,60 @@ class BulkWriter(BatchChecker[M]):
         """Insert, or update the live row with the same `on`; returns it and whether it is new.
 
         `on` names the fields of a declared unique index or constraint, or the key; PostgreSQL
-        itself decides the race.
+        itself decides the race. Raises NotUnique where a deleted row has the same `on`.
         """
         made_here = self.key_column.default is not None
         check_fields(
             self.model, [n for n in values if made_here or n != self.key_field], changed=True
         )
         statement = _upsert(self, tuple(values), tuple(on))
-        row = connection.execute(statement, values).one()._asdict()
+        found = connection.execute(statement, values).one_or_none()
+        if found is None:
+            raise NotUnique(self.model.__tablename__, tuple(on))
+        row = found._asdict()
         return row, row.pop("created")
 
     def update_each(self, connection: Connection, rows: Rows) -> int:
         """Set on the live row with each key the other fields; returns how many rows there were.
 
-        All rows name the same fields, which hold no lists; raises ValueError otherwise.
+        All rows name the same fields, which hold no lists, and each key once; raises ValueError
+        otherwise.
         """
         if not rows:
             return 0
-        names = tuple(rows[0])
-        key = self.key_field
-        if key not in names or any(row.keys() != rows[0].keys() for row in rows):
-            raise ValueError(f"All rows must name the {key} and the same fields.")
+        names, key = tuple(rows[0]), self.key_field
+        _check_changes(rows, key)
         check_fields(self.model, set(names) - {key}, changed=True)
         bound = {f"{statements.NEW}{name}": [row[name] for row in rows] for name in names}
         return connection.execute(_update_each(self, names), bound).rowcount
+
+
+def _check_named(names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueError("The rows name no field: give each at least one.")
+
+
+def _check_changes(rows: Rows, key: str) -> None:
+    if key not in rows[0] or any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError(f"All rows must name the {key} and the same fields.")
+    if len(rows[0]) == 1:
+        raise ValueError(f"The rows name no field but the {key}: there is nothing to change.")
+    if len({row[key] for row in rows}) < len(rows):
+        raise ValueError(f"Two rows have the same {key}.")
 
 
 def _check_defaults(model: type[Base], partly: frozenset[str], rows: Rows) -> None:
     """A row that lacks a field and one that gives None for it look alike to PostgreSQL."""
     for name in partly:
         declared = columns_of(model)[name]
-        ambiguous = declared.nullable and declared.server_default is not None
-        if ambiguous and any(row.get(name, ...) is None for row in rows):
+        default = _default(declared)
+        if default is None and declared is not model.__table__.autoincrement_column:
+            continue
+        if not hasattr(default, "arg"):
+            raise ValueError(
+                f"Name {name} in every row or in none: only the table has its default."
+            )
+        if any(row.get(name, ...) is None for row in rows):
             raise ValueError(f"Name {name} in every row, or give no row None for it.")
 
 
@@ -147,15 +173,27 @@ def _insert(
     statement = statement.from_select([columns[name] for name in names], select(*values))
     if returning:
         return statement.returning(*writer.columns)
-    return statement if writer.key_field in names else statement.returning(writer.key_column)
+    is_given = writer.key_field in names and writer.key_field not in partly
+    return statement if is_given else statement.returning(writer.key_column)
 
 
 def _or_default(declared: Column[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
-    default: Any = declared.server_default
+    default = _default(declared)
     if default is None:
         return value
-    is_literal = isinstance(default.arg, str)
-    return func.coalesce(value, literal_column(f"'{default.arg}'") if is_literal else default.arg)
+    # A literal without a type, as in the table: PostgreSQL gives it the column's.
+    is_text = isinstance(default.arg, str)
+    return func.coalesce(value, _quoted(default.arg) if is_text else default.arg)
+
+
+def _quoted(default: str) -> ColumnElement[Any]:
+    doubled = default.replace("'", "''")
+    return literal_column(f"'{doubled}'")
+
+
+def _default(declared: Column[Any]) -> Any:
+    """What SQL gives to a row that lacks the column."""
+    return declared.default or declared.server_default
 
 
 @lru_cache(maxsize=512)
@@ -168,10 +206,12 @@ def _upsert(
     statement = insert_or_update(writer.model.__table__).values(values)
     kept = {writer.key_field, *on}
     changed = [columns[name] for name in fields if name not in kept] or [columns[on[0]]]
+    live = statements.live(writer.model)
     statement = statement.on_conflict_do_update(
         index_elements=elements,
         index_where=where,
         set_={column: statement.excluded[column.key] for column in changed},
+        where=and_(*live) if live else None,
     )
     # Only a row that was there before has been locked by this statement.
     created = literal_column("(xmax = 0)", Boolean).label("created")

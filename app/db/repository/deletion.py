@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from ..errors import VersionMismatch
+from ..fields import check_fields
 from ..marks import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED
 from ..tables import DeletableResource
 from . import statements
@@ -59,8 +60,10 @@ class Deleter(Reader[D]):
     ) -> Record | None:
         """Show a deleted row again, with these values instead of those that it had.
 
-        Raises NotUnique where a unique value was taken.
+        Raises NotUnique where a unique value was taken, and AttributeError for a name that is no
+        field or that the layer sets.
         """
+        check_fields(self.model, values, changed=True)
         statement = statements.restore(self, tuple(values), versioned=expected is not None)
         new = {f"{statements.NEW}{name}": value for name, value in values.items()}
         return self._change_one(connection, statement, key, expected, new, deleted=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sqlalchemy import ColumnClause, ColumnElement, bindparam, literal, select
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from ..fields import columns_of, field_of, unique_index
+from ..fields import field_of, references_of, unique_index
 from ..tables import Base
 from .reading import Reader
 
@@ -26,14 +26,17 @@ class ReferenceChecker(Reader[M]):
     def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
         """The fields in `values` that refer to no live row; those they refer to stay live.
 
-        Each parent is locked FOR SHARE until the unit ends: it can't be deleted meanwhile.
+        Each parent is locked FOR SHARE until the unit ends: it can't be deleted meanwhile. A
+        foreign key of several columns refers to a row where none of them is None.
         """
-        return [
-            name
-            for name, statement in _references(self).items()
-            if values.get(name) is not None
-            and connection.execute(statement, {"key": values[name]}).one_or_none() is None
-        ]
+        missing: list[str] = []
+        for names, statement in _references(self).items():
+            bound = {f"its_{name}": values.get(name) for name in names}
+            if None in bound.values():
+                continue
+            if connection.execute(statement, bound).one_or_none() is None:
+                missing += names
+        return missing
 
     def holder(
         self, connection: Connection, fields: tuple[str, ...], values: Mapping[str, Any]
@@ -64,14 +67,13 @@ def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def _references(reader: Reader[Any]) -> dict[str, Select[Any]]:
+def _references(reader: Reader[Any]) -> dict[tuple[str, ...], Select[Any]]:
     found = {}
-    for name, column in columns_of(reader.model).items():
-        for key in column.foreign_keys:
-            parent = key.column.table
-            statement = select(literal(1)).select_from(parent)
-            statement = statement.where(key.column == bindparam("key"))
-            if "deleted_at" in parent.c:
-                statement = statement.where(parent.c.deleted_at.is_(None))
-            found[name] = statement.with_for_update(read=True)
+    for names, key in references_of(reader.model).items():
+        pairs = zip(names, key.elements, strict=True)
+        same = [each.column == bindparam(f"its_{name}") for name, each in pairs]
+        statement = select(literal(1)).select_from(key.referred_table).where(*same)
+        if "deleted_at" in key.referred_table.c:
+            statement = statement.where(key.referred_table.c.deleted_at.is_(None))
+        found[names] = statement.with_for_update(read=True)
     return found
