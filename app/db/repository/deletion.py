@@ -40,13 +40,16 @@ class Deleter(Reader[D]):
 
     @property
     def may_be_in_use(self) -> bool:
-        """Whether there are tables with rows that can be in the way of a deletion."""
+        """Whether any table could have rows that `dependants` reports."""
         return _dependants(self) is not None
 
     def soft_delete(
         self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
     ) -> Record | None:
-        """Hide the live row with this id; raises VersionMismatch if it is not at `expected`."""
+        """Hide the live row with this id; raises VersionMismatch if it is not at `expected`.
+
+        It checks no references: call `dependants` first, in the same unit.
+        """
         statement = statements.soft_delete(self, versioned=expected is not None)
         return self._change_one(connection, statement, key, expected, deleted=False)
 

@@ -35,7 +35,10 @@ class Inserter(ReferenceChecker[M]):
     """Single new rows, by the ORM."""
 
     def add(self, session: Session, entity: M) -> M:
-        """Insert; what the database fills in is loaded."""
+        """Insert; what the database fills in is loaded.
+
+        A foreign key accepts a soft-deleted parent: call `missing_references` first.
+        """
         session.add(entity)
         session.flush()
         return entity
