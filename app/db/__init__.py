@@ -6,6 +6,7 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 
 from .database import Database
 from .engine_options import EngineOptions
+from .failures import UnitRolledBack
 from .modes import Isolation, Timeouts
 from .options import CHANGES_NOTHING
 from .repository.bulk import BulkWriter
@@ -23,7 +24,6 @@ from .session import UnitOfWorkError
 from .tables import LIVE, Base, DeletableResource, Identified, Resource
 from .triggers import check_tables, create_tables, touch
 from .types import JSONObject
-from .unit import UnitRolledBack
 from .violations import violations
 from .visibility import SoftDeleted
 

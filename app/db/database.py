@@ -12,12 +12,13 @@ from .driver_errors import translate
 from .engine_options import EngineOptions
 from .engines import Engines, start_afresh_after_fork
 from .errors import OutcomeUnknown
+from .failures import UnitRolledBack
 from .generators import opening_generator
 from .modes import Isolation, Mode, Timeouts
 from .owner import current_owner
 from .retries import Backoff, keep_trying
 from .session import UnitOfWorkError
-from .unit import UnitOfWork, UnitRolledBack
+from .unit import UnitOfWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

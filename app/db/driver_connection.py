@@ -78,7 +78,7 @@ class DriverConnection(Connection):
         if self.began and self.is_idle:
             error = UnitOfWorkError("A statement ended the transaction: only Database may.")
             if self.unit is not None:
-                self.unit.fail(error)
+                self.unit.fail(error, savepoints=0)
             raise error
 
     def send_commit(self) -> None:

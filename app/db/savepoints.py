@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import SessionTransaction
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from .unit import UnitOfWork
 
 SAVEPOINT_STATEMENTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
+
+
+class Savepoint(NamedTuple):
+    """Its number in the unit, from 1, and how many hooks there were when it was set."""
+
+    number: int
+    hooks: int
 
 
 class CoreSavepoint(SessionTransaction):
@@ -52,7 +59,7 @@ def after_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
     session = unit.open_session()
     name = statement.ident
     if isinstance(statement, SavepointClause):
-        unit.savepoint_hooks[name] = len(unit.hooks)
+        unit.set_savepoint(name)
         if not session.sets_savepoint:
             session.follow_savepoint(name)
         session.enter_savepoint()
@@ -60,6 +67,5 @@ def after_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
         session.versions.release(session.innermost_savepoint)
         session.end_core_savepoint(name, SessionTransaction.commit)
     else:
-        del unit.hooks[unit.savepoint_hooks[name] :]
-        unit.failure = None
+        unit.undo_savepoint(name)
         session.end_core_savepoint(name, SessionTransaction.rollback)

@@ -12,7 +12,9 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTR
 from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import ApplicationError, OutcomeUnknown
+from .failures import UnitRolledBack
 from .modes import Mode, Timeouts, opening, set_timeout
+from .savepoints import Savepoint
 from .session import UnitOfWorkError, UnitSession, end
 
 if TYPE_CHECKING:
@@ -27,17 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _USABLE = (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS)
-
-
-class UnitRolledBack(UnitOfWorkError):
-    """The caller caught an error of the unit and went on: nothing of the unit was done."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(
-            f"The unit of work can only roll back: {type(cause).__name__} was"
-            f" {_place_of_catch(cause)}. To go on after an error, put the work that may fail into"
-            " `with database.savepoint():` and catch the error outside of that block."
-        )
 
 
 class UnitOfWork:
@@ -55,7 +46,8 @@ class UnitOfWork:
         self.session: UnitSession | None = None
         self.failure: BaseException | None = None
         self.hooks: list[Callable[[], None]] = []
-        self.savepoint_hooks: dict[str, int] = {}  # how many there were when it was set
+        self.savepoints: dict[str, Savepoint] = {}
+        self._forgiving = 0  # how many savepoints, the first ones, undo all that has failed
         self.ending: Literal["commit", "rollback"] | None = None
         self._timeouts = timeouts
         self._timeout = timeouts.statement if mode.timeout is None else mode.timeout
@@ -89,14 +81,14 @@ class UnitOfWork:
     def joined(self, mode: Mode) -> Iterator[None]:
         """A block inside the unit: where it fails, the unit does."""
         self._check_joins(mode)
-        before = self._limit(mode.timeout)
+        before, savepoints = self._limit(mode.timeout), len(self.savepoints)
         try:
             yield
             self._check_open()
             self.flush()
         except BaseException as failure:
             if not (mode.read_only and isinstance(failure, GeneratorExit)):  # it has read enough
-                self.fail(failure)
+                self.fail(failure, savepoints)
             raise
         finally:
             if not self.closed:
@@ -133,13 +125,30 @@ class UnitOfWork:
         if not self._driver.is_idle:
             self._driver.settings = set_timeout(timeout)
 
-    def fail(self, cause: BaseException) -> None:
+    def fail(self, cause: BaseException, savepoints: int | None = None) -> None:
         """From here on the unit can only roll back, because of the first cause.
 
-        A read-only unit has written nothing, so it goes on as long as PostgreSQL does.
+        Only the first `savepoints` of all that were set forgive it; all of them where None. A
+        read-only unit has written nothing, so it goes on as long as PostgreSQL does.
         """
-        if self.failure is None and not (self.mode.read_only and self._is_usable):
-            self.failure = cause
+        if self.mode.read_only and self._is_usable:
+            return
+        forgiving = len(self.savepoints) if savepoints is None else savepoints
+        self._forgiving = forgiving if self.failure is None else min(forgiving, self._forgiving)
+        self.failure = self.failure or cause
+
+    def set_savepoint(self, name: str) -> None:
+        self.savepoints[name] = Savepoint(len(self.savepoints) + 1, len(self.hooks))
+
+    def undo_savepoint(self, name: str) -> None:
+        """Forget the hooks of a savepoint that was rolled back, and what failed only inside it."""
+        savepoint = self.savepoints[name]
+        del self.hooks[savepoint.hooks :]
+        self._forgive(savepoint.number)
+
+    def _forgive(self, savepoint: int) -> None:
+        if savepoint <= self._forgiving:
+            self.failure = None
 
     @property
     def _is_usable(self) -> bool:
@@ -153,7 +162,7 @@ class UnitOfWork:
                 f"The unit of work belongs to {self.owner}: its handles can't be used by another"
                 " one. Open a unit there."
             )
-            self.fail(error)
+            self.fail(error, savepoints=0)
             raise error
 
     def check_dropped(self) -> None:
@@ -175,12 +184,13 @@ class UnitOfWork:
         """After an error that leaves it, the unit may go on."""
         self.check_has_savepoints()
         self.check_alive()
+        number = len(self.savepoints) + 1
         try:
             with self.open_session().begin_nested():
                 yield
         except BaseException:
             if not self.connection.invalidated:
-                self.failure = None
+                self._forgive(number)
             raise
 
     @property
@@ -234,11 +244,3 @@ class UnitOfWork:
         self._driver.give_back()
         if self.session is not None:
             end(self.session)
-
-
-def _place_of_catch(error: BaseException) -> str:
-    """The traceback of an error that was caught begins with the function that caught it."""
-    if error.__traceback__ is None:
-        return "raised"
-    code = error.__traceback__.tb_frame.f_code
-    return f"caught in {code.co_qualname} ({code.co_filename}:{error.__traceback__.tb_lineno})"

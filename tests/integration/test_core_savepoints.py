@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, insert, inspect, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from uuid_utils.compat import uuid7
 
-from app.db import UnitOfWorkError
+from app.db import UnitOfWorkError, UnitRolledBack
 from tests.orders import Label, Order
+from tests.owners import in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,3 +177,78 @@ def test_a_read_only_unit_of_single_statements_has_no_savepoints(
     ):
         session.connection().execute(text("SELECT 1"))
         begin_nested(session, kind)
+
+
+class _FailedError(Exception):
+    pass
+
+
+@BOTH
+def test_a_savepoint_forgives_no_block_that_began_outside_of_it(
+    orders_database: Database, elsewhere: Elsewhere, kind: str
+) -> None:
+    """Half of the block's work is outside of the savepoint, and would be committed."""
+    with pytest.raises(UnitRolledBack), orders_database.session() as session:
+        with suppress(_FailedError), orders_database.session():
+            session.add(Order(name="outside"))
+            savepoint = begin_nested(session, kind)
+            session.add(Order(name="inside"))
+            raise _FailedError
+        savepoint.rollback()
+    assert elsewhere("SELECT name FROM orders") == []
+
+
+@BOTH
+def test_a_savepoint_forgives_no_such_block_for_an_error_of_a_statement(
+    orders_database: Database, elsewhere: Elsewhere, kind: str
+) -> None:
+    """The error that left the block is one that arose inside the savepoint."""
+    with pytest.raises(UnitRolledBack), orders_database.session() as session:
+        with suppress(DBAPIError), orders_database.session():
+            session.add(Order(name="outside"))
+            savepoint = begin_nested(session, kind)
+            session.connection().execute(text("SELECT 1 / 0"))
+        savepoint.rollback()
+    assert elsewhere("SELECT name FROM orders") == []
+
+
+@BOTH
+def test_a_savepoint_forgives_a_block_inside_of_it(
+    orders_database: Database, elsewhere: Elsewhere, kind: str
+) -> None:
+    """All that the block did is undone with it."""
+    with orders_database.session() as session:
+        session.add(Order(name="outside"))
+        savepoint = begin_nested(session, kind)
+        with suppress(_FailedError), orders_database.session():
+            session.add(Order(name="inside"))
+            begin_nested(session, kind).commit()
+            raise _FailedError
+        savepoint.rollback()
+    assert elsewhere("SELECT name FROM orders") == [("outside",)]
+
+
+@BOTH
+def test_a_savepoint_forgives_no_use_by_another_thread(
+    orders_database: Database, elsewhere: Elsewhere, kind: str
+) -> None:
+    """The thread may have been the one that was to write the rest."""
+    with pytest.raises(UnitRolledBack), orders_database.session() as session:
+        session.add(Order(name="outside"))
+        savepoint = begin_nested(session, kind)
+        [error] = in_a_thread(lambda: session.connection().execute(select(1)))
+        assert isinstance(error, UnitOfWorkError)
+        savepoint.rollback()
+    assert elsewhere("SELECT name FROM orders") == []
+
+
+def test_a_savepoint_of_the_database_forgives_no_use_by_another_thread(
+    orders_database: Database, elsewhere: Elsewhere
+) -> None:
+    """As one of Core or of the session."""
+    with pytest.raises(UnitRolledBack), orders_database.session() as session:
+        with suppress(_FailedError), orders_database.savepoint():
+            in_a_thread(lambda: session.connection().execute(select(1)))
+            raise _FailedError
+        session.add(Order(name="outside"))
+    assert elsewhere("SELECT name FROM orders") == []
