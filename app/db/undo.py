@@ -32,6 +32,7 @@ class ObjectsBefore:
 
     def __init__(self) -> None:
         self._new: Values = WeakKeyDictionary()
+        self._related: MutableMapping[State, dict[str, list[Any]]] = WeakKeyDictionary()
         self._written: Values = WeakKeyDictionary()
         self._outside: MutableMapping[State, dict[str, History]] = WeakKeyDictionary()
 
@@ -45,6 +46,7 @@ class ObjectsBefore:
             state = inspect(entity)
             names = _columns(state.mapper) & state.dict.keys()
             self._new[state] = {name: state.dict[name] for name in names}
+            self._related[state] = _related(state)
         for entity in (*session.dirty, *session.deleted):
             self._note_written(inspect(entity))
 
@@ -70,6 +72,7 @@ class ObjectsBefore:
         for name in _columns(state.mapper) - _keys(state.mapper) - before.keys():
             state.dict.pop(name, None)
         _restore_columns(state, before)
+        _restore_related(state, self._related.pop(state))
 
     def roll_back(self, session: Session) -> None:
         """Detach all objects of the session, as they were before the unit."""
@@ -97,6 +100,23 @@ def _restore_columns(state: State, values: dict[str, Any]) -> None:
     entity = state.obj()
     for name, value in values.items() if entity is not None else ():
         set_committed_value(entity, name, value)
+
+
+def _related(state: State) -> dict[str, list[Any]]:
+    """The objects to which the loaded relationships lead."""
+    names = state.dict.keys() & state.mapper.relationships.keys()
+    passive = PassiveFlag.PASSIVE_NO_INITIALIZE
+    return {name: list(state.get_history(name, passive).non_deleted()) for name in names}
+
+
+def _restore_related(state: State, related: dict[str, list[Any]]) -> None:
+    """As changes that are still to be written: a flush writes nothing of what is unchanged."""
+    entity = state.obj()
+    for name, before in related.items() if entity is not None else ():
+        if _related(state).get(name) != before:
+            is_list = bool(getattr(state.manager[name].impl, "collection", False))
+            set_committed_value(entity, name, before if is_list else next(iter(before), None))
+        state.committed_state[name] = LoaderCallableStatus.NO_VALUE
 
 
 def _restore_changes(state: State, histories: dict[str, History]) -> None:

@@ -10,7 +10,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import Boolean, inspect, literal_column, select, tuple_
+from sqlalchemy import Boolean, event, inspect, literal_column, select, tuple_
+from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
 
     from sqlalchemy import ColumnElement, Select
-    from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
+    from sqlalchemy.orm import InstanceState, Session, SessionTransaction
 
     from .effects import Effect
 
@@ -46,17 +47,23 @@ class FirstVersions:
 
     def __init__(self) -> None:
         self._first: MutableMapping[State, Any] = WeakKeyDictionary()
+        self._undone: MutableMapping[State, Any] = WeakKeyDictionary()
         self._savepoints: list[tuple[SessionTransaction | None, MutableSet[State]]] = []
 
     def note(self, states: Iterable[State]) -> None:
         for state in states:
             name = version_name(state.mapper)
             if name is not None and name in state.dict:
-                self._first.setdefault(state, state.dict[name])
+                self._first.setdefault(state, self._earliest(state, state.dict[name]))
+
+    def _earliest(self, state: State, version: Any) -> Any:
+        """The row may be back at an earlier version than a savepoint that rolled back showed."""
+        return min(version, self._undone.pop(state, version))
 
     def read_again(self, state: State) -> None:
         """The unit read the row again on purpose: from now on the newest version counts."""
         self._first.pop(state, None)
+        self._undone.pop(state, None)
         self.loaded(state)
 
     def enter(self, savepoint: SessionTransaction | None) -> None:
@@ -72,7 +79,9 @@ class FirstVersions:
 
     def roll_back(self, savepoint: SessionTransaction | None) -> None:
         for state in self._leave(savepoint):
-            self._first.pop(state, None)
+            version = self._first.pop(state, None)
+            if isinstance(version, int):  # others have no order
+                self._undone[state] = version
 
     def _leave(self, savepoint: SessionTransaction | None) -> list[State]:
         left: list[State] = []
@@ -82,7 +91,7 @@ class FirstVersions:
 
     def check(self, session: Session) -> None:
         """Raise StaleDataError if another unit changed a row that is about to be written."""
-        if not self._first and not self._savepoints:
+        if not (self._first or self._undone or self._savepoints):
             return
         suspects: dict[Mapper[Any], list[State]] = defaultdict(list)
         for mapper, name, state in _written(session):
@@ -95,9 +104,18 @@ class FirstVersions:
     def _has_moved(self, state: State, version: Any) -> bool:
         """Outside of savepoints the row is the unit's once it is written: SQLAlchemy's own check
         of the version will do."""
+        if state in self._undone:
+            self._first.setdefault(state, self._earliest(state, version))
         if self._savepoints:
             return bool(self._first.setdefault(state, version) != version)
         return bool(self._first.pop(state, version) != version)
+
+
+@event.listens_for(Mapper, "mapper_configured")
+def _always_load_version(mapper: Mapper[Any], _: type[Any]) -> None:
+    """As the primary key is, also by `load_only`: what is not loaded can't guard a write."""
+    if mapper.version_id_col is not None:
+        mapper._should_undefer_in_wildcard.add(mapper.version_id_col)  # noqa: SLF001 - SQLAlchemy has no public name for it
 
 
 def follow_own_changes(session: Session, effect: Effect) -> None:

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from app.db.errors import Contention, NotUnique
 from app.db.testing import DROP, Faults
 from tests.library import BOOKS, SHELVES, Book, Shelf
+from tests.orders import Label, Order
 from tests.owners import in_a_thread
 
 if TYPE_CHECKING:
@@ -300,3 +301,24 @@ def test_what_a_failed_unit_has_read_can_be_looked_at(library: Database) -> None
         raise LookupError
     assert (read.title, read.version) == ("T", 1)
     assert (written.title, written.copies, written.version) == ("T", 1, 1)
+
+
+def test_a_retry_writes_the_collections_of_a_new_object_again(orders_database: Database) -> None:
+    """Also the rows of a `secondary` table, and as they were before the first attempt."""
+    order = Order(name="A", tags=[Label(code="1"), Label(code="2")])
+
+    def work(connection: Connection) -> None:
+        with orders_database.session() as session:
+            session.add(order)
+            session.flush()
+            order.tags.append(Label(code="3"))
+            session.flush()
+            attempts.append(connection)
+            if len(attempts) == 1:
+                conflict(connection)
+
+    attempts: list[Connection] = []
+    orders_database.run(work, deadline=60)
+    with orders_database.session(read_only=True) as session:
+        tags = session.scalars(select(Label.code).join(Order.tags)).all()
+    assert (len(attempts), sorted(tags)) == (2, ["1", "2", "3"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import defer, load_only
 
 from app.db.errors import Contention
 from tests.orders import Item, Order
@@ -160,3 +161,40 @@ def test_a_merge_of_an_older_version_is_a_conflict(
     elsewhere("UPDATE orders SET total = 50")
     with pytest.raises(Contention), orders_database.session() as session:
         session.merge(order)
+
+
+@pytest.mark.parametrize("option", [load_only(Order.name), defer(Order.version)])
+def test_an_object_of_some_columns_is_guarded_too(
+    orders_database: Database, key: UUID, elsewhere: Elsewhere, option: Any
+) -> None:
+    """Its version is loaded with them."""
+    with pytest.raises(Contention), orders_database.session() as session:
+        order = session.scalars(select(Order).where(Order.id == key).options(option)).one()
+        elsewhere("UPDATE orders SET total = 50 WHERE name = 'order'")
+        order.name = f"{order.name} again"
+
+
+def test_an_object_loaded_in_a_savepoint_that_rolled_back_is_guarded(
+    orders_database: Database, key: UUID, elsewhere: Elsewhere
+) -> None:
+    """Its row was there before the savepoint, and the unit has seen it."""
+    with pytest.raises(Contention), orders_database.session() as session:
+        savepoint = session.begin_nested()
+        order = load(session, key)
+        seen = order.total
+        savepoint.rollback()
+        elsewhere("UPDATE orders SET total = 50 WHERE name = 'order'")
+        order.total = seen + 1
+
+
+def test_a_version_of_a_rolled_back_savepoint_is_no_conflict(
+    orders_database: Database, key: UUID
+) -> None:
+    """The row went back to an earlier version than the unit saw."""
+    with orders_database.session() as session:
+        savepoint = session.begin_nested()
+        session.connection().execute(update(ORDERS).values(total=5))
+        order = load(session, key)
+        savepoint.rollback()
+        order.total += 1
+    assert order.total == 1
