@@ -41,6 +41,8 @@ class OpeningGenerator(NamedTuple):
 def opening_generator(depth: int) -> OpeningGenerator | None:
     """The generator that runs `depth` calls above the caller; None where that is a function."""
     frame = sys._getframe(depth + 1)  # noqa: SLF001 - inspect's way takes ten times as long
+    while frame.f_globals["__name__"] == "contextlib" and frame.f_back is not None:
+        frame = frame.f_back  # ExitStack.enter_context
     if not frame.f_code.co_flags & _GENERATOR:
         return None
     consumer = frame.f_back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -219,6 +219,20 @@ def test_a_loop_over_a_generator_cannot_write_in_its_unit(library: Database) -> 
             if title == "a":
                 write()
     assert titles(library) == ["a", "by the generator", "by the loop"]
+
+
+def test_a_generator_that_opens_its_unit_by_an_exit_stack_is_recognised(library: Database) -> None:
+    """As by a `with` statement."""
+
+    def numbers() -> Iterator[int]:
+        with ExitStack() as stack:
+            stack.enter_context(library.session())
+            yield from range(2)
+
+    with pytest.raises(UnitOfWorkError, match="numbers"):
+        for _ in numbers():
+            with library.session() as session:
+                BOOKS.add(session, Book(title="by the loop", isbn="2"))
 
 
 def test_a_loop_over_a_generator_may_read_in_its_unit(library: Database) -> None:
