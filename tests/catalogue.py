@@ -73,6 +73,7 @@ class Article(DeletableResource, CatalogueResource):
     colours: Mapped[list[Colour] | None] = mapped_column(ARRAY(EnumType(Colour, name="colour")))
     grid: Mapped[list[list[str]] | None] = mapped_column(ARRAY(Reversed))
     parts: Mapped[list[dict[str, Any]] | None] = mapped_column(ARRAY(JSONB, dimensions=1))
+    plain_json: Mapped[Any | None] = mapped_column(JSONB)
     price: Mapped[Decimal | None] = mapped_column(Numeric)
     weight: Mapped[float | None]
     due: Mapped[date | None]

@@ -147,6 +147,15 @@ def test_json_is_written_alike(catalogue: Database, way: str) -> None:
         }
 
 
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "upsert again"])
+def test_none_is_the_json_null_to_plain_jsonb_unless_in_bulk(catalogue: Database, way: str) -> None:
+    """As SQLAlchemy has it; a JSONObject is always NULL."""
+    written(catalogue, WAYS[way], {"code": "1", "name": "A", "plain_json": None, "notes": None})
+    with catalogue.connect() as connection:
+        found = connection.execute(text("SELECT plain_json::text, notes::text FROM articles")).one()
+    assert found == (None if way in ("insert_many", "returning", "copy") else "null", None)
+
+
 def test_records_and_errors_have_the_names_of_the_attributes(catalogue: Database) -> None:
     """Not those of the columns."""
     with catalogue.session() as session:
