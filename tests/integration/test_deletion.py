@@ -5,24 +5,33 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import (
+    ForeignKey,
+    ForeignKeyConstraint,
+    MetaData,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import aliased, joinedload, selectinload
+from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, registry, selectinload
 
-from app.db import Query
+from app.db import Base, Database, DeletableResource, Query, Repository, Resource, create_tables
 from app.db.errors import ApplicationError, NotUnique, UnknownReference
+from app.db.marks import LIVE_WHILE
+from app.db.tables import NAMES
 from app.errors import InUse, NotFound, ParentDeleted
 from app.repositories import EventRepository, NewEvent
 from tests.library import BOOKS, SHELVES, Book, BookService, Shelf, ShelfService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
-
-    from app.db import Database, Resource
 
 
 class NoEvents(EventRepository):
@@ -42,6 +51,75 @@ def shelves(library: Database) -> ShelfService:
 @pytest.fixture
 def books(library: Database) -> BookService:
     return BookService.as_system(library, events=NoEvents())
+
+
+class Stock(Resource):
+    __abstract__ = True
+    metadata = MetaData(naming_convention=NAMES)
+    registry = registry(type_annotation_map=Base.type_annotation_map)
+
+
+class Depot(DeletableResource, Stock):
+    __tablename__ = "stock_depots"
+    __table_args__ = (UniqueConstraint("id", "code"), UniqueConstraint("code"))
+
+    code: Mapped[int]
+
+
+class Crate(Stock):
+    """Refers to a column that is not the key."""
+
+    __tablename__ = "stock_crates"
+    __table_args__ = ({"info": {LIVE_WHILE: "true"}},)
+
+    depot_code: Mapped[int | None] = mapped_column(ForeignKey("stock_depots.code"))
+
+
+class Pallet(Stock):
+    """Refers to two columns at once."""
+
+    __tablename__ = "stock_pallets"
+    __table_args__ = (
+        ForeignKeyConstraint(["depot_id", "depot_code"], ["stock_depots.id", "stock_depots.code"]),
+        {"info": {LIVE_WHILE: "true"}},
+    )
+
+    depot_id: Mapped[UUID | None]
+    depot_code: Mapped[int | None]
+
+
+class Depots(Repository[Depot]):
+    model = Depot
+
+
+@pytest.fixture
+def stock(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    with database.connect() as connection:
+        create_tables(connection, Stock.metadata)
+    yield database
+    with database.connect() as connection:
+        Stock.metadata.drop_all(connection)
+    database.dispose()
+
+
+@pytest.mark.parametrize("child", [Crate, Pallet])
+def test_references_to_any_columns_block_a_deletion(stock: Database, child: type[Base]) -> None:
+    """Those of one row do not block another one's."""
+    with stock.session() as session:
+        keys = Depots().insert_many(session.connection(), [{"code": 1}, {"code": 2}])
+        values = {"depot_id": keys[0], "depot_code": 1}
+        given = {name: value for name, value in values.items() if name in child.__table__.c}
+        session.add(child(**given))
+        session.flush()
+        used, free = (Depots().dependants(session.connection(), key) for key in keys)
+        assert (used, free) == ([child.__tablename__], [])
+        for key in keys:
+            Depots().soft_delete(session.connection(), key)
+    with stock.connect() as connection:
+        connection.execute(text("UPDATE stock_depots SET deleted_at = '2026-01-01'"))
+        late = datetime(2026, 1, 2, tzinfo=UTC)
+        assert Depots().purge(connection, before=late, at_most=9) == [keys[1]]
 
 
 def race(*calls: Callable[[], object]) -> list[type[BaseException] | None]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
+    from sqlalchemy import ColumnElement, CompoundSelect, Connection, ForeignKeyConstraint, Select
     from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 D = TypeVar("D", bound=DeletableResource)
@@ -109,27 +109,45 @@ class Deleter(Reader[D]):
         return None
 
 
-def _inbound(reader: Reader[Any]) -> Iterator[Column[Any]]:
-    """The columns of all tables that refer to this one."""
+def _inbound(reader: Reader[Any]) -> Iterator[ForeignKeyConstraint]:
+    """The foreign keys of all tables that refer to this one."""
     table: Any = reader.model.__table__
     for other in table.metadata.sorted_tables:
-        yield from (key.parent for key in other.foreign_keys if key.column.table is table)
+        keys = dict.fromkeys(key.constraint for key in other.foreign_keys)
+        yield from (key for key in keys if key.referred_table is table)
 
 
 @lru_cache(maxsize=512)
 def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
     found = [
-        select(literal(column.table.name).label("name")).where(
-            exists().where(column == bindparam("key"), live, *_while(column))
+        select(literal(key.table.name).label("name")).where(
+            exists().where(*_refers_to(reader, key), live, *_while(key))
         )
-        for column in _inbound(reader)
-        if (live := _live(column.table)) is not None and not column.info.keys() & {OWNED, HISTORY}
+        for key in _inbound(reader)
+        if (live := _live(key.table)) is not None and not _marks(key).keys() & {OWNED, HISTORY}
     ]
     return union(*found).order_by("name") if found else None
 
 
-def _while(column: Column[Any]) -> list[ColumnElement[bool]]:
-    condition = column.info.get(HISTORY_UNLESS)
+def _refers_to(reader: Reader[Any], key: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
+    """The conditions on a row that refers to the one whose key is bound."""
+    parent: Any = reader.model.__table__.alias()  # it may be the same table
+    name, bound = reader.key_column.key, bindparam("key")
+    return [
+        each.parent == bound
+        if each.column is reader.key_column
+        else each.parent
+        == select(parent.c[each.column.key]).where(parent.c[name] == bound).scalar_subquery()
+        for each in key.elements
+    ]
+
+
+def _marks(key: ForeignKeyConstraint) -> dict[Any, Any]:
+    return {mark: value for column in key.columns for mark, value in column.info.items()}
+
+
+def _while(key: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
+    condition = _marks(key).get(HISTORY_UNLESS)
     return [] if condition is None else [literal_column(f"({condition})", Boolean)]
 
 
@@ -146,9 +164,9 @@ def _lock(reader: Reader[Any]) -> Select[Any]:
     return statements.exists(reader, include_deleted=False).with_for_update()
 
 
-def _referred_to(column: Column[Any], key: ColumnElement[Any]) -> ColumnElement[bool]:
-    referring: Any = column.table.alias()  # it may be the same table
-    return exists().where(referring.c[column.key] == key)
+def _referred_to(key: ForeignKeyConstraint) -> ColumnElement[bool]:
+    referring: Any = key.table.alias()  # it may be the same table
+    return exists().where(*(referring.c[each.parent.key] == each.column for each in key.elements))
 
 
 @lru_cache(maxsize=512)
@@ -157,7 +175,7 @@ def _purge(reader: Reader[Any]) -> ReturningDelete[Any]:
     doomed = (
         select(key)
         .where(table.c.deleted_at < bindparam("before"))
-        .where(*(~_referred_to(column, key) for column in _inbound(reader)))
+        .where(*(~_referred_to(each) for each in _inbound(reader)))
         .order_by(key)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True, of=table)
