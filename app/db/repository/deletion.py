@@ -132,7 +132,8 @@ def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
 def _refers_to(reader: Reader[Any], key: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
     """The conditions on a row that refers to the one whose key is bound."""
     parent: Any = reader.model.__table__.alias()  # it may be the same table
-    name, bound = reader.key_column.key, bindparam("key")
+    name = reader.key_column.key
+    bound: Any = bindparam("key")
     return [
         each.parent == bound
         if each.column is reader.key_column
