@@ -44,6 +44,8 @@ class UnitOfWorkContext(PGExecutionContext_psycopg2):
     def pre_exec(self) -> None:
         unit: UnitOfWork | None = self.cursor.connection.unit
         if unit is not None:
+            if self.compiled is None or self.is_text:
+                self.cursor.connection.check_text(self.statement or "")
             before_statement(unit, self)
         if self._is_server_side:
             options = self.execution_options

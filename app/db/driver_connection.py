@@ -19,6 +19,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - same
 
 from .raw_cursors import raw_cursor
 from .session import UnitOfWorkError
+from .transaction_control import ends_transaction
 
 if TYPE_CHECKING:
     from .unit import UnitOfWork
@@ -72,6 +73,13 @@ class DriverConnection(Connection):
             prologue = self.begin + self.zone + prologue
             self.began = self.begin.startswith("BEGIN")
         return prologue
+
+    def check_text(self, sql: str) -> None:
+        """Raise where SQL that the layer does not know would end the transaction."""
+        if self.unit is not None and ends_transaction(sql):
+            error = UnitOfWorkError("The statement ends the transaction: only Database may.")
+            self.unit.fail(error, savepoints=0)
+            raise error
 
     def check_not_ended(self) -> None:
         """Raise where the server is in no transaction any more, although none was ended here."""

@@ -26,9 +26,11 @@ class _RawCursor(Cursor):
         super().__init__(*args, **options)
         self.unit: UnitOfWork | None = cast("DriverConnection", self.connection).unit
 
-    def execute(self, *args: Any, **options: Any) -> None:
+    def execute(self, query: Any, *args: Any, **options: Any) -> None:
+        if isinstance(query, str):
+            cast("DriverConnection", self.connection).check_text(query)
         with _inside_unit(self):
-            super().execute(*args, **options)
+            super().execute(query, *args, **options)
 
     def executemany(self, *args: Any, **options: Any) -> None:
         with _inside_unit(self):

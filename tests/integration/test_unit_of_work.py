@@ -327,3 +327,39 @@ def test_sql_that_ends_the_transaction_is_an_error(database: Database) -> None:
     with pytest.raises(UnitOfWorkError), database.connect() as connection:
         add(connection, "A")
         connection.execute(text("COMMIT"))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COMMIT AND CHAIN",
+        "rollback and chain",
+        "/* why */ COMMIT",
+        "SELECT 1; COMMIT; BEGIN",
+        "COMMIT; SELECT 1",
+    ],
+)
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kind", ["text", "driver", "raw"])
+def test_sql_that_ends_the_transaction_is_refused(
+    database: Database, sql: str, read_only: bool, kind: str
+) -> None:
+    """Before it is sent, and also where another transaction follows at once."""
+    with (
+        pytest.raises(UnitOfWorkError, match="only Database may"),
+        database.connect(read_only=read_only, isolation="REPEATABLE READ") as connection,
+    ):
+        if kind == "raw":
+            connection.connection.cursor().execute(sql)
+        elif kind == "driver":
+            connection.exec_driver_sql(sql)
+        else:
+            connection.execute(text(sql))
+
+
+def test_sql_that_only_speaks_of_an_end_runs(database: Database) -> None:
+    """In quotes, in a block of PL/pgSQL, or as the end of a savepoint."""
+    with database.connect() as connection:
+        connection.execute(text("SELECT 'a; COMMIT'; SELECT 1"))
+        connection.execute(text("DO $$BEGIN PERFORM 1; END$$"))
+        connection.execute(text("SAVEPOINT a; ROLLBACK TO SAVEPOINT a"))
