@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.api.compiled import Dump, Load
+from app.api.kit.compiled import Dump, Load
 from app.api.schemas.conversations import ConversationSchema
 from app.api.schemas.customers import CustomerSchema
 from app.api.schemas.tasks import TaskSchema

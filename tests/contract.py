@@ -12,9 +12,9 @@ import orjson
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from app.api.openapi.document import build
-from app.api.openapi.routes import path_of
-from app.api.openapi.schemas import SPARSE
+from app.api.kit.openapi.document import build
+from app.api.kit.openapi.routes import path_of
+from app.api.kit.openapi.schemas import SPARSE
 
 if TYPE_CHECKING:
     from flask import Flask

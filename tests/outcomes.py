@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-    from app.api.compiled import Dump, Load
+    from app.api.kit.compiled import Dump, Load
 
 
 def outcome(call: Callable[[], Any]) -> Any:

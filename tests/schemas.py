@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marshmallow import Schema, fields, missing, validate
 
 import app.api.schemas
-from app.api.schemas import fields as ours
+from app.api.kit import fields as ours
 from app.api.schemas.money import Currency, Money
 from app.domain.money import DIGITS
 

@@ -13,12 +13,8 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from app.api import (
-    access,
     accounts,
     agents,
-    authentication,
-    bodies,
-    context,
     conversation_batches,
     conversations,
     customers,
@@ -26,21 +22,27 @@ from app.api import (
     events,
     faqs,
     health,
-    idempotency,
-    large_bodies,
     messages,
-    methods,
     problem_pages,
-    problems,
     products,
-    rate_limits,
-    security,
     start,
     tasks,
     todos,
     tokens,
     transactions,
     users,
+)
+from app.api.kit import (
+    access,
+    authentication,
+    bodies,
+    context,
+    idempotency,
+    large_bodies,
+    methods,
+    problems,
+    rate_limits,
+    security,
 )
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
-from app.api import bodies, context
-from app.api.access import allow_callers_of
-from app.api.contract import answers
-from app.api.responses import respond
+from app.api.kit import bodies, context
+from app.api.kit.access import allow_callers_of
+from app.api.kit.contract import answers
+from app.api.kit.responses import respond
 from app.api.schemas.conversation_batches import (
     BulkAssignmentSchema,
     BulkResolutionSchema,

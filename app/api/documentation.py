@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import orjson
 from flask import Blueprint, current_app
 
-from app.api.access import allow
-from app.api.contract import JSON, answers
-from app.api.openapi.document import build
-from app.api.pages import HTML, cached
+from app.api.kit.access import allow
+from app.api.kit.contract import JSON, answers
+from app.api.kit.openapi.document import build
+from app.api.kit.pages import HTML, cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,16 +5,16 @@ from uuid import UUID
 
 from flask import Blueprint, request
 
-from app.api import context, parameters
-from app.api.access import allow_callers_of
-from app.api.context import cursors
-from app.api.contract import answers, lists
-from app.api.dumper import Dumper
-from app.api.lists import list_of
-from app.api.reads import read_of
-from app.api.responses import digest, respond, within_answer
+from app.api.kit import context, parameters
+from app.api.kit.access import allow_callers_of
+from app.api.kit.context import cursors
+from app.api.kit.contract import answers, lists
+from app.api.kit.dumper import Dumper
+from app.api.kit.lists import list_of
+from app.api.kit.reads import read_of
+from app.api.kit.responses import digest, respond, within_answer
+from app.api.kit.selection import SELECTION
 from app.api.schemas.events import EventFeedSchema, EventSchema
-from app.api.selection import SELECTION
 from app.db.errors import InvalidCursor
 from app.repositories.event_feed import START, Position
 from app.services import EventService

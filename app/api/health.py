@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, current_app
 
-from app.api.access import allow
-from app.api.contract import UNAVAILABLE, answers
-from app.api.responses import respond
+from app.api.kit.access import allow
+from app.api.kit.contract import UNAVAILABLE, answers
+from app.api.kit.responses import respond
 from app.api.schemas.health import StatusSchema
 from app.services.readiness import SchemaMismatch, check_ready
 

@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from app.api import bodies, context
-from app.api.access import allow_callers_of
-from app.api.contract import answers, lists
-from app.api.dumper import Dumper
-from app.api.lists import list_of
-from app.api.reads import read_of
-from app.api.resources import location_of
-from app.api.responses import respond_with
+from app.api.kit import bodies, context
+from app.api.kit.access import allow_callers_of
+from app.api.kit.contract import answers, lists
+from app.api.kit.dumper import Dumper
+from app.api.kit.lists import list_of
+from app.api.kit.reads import read_of
+from app.api.kit.resources import location_of
+from app.api.kit.responses import respond_with
+from app.api.kit.selection import SELECTION
 from app.api.schemas.messages import MessageSchema
-from app.api.selection import SELECTION
 from app.errors import ConversationMerged, ExternalIdReused, InvalidTransition
 from app.services import MessageService
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
-from app.api.access import allow
-from app.api.contract import answers
-from app.api.pages import json_or_page
+from app.api.kit.access import allow
+from app.api.kit.contract import answers
+from app.api.kit.pages import json_or_page
 from app.api.problem_types import PROBLEM_TYPES, ProblemType
 from app.api.schemas.problem_types import ProblemTypeSchema
 from app.errors import NotFound

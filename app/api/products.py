@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api.bulk import add_bulk_route
-from app.api.resources import add_routes
+from app.api.kit.bulk import add_bulk_route
+from app.api.kit.resources import add_routes
 from app.api.schemas.products import ProductSchema
 from app.services import ProductService
 

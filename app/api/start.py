@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, request
 
-from app.api.access import allow
-from app.api.contract import answers
-from app.api.pages import json_or_page
-from app.api.responses import no_content
+from app.api.kit.access import allow
+from app.api.kit.contract import answers
+from app.api.kit.pages import json_or_page
+from app.api.kit.responses import no_content
 from app.api.schemas.start import StartSchema
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
-from app.api import bodies, context
-from app.api.access import allow_callers_of
-from app.api.bulk import add_bulk_route
-from app.api.contract import answers, lists
-from app.api.dumper import Dumper
-from app.api.lists import list_of
-from app.api.resources import add_delete, add_reads, add_restore, add_update, location_of
-from app.api.responses import expected_versions, respond, respond_with
+from app.api.kit import bodies, context
+from app.api.kit.access import allow_callers_of
+from app.api.kit.bulk import add_bulk_route
+from app.api.kit.contract import answers, lists
+from app.api.kit.dumper import Dumper
+from app.api.kit.lists import list_of
+from app.api.kit.resources import add_delete, add_reads, add_restore, add_update, location_of
+from app.api.kit.responses import expected_versions, respond, respond_with
 from app.api.schemas.tasks import (
     ClaimedTaskSchema,
     ClaimedTasksSchema,

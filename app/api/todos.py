@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.api.resources import add_routes
+from app.api.kit.resources import add_routes
 from app.api.schemas.todos import TodoSchema
 from app.errors import ConversationMerged
 from app.services import TodoService

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from app.api import bodies, context
-from app.api.access import allow_callers_of
-from app.api.authentication import forget_after_changes
-from app.api.contract import answers
-from app.api.dumper import Dumper
-from app.api.resources import add_delete, add_reads, location_of
-from app.api.responses import respond_with
+from app.api.kit import bodies, context
+from app.api.kit.access import allow_callers_of
+from app.api.kit.authentication import forget_after_changes
+from app.api.kit.contract import answers
+from app.api.kit.dumper import Dumper
+from app.api.kit.resources import add_delete, add_reads, location_of
+from app.api.kit.responses import respond_with
 from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
 from app.services import TokenService
 

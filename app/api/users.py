@@ -4,19 +4,19 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, g
 
-from app.api import bodies, context
-from app.api.access import allow, allow_callers_of
-from app.api.authentication import forget_after_changes
-from app.api.contract import answers
-from app.api.dumper import Dumper
-from app.api.resources import add_routes
-from app.api.responses import respond, respond_with
+from app.api.kit import bodies, context
+from app.api.kit.access import allow, allow_callers_of
+from app.api.kit.authentication import forget_after_changes
+from app.api.kit.contract import answers
+from app.api.kit.dumper import Dumper
+from app.api.kit.resources import add_routes
+from app.api.kit.responses import respond, respond_with
 from app.api.schemas.agents import AgentSchema
 from app.api.schemas.users import DeactivatedSchema, DeactivationSchema, UserSchema
 from app.domain.actors import ActorKind
 from app.errors import LastAdmin
 from app.services import AgentService, UserService
-from app.services.permissions import roles_of
+from app.services.kit.permissions import roles_of
 
 if TYPE_CHECKING:
     from flask import Response

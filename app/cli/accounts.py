@@ -6,9 +6,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from app.cli.commands import Group, Refused, service
-from app.cli.output import as_json, print_fields, print_json, print_line, print_table, print_text
-from app.cli.types import Text
+from app.cli.kit.commands import Group, Refused, service
+from app.cli.kit.output import (
+    as_json,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+)
+from app.cli.kit.types import Text
 from app.db import Query, Sort
 from app.db.errors import Invalid, Mistake
 from app.db.listing import parse_uuid

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.commands import Group, SetUpVerb, service
-from app.cli.output import (
+from app.cli.kit.commands import Group, SetUpVerb, service
+from app.cli.kit.output import (
     as_json,
     as_record,
     print_fields,
@@ -15,7 +15,7 @@ from app.cli.output import (
     print_text,
     public,
 )
-from app.cli.types import Email, Queue, Text
+from app.cli.kit.types import Email, Queue, Text
 from app.db import Query
 from app.domain.agents import AgentKind
 from app.errors import NotFound

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.commands import Group, service
-from app.cli.output import (
+from app.cli.kit.commands import Group, service
+from app.cli.kit.output import (
     as_json,
     as_record,
     print_fields,
@@ -14,7 +14,7 @@ from app.cli.output import (
     print_text,
     public,
 )
-from app.cli.types import Text
+from app.cli.kit.types import Text
 from app.db import Query
 from app.db.listing import parse_uuid
 from app.domain.conversations import ConversationStatus

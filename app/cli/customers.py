@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.commands import Group, Refused, exit_code_of, service
-from app.cli.exports import WRITERS, format_of
-from app.cli.files import STDOUT, whole_file
-from app.cli.output import as_json, print_fields, print_json, print_line, print_table, watched
-from app.cli.types import Text
+from app.cli.kit.commands import Group, Refused, exit_code_of, service
+from app.cli.kit.exports import WRITERS, format_of
+from app.cli.kit.files import STDOUT, whole_file
+from app.cli.kit.output import as_json, print_fields, print_json, print_line, print_table, watched
+from app.cli.kit.types import Text
 from app.db import Query, Record
 from app.db.errors import ApplicationError
 from app.db.listing import parse_uuid

@@ -9,9 +9,9 @@ import click
 from sqlalchemy import make_url
 
 from app.administration import MIGRATIONS, ROLES_SQL
-from app.cli.commands import Group, Refused, SetUpVerb, database, service
-from app.cli.output import print_line, print_text
-from app.cli.types import Text
+from app.cli.kit.commands import Group, Refused, SetUpVerb, database, service
+from app.cli.kit.output import print_line, print_text
+from app.cli.kit.types import Text
 from app.db.errors import Unavailable
 from app.embedded import EmbeddedServerError, find_bindir
 from app.services import EventService

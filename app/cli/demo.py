@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from app.cli.commands import Command, Refused, service, settings
-from app.cli.output import print_line
-from app.cli.place import place
+from app.cli.kit.commands import Command, Refused, service, settings
+from app.cli.kit.output import print_line
+from app.cli.kit.place import place
 from app.printable import printable
 from app.services.demo import ADMIN, DemoService
 

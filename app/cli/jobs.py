@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.cli.commands import Group, Refused, exit_code_of, service
-from app.cli.output import as_json, print_json, print_line
+from app.cli.kit.commands import Group, Refused, exit_code_of, service
+from app.cli.kit.output import as_json, print_json, print_line
 from app.db.errors import ApplicationError
 from app.services.jobs import JobService
 

@@ -7,7 +7,7 @@ import os
 import shlex
 import socket
 
-from app.cli.commands import Refused
+from app.cli.kit.commands import Refused
 
 _HOST = "127.0.0.1"
 _LISTENING: dict[int, int] = {}  # descriptors by port

@@ -11,8 +11,8 @@ import click
 
 from app.administration import MIGRATIONS
 from app.cli import listener
-from app.cli.commands import Command, database, service, settings
-from app.cli.output import print_text
+from app.cli.kit.commands import Command, database, service, settings
+from app.cli.kit.output import print_text
 from app.services.demo import ADMIN, DemoService
 from app.settings import ROOT
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.agents import find_agent
-from app.cli.commands import Group, service
-from app.cli.output import (
+from app.cli.kit.commands import Group, service
+from app.cli.kit.output import (
     as_json,
     as_record,
     print_fields,
@@ -16,7 +16,7 @@ from app.cli.output import (
     print_text,
     public,
 )
-from app.cli.types import ID, Queue, Text
+from app.cli.kit.types import ID, Queue, Text
 from app.db import Query, Sort
 from app.domain.tasks import TaskStatus
 from app.services import TaskQueueService, TaskService

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.commands import Group, service
-from app.cli.output import as_json, print_json, print_line, print_table
-from app.cli.types import ID, TIME, Email, Text
+from app.cli.kit.commands import Group, service
+from app.cli.kit.output import as_json, print_json, print_line, print_table
+from app.cli.kit.types import ID, TIME, Email, Text
 from app.db import Query
 from app.services import TokenService
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import click
 
-from app.cli.commands import Group, SetUpVerb, service
-from app.cli.output import as_json, as_record, print_json, print_line, print_table
-from app.cli.types import Email, Text
+from app.cli.kit.commands import Group, SetUpVerb, service
+from app.cli.kit.output import as_json, as_record, print_json, print_line, print_table
+from app.cli.kit.types import Email, Text
 from app.db import Query
 from app.domain.actors import USER_ROLES, Role
 from app.services import UserService

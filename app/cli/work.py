@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.commands import Command, Refused, service, settings
-from app.cli.place import check_exists
-from app.cli.types import Queue, Text
+from app.cli.kit.commands import Command, Refused, service, settings
+from app.cli.kit.place import check_exists
+from app.cli.kit.types import Queue, Text
 from app.cli.worker import Worker
 from app.domain.actors import Actor, ActorKind, Role
 from app.services import AgentService, TaskQueueService

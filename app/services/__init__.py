@@ -3,24 +3,25 @@
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.authentication import Authenticator, Identity
-from app.services.base import Service
-from app.services.bulk import BulkService
 from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
-from app.services.creates import Creates
 from app.services.customers import CustomerService
-from app.services.deletes import Deletes, Restores
 from app.services.erasure import ErasureService
 from app.services.events import EventService
 from app.services.faqs import FaqService
 from app.services.idempotency import Answer, IdempotencyService
+from app.services.kit.base import Service
+from app.services.kit.bulk import BulkService
+from app.services.kit.creates import Creates
+from app.services.kit.deletes import Deletes, Restores
+from app.services.kit.reads import Reads
+from app.services.kit.resources import ResourceService
+from app.services.kit.updates import Updates
 from app.services.messages import MessageService
 from app.services.products import ProductService
 from app.services.rate_limits import RateLimiter
-from app.services.reads import Reads
-from app.services.resources import ResourceService
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
@@ -28,7 +29,6 @@ from app.services.todos import TodoService
 from app.services.tokens import TokenService
 from app.services.transaction_lifecycle import TransactionLifecycle
 from app.services.transactions import TransactionService
-from app.services.updates import Updates
 from app.services.users import UserService
 
 __all__ = [

@@ -11,11 +11,11 @@ from app.domain.money import Money
 from app.errors import CurrencyMismatch, Forbidden, NotFound
 from app.models import Account
 from app.repositories import AccountRepository, CustomerRepository, EntryRepository, TaskRepository
-from app.services.creates import Adds
-from app.services.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
-from app.services.reading import read_page
-from app.services.reads import Reads
-from app.services.updates import Applies
+from app.services.kit.creates import Adds
+from app.services.kit.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
+from app.services.kit.reading import read_page
+from app.services.kit.reads import Reads
+from app.services.kit.updates import Applies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

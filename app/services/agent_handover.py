@@ -10,8 +10,8 @@ from app.domain.agents import assignment_action
 from app.domain.tasks import TaskStatus
 from app.models import Conversation, Task
 from app.repositories import AgentRepository, ConversationRepository, TaskQueue
-from app.services.base import Service
-from app.services.changes import differences
+from app.services.kit.base import Service
+from app.services.kit.changes import differences
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,9 +11,9 @@ from app.errors import CountMismatch
 from app.models import Conversation
 from app.repositories import AgentRepository, ConversationRepository
 from app.services.agents import AgentService
-from app.services.base import Service
 from app.services.conversations import ConversationService
-from app.services.permissions import WRITERS, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import WRITERS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,10 +15,10 @@ from app.domain.transactions import TransactionKind
 from app.errors import AlreadyExists, ExternalIdReused
 from app.repositories import ConversationRepository, TaskRepository
 from app.services.agents import AgentService
-from app.services.base import Service
 from app.services.conversations import ConversationService
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, WRITERS, allowed
 from app.services.messages import MessageService
-from app.services.permissions import SYSTEM_ONLY, WRITERS, allowed
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.transactions import TransactionService

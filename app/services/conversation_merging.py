@@ -16,9 +16,9 @@ from app.repositories import (
     TaskRepository,
     TodoRepository,
 )
-from app.services.base import Service
 from app.services.conversations import ConversationService
-from app.services.permissions import WRITERS, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import WRITERS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Collection

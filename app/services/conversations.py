@@ -18,7 +18,7 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
-from app.services.permissions import (
+from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
     SYSTEM_ONLY,
@@ -26,9 +26,9 @@ from app.services.permissions import (
     Roles,
     allowed,
 )
-from app.services.reading import read_page
-from app.services.resources import ResourceService
-from app.services.writes import NO_ROW
+from app.services.kit.reading import read_page
+from app.services.kit.resources import ResourceService
+from app.services.kit.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

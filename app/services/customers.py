@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from app.db import Query, Sort, retry
 from app.models import Customer
 from app.repositories import CustomerRepository, TaskRepository
-from app.services.bulk import BulkService
-from app.services.permissions import (
+from app.services.kit.bulk import BulkService
+from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
     SYSTEM_ONLY,
@@ -15,7 +15,7 @@ from app.services.permissions import (
     Roles,
     allowed,
 )
-from app.services.resources import ResourceService
+from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

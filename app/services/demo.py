@@ -12,11 +12,11 @@ from app.domain.transactions import Leg
 from app.errors import ExternalIdReused
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
-from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.customers import CustomerService
 from app.services.faqs import FaqService
-from app.services.permissions import SYSTEM_ONLY, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, allowed
 from app.services.products import ProductService
 from app.services.todos import TodoService
 from app.services.transactions import TransactionService
@@ -25,7 +25,7 @@ from app.services.users import UserService
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from app.services.reads import Reads
+    from app.services.kit.reads import Reads
 
 ADMIN = "ada@demo.example"
 

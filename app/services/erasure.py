@@ -9,8 +9,8 @@ from app.db import retry
 from app.errors import NotErasable, NotFound
 from app.models import Customer, Task
 from app.repositories import CustomerTraces, Erasure, IdempotencyKeyRepository, PlannerStatistics
-from app.services.base import Service
-from app.services.permissions import SYSTEM_ONLY, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

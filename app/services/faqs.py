@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from app.models import Faq
 from app.repositories import FaqRepository
-from app.services.bulk import BulkService
-from app.services.permissions import READERS_AND_AGENTS, WRITERS, Roles
-from app.services.resources import ResourceService
+from app.services.kit.bulk import BulkService
+from app.services.kit.permissions import READERS_AND_AGENTS, WRITERS, Roles
+from app.services.kit.resources import ResourceService
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ import orjson
 from app.db.errors import Contention, LockTimeout
 from app.errors import AnswerGone, Forbidden, IdempotencyInProgress, KeyReused
 from app.repositories import IdempotencyKeyRepository
-from app.services.base import Service
-from app.services.permissions import READERS_AND_AGENTS, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import READERS_AND_AGENTS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

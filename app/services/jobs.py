@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from app.db import retry, try_lock_name
 from app.db.errors import ConnectionLost, DatabaseUnreachable, PoolExhausted
 from app.repositories import IdempotencyKeyRepository, RateLimitRepository
-from app.services.base import Service
 from app.services.conversation_lifecycle import ConversationLifecycle
-from app.services.permissions import SYSTEM_ONLY, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, allowed
 from app.services.task_queue import TaskQueueService
 from app.services.transaction_lifecycle import TransactionLifecycle
 

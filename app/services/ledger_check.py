@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from app.db import retry
 from app.repositories.ledger_checks import differences
-from app.services.base import Service
-from app.services.permissions import SYSTEM_ONLY, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, allowed
 
 if TYPE_CHECKING:
     from app.db import Record

@@ -11,11 +11,11 @@ from app.domain.conversations import Direction, after_message, check_action
 from app.errors import AlreadyExists, ConversationMerged, ExternalIdReused, Forbidden, NotFound
 from app.models import Conversation, Message
 from app.repositories import ConversationRepository, CustomerRepository, MessageRepository
-from app.services.base import Service
-from app.services.changes import initial_values
 from app.services.conversations import ConversationService
-from app.services.permissions import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allowed
-from app.services.reading import read_page
+from app.services.kit.base import Service
+from app.services.kit.changes import initial_values
+from app.services.kit.permissions import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allowed
+from app.services.kit.reading import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ from app.domain.money import MOST, Money
 from app.domain.transactions import Leg
 from app.errors import NotFound
 from app.repositories import AccountRepository, Ledger
-from app.services.base import Service
-from app.services.permissions import SYSTEM_ONLY, allowed
+from app.services.kit.base import Service
+from app.services.kit.permissions import SYSTEM_ONLY, allowed
 from app.services.transactions import TransactionService
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from app.domain.agents import why_unfit
 from app.domain.tasks import OPEN, due_now_or_later
 from app.errors import ConversationMerged, Forbidden, ParentFinished
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
-from app.services.bulk import BulkService, check_known, path_of
-from app.services.permissions import WRITERS, Roles, allowed
+from app.services.kit.bulk import BulkService, check_known, path_of
+from app.services.kit.permissions import WRITERS, Roles, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.db import Record
-    from app.services.bulk import Items
+    from app.services.kit.bulk import Items
 
     Given = dict[int, UUID]  # by the item's position
 

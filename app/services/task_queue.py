@@ -18,10 +18,10 @@ from app.errors import Forbidden, LeaseLost, NotFound
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
 from app.repositories.task_claims import RUNNABLE, SPENT
-from app.services.base import Service
-from app.services.changes import differences
-from app.services.json_limits import check_json
-from app.services.permissions import SYSTEM_ONLY, WRITERS_AND_AGENTS, allowed
+from app.services.kit.base import Service
+from app.services.kit.changes import differences
+from app.services.kit.json_limits import check_json
+from app.services.kit.permissions import SYSTEM_ONLY, WRITERS_AND_AGENTS, allowed
 from app.services.tasks import TaskService
 
 if TYPE_CHECKING:

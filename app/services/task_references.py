@@ -13,7 +13,7 @@ from app.models import Task
 from app.repositories import TaskRepository
 from app.services.agents import AgentService
 from app.services.conversations import ConversationService
-from app.services.writes import NO_ROW, Writes
+from app.services.kit.writes import NO_ROW, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

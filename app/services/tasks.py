@@ -12,9 +12,9 @@ from app.domain.tasks import TaskStatus, check_action, due_now_or_later
 from app.errors import AlreadyExists, Forbidden, NotFound
 from app.models import Task
 from app.repositories import AttemptRepository, TaskQueue, TaskRepository
-from app.services.changes import differences
 from app.services.conversations import ConversationService
-from app.services.permissions import (
+from app.services.kit.changes import differences
+from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
     SYSTEM_ONLY,
@@ -23,10 +23,10 @@ from app.services.permissions import (
     Roles,
     allowed,
 )
-from app.services.reading import read_page
-from app.services.resources import ResourceService
+from app.services.kit.reading import read_page
+from app.services.kit.resources import ResourceService
+from app.services.kit.writes import NO_ROW
 from app.services.task_references import TaskReferences
-from app.services.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -11,10 +11,10 @@ from app.db.errors import Invalid, Mistake
 from app.errors import NotFound
 from app.models import Token
 from app.repositories import AgentRepository, TokenRepository, UserRepository
-from app.services.creates import Adds
-from app.services.deletes import Deletes
-from app.services.permissions import ADMINS, Roles, allowed
-from app.services.reads import Reads
+from app.services.kit.creates import Adds
+from app.services.kit.deletes import Deletes
+from app.services.kit.permissions import ADMINS, Roles, allowed
+from app.services.kit.reads import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

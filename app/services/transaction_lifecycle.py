@@ -18,9 +18,9 @@ from app.domain.transactions import (
 from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound
 from app.models import Transaction
 from app.repositories import ConversationRepository, Ledger
-from app.services.base import Service
-from app.services.changes import differences
-from app.services.permissions import SYSTEM_ONLY, WRITERS, allowed
+from app.services.kit.base import Service
+from app.services.kit.changes import differences
+from app.services.kit.permissions import SYSTEM_ONLY, WRITERS, allowed
 from app.services.transactions import TransactionService, told, with_legs
 
 if TYPE_CHECKING:

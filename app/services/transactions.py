@@ -23,11 +23,11 @@ from app.errors import (
 )
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
-from app.services.changes import first_values
 from app.services.conversations import ConversationService
-from app.services.permissions import READERS, WRITERS, Roles, allowed
-from app.services.reads import Reads
-from app.services.writes import NO_ROW, Writes
+from app.services.kit.changes import first_values
+from app.services.kit.permissions import READERS, WRITERS, Roles, allowed
+from app.services.kit.reads import Reads
+from app.services.kit.writes import NO_ROW, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,9 +9,9 @@ from app.errors import NotFound
 from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
 from app.services.agents import AgentService
-from app.services.permissions import ADMINS, READERS, Roles, allowed
-from app.services.reading import read_one
-from app.services.resources import ResourceService
+from app.services.kit.permissions import ADMINS, READERS, Roles, allowed
+from app.services.kit.reading import read_one
+from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

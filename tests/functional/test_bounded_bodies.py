@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app import create_app
-from app.api import large_bodies
+from app.api.kit import large_bodies
 from app.settings import Settings
 from tests.client import Client, codes, problem
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from app import create_app
-from app.api.context import cursors
-from app.api.contract import contract_of
+from app.api.kit.context import cursors
+from app.api.kit.contract import contract_of
 from app.settings import Settings
 from tests.client import Client, problem
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
-from app.api.access import policy_of
-from app.api.expansions import EXPANSIONS
-from app.api.openapi.routes import path_of
+from app.api.kit.access import policy_of
+from app.api.kit.expansions import EXPANSIONS
+from app.api.kit.openapi.routes import path_of
 from app.db.types import MinorUnits, TransactionId
 from app.domain.actors import Role
 from app.models import Base

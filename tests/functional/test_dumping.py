@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.api.compiled.dump import Dump
+from app.api.kit.compiled.dump import Dump
 from tests.client import problem
 from tests.functional.test_access import MAY
 from tests.functional.test_access_to_objects import ask

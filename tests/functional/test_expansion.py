@@ -9,8 +9,8 @@ from urllib.parse import unquote
 import psycopg2
 import pytest
 
-from app.api.access import policy_of
-from app.api.expansions import (
+from app.api.kit.access import policy_of
+from app.api.kit.expansions import (
     AGENT,
     CONVERSATION,
     CUSTOMER,

@@ -17,10 +17,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app import create_app
-from app.api.contract import contract_of
-from app.api.openapi.routes import path_of
+from app.api.kit.contract import contract_of
+from app.api.kit.openapi.routes import path_of
+from app.api.kit.problems import status_of
 from app.api.problem_types import PROBLEM_TYPES
-from app.api.problems import status_of
 from app.db.errors import ApplicationError, NotPermitted, ReadOnlyViolation
 from app.models import Base
 from app.settings import Settings

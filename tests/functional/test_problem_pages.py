@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.api.kit.problems import _CODES, status_of
 from app.api.problem_types import PROBLEM_TYPES
-from app.api.problems import _CODES, status_of
 from app.db import errors as db_errors
 from app.settings import ROOT
 from tests.client import Client, problem

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app import create_app
-from app.api.access import allow
+from app.api.kit.access import allow
 from app.settings import Settings
 from tests.client import Client, problem
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import create_app
-from app.api.context import cursors
+from app.api.kit.context import cursors
 from app.embedded import find_bindir
 from app.services import CustomerService, EventService
 from app.settings import Settings

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.api import access
-from app.api.access import Policy
+from app.api.kit import access
+from app.api.kit.access import Policy
 from app.domain.actors import Role
 from tests.client import problem
 from tests.functional.test_access import EVERYBODY, MAY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.place import place
+from app.cli.kit.place import place
 from app.settings import Settings
 
 

@@ -23,8 +23,8 @@ from marshmallow import (
     validates_schema,
 )
 
-from app.api.compiled import Dump, Load
-from app.api.schemas.fields import JSONObject, Text, Texts, Timestamp
+from app.api.kit.compiled import Dump, Load
+from app.api.kit.fields import JSONObject, Text, Texts, Timestamp
 from app.api.schemas.money import Money
 from tests.outcomes import check_dump, check_load, outcome
 from tests.schemas import ODD, TEXTS, bodies, broken, records, thorough

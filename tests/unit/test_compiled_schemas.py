@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import fields
 
-from app.api.compiled import Dump, Load
+from app.api.kit.compiled import Dump, Load
+from app.api.kit.fields import Ids, Nested
 from app.api.schemas.bulk import Items
-from app.api.schemas.fields import Ids, Nested
 from app.api.schemas.money import Currency, Money
 from app.api.schemas.tasks import FailureSchema, TaskAttemptSchema
 from app.api.schemas.transactions import Entries

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import app.services.readiness
-from app.api.problems import status_of
-from app.cli.commands import exit_code_of
+from app.api.kit.problems import status_of
+from app.cli.kit.commands import exit_code_of
 from app.db.errors import ApplicationError, VersionMismatch
 from app.domain import accounts, conversations, tasks, transactions
 from app.errors import AlreadyExists, InUse, InvalidTransition, NotFound

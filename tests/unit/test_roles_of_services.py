@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from app import services
-from app.api.contract import repository_of
+from app.api.kit.contract import repository_of
 from app.domain.actors import ADMINS_ONLY, SYSTEM, Actor, ActorKind, Role
 from app.errors import Forbidden
 from app.services import Reads, Service

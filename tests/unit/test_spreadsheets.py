@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.spreadsheets import _RISKY, harmless
+from app.cli.kit.spreadsheets import _RISKY, harmless
 
 CELLS = st.text(alphabet="=+-@'\" \t\r\n;01a", max_size=12) | st.text(max_size=20)
 

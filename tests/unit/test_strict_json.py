@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.problems import pointer
+from app.api.kit.problems import pointer
 from app.domain import strict_json
 
 TEXTS = st.text(st.characters(), max_size=5) | st.sampled_from(["\0", "\ud800", "\udfff\0"])

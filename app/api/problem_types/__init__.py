@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from app.api.kit.problem_type import ProblemType
 from app.api.problem_types.availability import AVAILABILITY
 from app.api.problem_types.desk import DESK
-from app.api.problem_types.entry import ProblemType
 from app.api.problem_types.money import MONEY
 from app.api.problem_types.requests import REQUESTS
 from app.api.problem_types.resources import RESOURCES

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.problem_types.entry import ProblemType, of_error
-from app.api.problems import Problem
+from app.api.kit.problem_type import ProblemType, of_error
+from app.api.kit.problems import Problem
 from app.db import errors as db_errors
 from app.services.readiness import SchemaMismatch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from app import errors
-from app.api.openapi.examples import ID
-from app.api.problem_types.entry import of_error
+from app.api.kit.openapi.examples import ID
+from app.api.kit.problem_type import of_error
 
 DESK = (
     of_error(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import errors
-from app.api.problem_types.entry import of_error
+from app.api.kit.problem_type import of_error
 
 MONEY = (
     of_error(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app import errors
-from app.api.openapi.examples import ID
-from app.api.problem_types.entry import ProblemType, of_error
-from app.api.problems import Problem
+from app.api.kit.openapi.examples import ID
+from app.api.kit.problem_type import ProblemType, of_error
+from app.api.kit.problems import Problem
 from app.db import errors as db_errors
 
 _MISTAKE = db_errors.Mistake(("name",), "required", "It is required.")

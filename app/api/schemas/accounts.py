@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Boolean, Choice, Id, Integer, Text, Timestamp
+from app.api.kit.fields import Boolean, Choice, Id, Integer, Text, Timestamp
+from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.api.schemas.money import Currency, Money
 from app.domain.accounts import AccountStatus
 from app.domain.transactions import TransactionKind

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.api.schemas.base import DeletableSchema, StrictSchema
-from app.api.schemas.fields import Boolean, Choice, Id, Text, Texts, Timestamp
+from app.api.kit.fields import Boolean, Choice, Id, Text, Texts, Timestamp
+from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.domain.agents import MOST_QUEUES, QUEUE, AgentKind
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api.context import settings
-from app.api.schemas.base import StrictSchema
-from app.api.schemas.fields import JSONValue, Length
+from app.api.kit.context import settings
+from app.api.kit.fields import JSONValue, Length
+from app.api.kit.schemas import StrictSchema
 
 
 class Items(JSONValue):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, ValidationError
 
-from app.api.context import settings
-from app.api.schemas.base import StrictSchema
+from app.api.kit.context import settings
+from app.api.kit.fields import Boolean, Coded, Integer, JSONObject
+from app.api.kit.schemas import StrictSchema
 from app.api.schemas.conversations import AssignmentSchema
-from app.api.schemas.fields import Boolean, Coded, Integer, JSONObject
 
 
 def _within_limit(value: int) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import DeletableSchema, StrictSchema
-from app.api.schemas.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
+from app.api.kit.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
+from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
 from app.api.schemas.transactions import RefundSchema

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.api.schemas.base import DeletableSchema
-from app.api.schemas.fields import Email, JSONObject, Text
+from app.api.kit.fields import Email, JSONObject, Text
+from app.api.kit.schemas import DeletableSchema
 
 
 class CustomerSchema(DeletableSchema):

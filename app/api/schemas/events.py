@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from app.api.schemas.base import ResourceSchema
-from app.api.schemas.fields import Actor, Id, Integer, JSONObject, Text, Timestamp
+from app.api.kit.fields import Actor, Id, Integer, JSONObject, Text, Timestamp
+from app.api.kit.schemas import ResourceSchema
 
 
 class EventSchema(ResourceSchema):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Actor, Choice, Id, Integer, Text
+from app.api.kit.fields import Actor, Choice, Id, Integer, Text
+from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.domain.conversations import Direction
 
 

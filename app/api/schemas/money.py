@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow.utils import get_value
 
-from app.api.schemas.fields import Coded, Messages
+from app.api.kit.fields import Coded, Messages
 from app.domain import money
 
 _PARTS = ("amount", "currency")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from app.api.schemas.fields import JSONObject
+from app.api.kit.fields import JSONObject
 
 
 class ProblemTypeSchema(Schema):

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from app.api.schemas.base import DeletableSchema
-from app.api.schemas.fields import SEARCHED, Boolean, Text
+from app.api.kit.fields import SEARCHED, Boolean, Text
+from app.api.kit.schemas import DeletableSchema
 from app.api.schemas.money import Money, not_negative
 
 

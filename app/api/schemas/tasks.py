@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from app.api.schemas.base import DeletableSchema, StrictSchema
-from app.api.schemas.fields import (
+from app.api.kit.fields import (
     Boolean,
     Choice,
     Id,
@@ -15,6 +14,7 @@ from app.api.schemas.fields import (
     Timestamp,
     within,
 )
+from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.domain.agents import MOST_QUEUES, QUEUE
 from app.domain.tasks import HIGHEST, LOWEST, Outcome, TaskStatus
 

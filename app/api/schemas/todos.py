@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.api.schemas.base import DeletableSchema
-from app.api.schemas.fields import Boolean, Id, Text, Timestamp
+from app.api.kit.fields import Boolean, Id, Text, Timestamp
+from app.api.kit.schemas import DeletableSchema
 
 
 class TodoSchema(DeletableSchema):

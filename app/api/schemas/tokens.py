@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.schemas.base import DeletableSchema
-from app.api.schemas.fields import ANSWERED_NULL, ONE_OF, Id, Text, Timestamp
+from app.api.kit.fields import ANSWERED_NULL, ONE_OF, Id, Text, Timestamp
+from app.api.kit.schemas import DeletableSchema
 
 
 class TokenSchema(DeletableSchema):

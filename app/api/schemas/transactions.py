@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
-from app.api.schemas.base import ResourceSchema, StrictSchema
-from app.api.schemas.fields import Actor, Boolean, Choice, Coded, Id, Messages, Text, Timestamp
+from app.api.kit.fields import Actor, Boolean, Choice, Coded, Id, Messages, Text, Timestamp
+from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.api.schemas.money import Money
 from app.domain.transactions import (
     KINDS_TO_CHOOSE,

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from app.api.context import settings
-from app.api.schemas.base import DeletableSchema, StrictSchema
-from app.api.schemas.fields import Boolean, Choice, Email, Ids, Integer, Text
+from app.api.kit.context import settings
+from app.api.kit.fields import Boolean, Choice, Email, Ids, Integer, Text
+from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.domain.actors import USER_ROLES
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from app.cli.output import public
+from app.cli.kit.output import public
 from app.cli.worker.output import parse_output
 from app.cli.worker.program import MOST_OUTPUT, Program
 from app.db.errors import ApplicationError, Invalid, Unavailable

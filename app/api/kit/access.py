@@ -1,0 +1,65 @@
+"""Who may call which route: the roles of the service's method, and nobody where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import current_app, g, request
+
+from app.api.kit import authentication, parameters
+from app.errors import Forbidden
+from app.services.kit.permissions import roles_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.domain.actors import Role
+    from app.services import Service
+
+    View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`roles` None lets everybody in; `parameters` None means that the view checks them."""
+
+    roles: frozenset[Role] | None
+    parameters: tuple[str, ...] | None
+
+
+def allow(
+    roles: frozenset[Role] | None, parameters: tuple[str, ...] | None = ()
+) -> Callable[[View], View]:
+    """Put under the route's decorator: the roles that may call it, the parameters it knows."""
+
+    def declare(view: View) -> View:
+        view.policy = Policy(roles, parameters)  # type: ignore[attr-defined] # read by policy_of
+        return view
+
+    return declare
+
+
+def allow_callers_of(
+    kind: type[Service], method: str, parameters: tuple[str, ...] | None = ()
+) -> Callable[[View], View]:
+    """As `allow`, for the roles that may call this method of the service."""
+    return allow(roles_of(kind, method), parameters)
+
+
+def policy_of(endpoint: str) -> Policy | None:
+    return getattr(current_app.view_functions[endpoint], "policy", None)
+
+
+def check_access() -> None:
+    """Before every request: 401, 429, 403 or 400 before the view runs."""
+    if request.endpoint is None:
+        return  # no such path or method: the framework says so
+    policy = policy_of(request.endpoint)
+    if policy is None:
+        raise Forbidden("Nobody may do this.")
+    if policy.roles is not None:
+        authentication.authenticate()
+        g.actor.check_role(policy.roles)
+    if policy.parameters is not None:
+        parameters.check_known(parameters.read_parameters(), policy.parameters)

@@ -1,0 +1,81 @@
+"""Whose token a request shows; what is noted of its use, and when all are looked up again."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import g, request
+
+from app.api.kit import context, rate_limits
+from app.db.errors import Unavailable
+from app.errors import InvalidToken, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Blueprint, Response
+
+    from app.services import Identity
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_TOKEN = 200
+_READS = ("GET", "HEAD")
+
+
+def authenticate() -> None:
+    """Set `g.actor` and `g.identity`; raises Unauthenticated and RateLimited."""
+    token, address = _bearer(), request.remote_addr or ""
+    with rate_limits.wrong_tokens():
+        identity = context.authenticator().authenticate(token, address)
+    g.actor, g.identity = identity.actor, identity
+    rate_limits.spend(identity.token_id)
+
+
+def record_use(response: Response) -> Response:
+    """Once the answer is out, note that the token was used; not for every request."""
+    identity: Identity | None = g.get("identity")
+    if identity is not None and identity.record_use:
+        authenticator = context.authenticator()
+        response.call_on_close(lambda: _record(authenticator.record_use, identity))
+    return response
+
+
+def forget_after_changes(blueprint: Blueprint) -> None:
+    """Its routes change tokens or their owners: then this process looks all tokens up again.
+
+    The other processes forget what they know within CASELOAD_TOKEN_CACHE seconds.
+    """
+    blueprint.after_request(_forget_if_changed)
+
+
+def _forget_if_changed(response: Response) -> Response:
+    """A request that was refused, or shows no good token, has changed nothing.
+
+    After a 5xx nobody knows: it may have been committed.
+    """
+    status = response.status_code
+    refused = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if "identity" in g and request.method not in _READS and not refused:
+        context.authenticator().forget()
+    return response
+
+
+def _record(record: Callable[[Identity], None], identity: Identity) -> None:
+    try:
+        record(identity)
+    except Unavailable as error:  # the next use is recorded instead
+        logger.warning("The use of a token was not recorded: %s", error)
+
+
+def _bearer() -> str:
+    given = request.headers.get("Authorization", "")
+    scheme, _, token = given.partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("Send a token: Authorization: Bearer <token>")
+    if not token or len(token) > _LONGEST_TOKEN or not token.isascii():
+        raise InvalidToken("The token has not the form of one.")
+    return token

@@ -1,0 +1,176 @@
+"""Reads JSON bodies strictly: what is not exactly understood is refused, never bent."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app, g, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.api.kit import large_bodies
+from app.api.kit.context import settings
+from app.api.kit.contract import contract_of
+from app.api.kit.problems import Problem
+from app.api.kit.schemas import StrictSchema
+from app.api.schemas.bulk import ItemsSchema
+from app.db.errors import Invalid, Mistake
+from app.domain import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from marshmallow import Schema
+
+_MERGE_PATCH = "application/merge-patch+json"
+_NO_BODY = object()
+_MOST_PASSED_OVER = 16 * 1024 * 1024  # bytes
+_NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
+
+
+def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
+    """The request's body as `schema` reads it; raises Invalid with every mistake."""
+    body = read(empty_is_object=empty_is_object)
+    try:
+        loaded: dict[str, Any] = schema.load(body)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+        raise Invalid(_mistakes(messages, schema)) from error
+    return loaded
+
+
+def load_many(schema: Schema, load_one: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    """The `items` of the body, each as `load_one` reads it by `schema`; raises Invalid, by index.
+
+    It stops where there are more mistakes than an answer lists.
+    """
+    loaded: list[dict[str, Any]] = []
+
+    def mistakes() -> Iterator[Mistake]:
+        for index, item in enumerate(load(_ITEMS)["items"]):
+            try:
+                loaded.append(load_one(item))
+            except ValidationError as error:
+                messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+                for mistake in _mistakes(messages, schema):
+                    yield replace(mistake, path=("items", index, *mistake.path))
+
+    if (invalid := Invalid(mistakes())).mistakes:
+        raise invalid
+    return loaded
+
+
+def accepted_by(method: str) -> dict[str, str]:
+    """The header that says of which media types a body of POST or PATCH may be."""
+    if method == "PATCH":
+        return {"Accept-Patch": f"application/json, {_MERGE_PATCH}"}
+    return {"Accept-Post": "application/json"}
+
+
+def load_nothing() -> None:
+    """For an action without fields: no body, or an empty object."""
+    load(_NOTHING, empty_is_object=True)
+
+
+def allow_batches() -> None:
+    """Before the body is read: that of many items may be larger."""
+    if request.endpoint is not None:
+        contract = contract_of(current_app.view_functions[request.endpoint])
+        if contract is not None and contract.many:
+            request.max_content_length = settings().max_bulk_body
+
+
+def read(*, empty_is_object: bool) -> Any:
+    """The JSON of the body, which is read once however often it is asked for; raises Invalid."""
+    if "body" not in g:
+        body = _read()
+        if (mistakes := Invalid(strict_json.unacceptable(body))).mistakes:
+            raise mistakes
+        g.body = body
+    if g.body is not _NO_BODY:
+        return g.body
+    if empty_is_object:
+        return {}
+    raise _malformed("A body is required.")
+
+
+def _read() -> Any:
+    if "Content-Encoding" in request.headers:
+        raise _unsupported("Bodies are read without any Content-Encoding.")
+    data = _data()
+    if not data and "Content-Type" not in request.headers:
+        return _NO_BODY
+    _check_content_type()
+    most = settings().max_values
+    if strict_json.has_more_values(data, most):
+        raise Problem(413, "body-too-large", f"The body holds more than {most:,} JSON values.")
+    if len(data) > settings().max_body:
+        large_bodies.wait_for_turn()
+    try:
+        return strict_json.parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _malformed("The body is not UTF-8.") from error
+    except ValueError as error:
+        raise _malformed(str(error)) from error
+
+
+def _data() -> bytes:
+    try:
+        return _data_up_to_limit()
+    except RequestEntityTooLarge:
+        with suppress(Exception):  # as below; the answer is known already
+            _pass_over(_MOST_PASSED_OVER)
+        raise
+    except Exception as error:  # of the server: no chunks, or a connection that was lost
+        raise _malformed("The body can't be read to its end.") from error
+
+
+def _data_up_to_limit() -> bytes:
+    data = request.get_data(cache=False)
+    limit, length = request.max_content_length, request.content_length
+    if length is None and limit is not None and len(data) >= limit:
+        raise RequestEntityTooLarge  # werkzeug cuts a chunked body off at the limit, silently
+    if length is not None and len(data) < length:
+        raise EOFError("It is shorter than its Content-Length.")
+    return data
+
+
+def _pass_over(most: int) -> None:
+    """Read what is still coming: a connection that is closed before is reset, answer and all."""
+    source = request.environ["wsgi.input"]
+    while most > 0 and (part := source.read(min(most, 65536))):
+        most -= len(part)
+
+
+def _check_content_type() -> None:
+    accepted = (
+        {"application/json", _MERGE_PATCH} if request.method == "PATCH" else {"application/json"}
+    )
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in accepted or charset not in ("utf-8", "utf8"):
+        raise _unsupported(f"The body must be {' or '.join(sorted(accepted))} in UTF-8.")
+
+
+def _mistakes(messages: Any, schema: Schema, path: tuple[str | int, ...] = ()) -> Iterator[Mistake]:
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            yield from _mistakes(inner, schema, (*path, key))
+        return
+    for message in messages:
+        code = getattr(message, "code", "invalid")
+        if code == "unknown-field" and len(path) == 1 and path[0] in schema.dump_fields:
+            yield Mistake(path, "read-only-field", "The server sets it.")
+        elif code != "unknown-field" and path[-1:] == ("_schema",):  # marshmallow's "as a whole"
+            yield Mistake(path[:-1], code, str(message))
+        else:
+            yield Mistake(path, code, str(message))
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem(400, "malformed-json", detail)
+
+
+def _unsupported(detail: str) -> Problem:
+    return Problem(415, "unsupported-media-type", detail, headers=accepted_by(request.method))

@@ -1,0 +1,83 @@
+"""Objects to JSON-able dicts, as marshmallow's `dump` does it."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, missing
+from marshmallow.decorators import POST_DUMP, PRE_DUMP
+
+from app.api.kit.compiled.dump_fields import Fields
+from app.api.kit.compiled.source import OddError, function, inherits, odd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Function = Callable[[Any], Any]
+
+_PLAIN = ("dump", "_serialize", "get_attribute", "dict_class")
+
+
+class Dump:
+    """Dumps one or many, whatever the `many` of the schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
+    def one(self, record: Any) -> Any:
+        if type(record) is dict:
+            whole, with_gaps = self._of_dicts
+        elif hasattr(record, "__getitem__"):
+            return self._schema.dump(record, many=False)
+        else:
+            whole, with_gaps = self._of_objects
+        try:
+            return whole(record)
+        except (AttributeError, KeyError, OddError):
+            return self._with_gaps(with_gaps, record)
+
+    def _with_gaps(self, dump: Function, record: Any) -> Any:
+        """Slow, for a record that lacks a value or has an unusual one."""
+        return dump(record)
+
+    def many(self, records: Iterable[Any]) -> Any:
+        if not self._is_known:
+            return self._schema.dump(records, many=True)
+        one = self.one
+        return [one(record) for record in records]
+
+    @property
+    def source(self) -> str:
+        """What dumps a whole dict, to be looked at."""
+        return Fields(self._schema, "record[{!r}]", Dump).source
+
+    @cached_property
+    def _of_dicts(self) -> tuple[Function, Function]:
+        return self._made("record[{!r}]", "record.get({!r}, missing)")
+
+    @cached_property
+    def _of_objects(self) -> tuple[Function, Function]:
+        return self._made("getattr(record, {!r})", "getattr(record, {!r}, missing)")
+
+    def _made(self, read: str, read_or_miss: str) -> tuple[Function, Function]:
+        """For records with a value for every field, and for all others."""
+        if not self._is_known:
+            return odd, partial(self._schema.dump, many=False)
+        whole = Fields(self._schema, read, Dump)
+        gaps = Fields(self._schema, read_or_miss, Dump, may_miss=True)
+        return (
+            function("dump", whole.source, whole.names),
+            _without_gaps(function("dump", gaps.source, gaps.names)),
+        )
+
+    @cached_property
+    def _is_known(self) -> bool:
+        hooks = self._schema._hooks  # noqa: SLF001 - marshmallow tells of them nowhere else
+        return inherits(self._schema, Schema, *_PLAIN) and not (hooks[PRE_DUMP] or hooks[POST_DUMP])
+
+
+def _without_gaps(dump: Function) -> Function:
+    return lambda record: {
+        key: value for key, value in dump(record).items() if value is not missing
+    }

@@ -1,0 +1,70 @@
+"""Bodies to values, as marshmallow's `load` does it: for bodies of many."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, ValidationError
+from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
+
+from app.api.kit.compiled.load_fields import Fields
+from app.api.kit.compiled.source import OddError, function, inherits, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOADING = ("load", "_do_load", "_deserialize", "_call_and_store", "handle_error", "dict_class")
+_HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
+
+
+class Load:
+    """Loads one or many, whatever the `many` of the schema.
+
+    Only bodies that are right in all are loaded here; marshmallow says what is wrong with others.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
+    def one(self, body: Any) -> Any:
+        try:
+            if self._is_known and type(body) is dict:
+                return self._of_dict(body)
+        except (OddError, ValidationError, ValueError):
+            pass
+        return self._schema.load(body, many=False)
+
+    def many(self, bodies: Any) -> Any:
+        if self._is_known and type(bodies) is list:
+            one = self.one
+            try:
+                return [one(body) for body in bodies]
+            except ValidationError:
+                pass  # of one: here it is told of all, by index
+        return self._schema.load(bodies, many=True)
+
+    @property
+    def source(self) -> str:
+        """What loads a dict, to be looked at."""
+        return Fields(self._schema).source
+
+    @cached_property
+    def _of_dict(self) -> Callable[[Any], Any]:
+        fields = Fields(self._schema)
+        return function("load", fields.source, fields.names)
+
+    @cached_property
+    def _is_known(self) -> bool:
+        schema = self._schema
+        hooks = schema._hooks  # noqa: SLF001 - marshmallow tells of them nowhere else
+        named = schema.load_fields.items()
+        keys = [key_of(name, field) for name, field in named]
+        return (
+            inherits(schema, Schema, *_LOADING)
+            and not any(hooks[hook] for hook in _HOOKS)
+            and isinstance(schema.partial, (bool, NoneType))
+            and len(set(keys)) == len(keys)
+            and not any("." in (field.attribute or name) for name, field in named)
+        )

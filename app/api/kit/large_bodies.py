@@ -1,0 +1,27 @@
+"""A process works on one large body at a time: 8 MiB take about 70 MiB until they are stored."""
+
+from __future__ import annotations
+
+import threading
+
+from flask import g
+
+from app.api.kit.context import settings
+from app.db.errors import PoolExhausted
+
+_turn = threading.BoundedSemaphore()
+
+
+def wait_for_turn() -> None:
+    """Once the body is read and no unit of work is open; the turn ends with the request.
+
+    Raises PoolExhausted after the longest wait for a lock.
+    """
+    if not _turn.acquire(timeout=settings().lock_timeout):
+        raise PoolExhausted("The service is working on other large bodies. Try again later.")
+    g.has_turn = True
+
+
+def end_turn(_: BaseException | None = None) -> None:
+    if g.pop("has_turn", False):
+        _turn.release()

@@ -1,0 +1,95 @@
+"""The routes of the application, as the document tells of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+
+from app.api.kit.access import policy_of
+from app.api.kit.contract import Contract, contract_of
+from app.api.kit.schemas import ResourceSchema
+from app.api.kit.selection import SELECTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.api.kit.access import Policy
+
+NOT_MODIFIED = 304
+_VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
+# A reader looks for a bulk action among the other actions of its resource.
+_TAGS = {"conversation_batches": "conversations"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """`acts` tells a POST that does something to a thing from one that adds to a list."""
+
+    path: str
+    method: str
+    tag: str
+    view: Callable[..., Any]
+    policy: Policy
+    contract: Contract
+    acts: bool
+
+    @property
+    def name(self) -> str:
+        words = re.split(r"\W+", re.sub(r"\{\w+\}", "", self.path.removeprefix("/v1")))
+        verb = "list" if self.contract.reader else _VERBS.get(self.method, "")
+        if self.method == "GET" and not verb and self.path.endswith("}"):
+            verb = "read"
+        words.append("" if self.acts else verb)
+        return "_".join(filter(None, words)) or self.tag
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether it answers, or works on, one thing under its version."""
+        if self.method == "GET":
+            return self._is_one and self.contract.reader is None
+        return self.method in ("PATCH", "DELETE") or (self.acts and "{id}" in self.path)
+
+    @property
+    def has_tag(self) -> bool:
+        is_one = self._is_one and self.contract.reader is None
+        return is_one or NOT_MODIFIED in self.contract.statuses
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        may_be_known = self.method == "GET" and self.is_versioned
+        return (*self.contract.statuses, *((NOT_MODIFIED,) if may_be_known else ()))
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether clients say what they are shown of it."""
+        named = self.policy.parameters or ()
+        return self.contract.reader is not None or not set(SELECTION).isdisjoint(named)
+
+    @property
+    def _is_one(self) -> bool:
+        contract = self.contract
+        return not contract.many and any(issubclass(a, ResourceSchema) for a in contract.answer)
+
+
+def routes() -> Iterator[Route]:
+    """Every route; raises LookupError for one without a policy or a contract."""
+    rules = list(current_app.url_map.iter_rules())
+    readable = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
+    for rule in rules:
+        view, policy = current_app.view_functions[rule.endpoint], policy_of(rule.endpoint)
+        contract = contract_of(view)
+        if policy is None or contract is None:
+            raise LookupError(f"{rule.endpoint} says not who may call it, or what it answers.")
+        path, module = path_of(rule.rule), rule.endpoint.partition(".")[0]
+        tag = _TAGS.get(module, module)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            acts = method == "POST" and rule.rule not in readable
+            yield Route(path, method, tag, view, policy, contract, acts)
+
+
+def path_of(rule: str) -> str:
+    """With `{id}` for an id, and any other part of the path under its own name."""
+    return re.sub(r"<(\w+)>", r"{\1}", re.sub(r"<id:\w+>", "{id}", rule))

@@ -1,0 +1,154 @@
+"""The document's schemas, from marshmallow's: one for what is answered, one for each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow.fields import List, Nested
+
+from app.api.kit.expansions import expansions_of
+from app.api.kit.fields import Choice
+from app.api.kit.openapi.examples import example_of
+from app.api.kit.openapi.shapes import COMPONENTS, Converter, Shape
+from app.api.kit.schemas import ResourceSchema
+from app.api.schemas.money import Currency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from marshmallow import Schema
+
+SPARSE = "Sparse"
+_EXPANDED = "Where `expand` names it."
+_SPARSE = "What `fields` names, and what is expanded."
+_REF = "#/components/schemas/"
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = Converter
+
+
+class Schemas:
+    """Names each schema once, as it is asked for."""
+
+    def __init__(self, title: str, version: str) -> None:
+        self.spec = APISpec(title, version, "3.1.0", plugins=[_Plugin(_name)])
+        self._named: set[str] = set()
+        for name, shape in COMPONENTS.items():
+            self.add(name, shape)
+
+    def add(self, name: str, shape: Shape) -> Shape:
+        """A reference to a schema of our own making, which is named the first time."""
+        if name not in self._named:
+            self._named.add(name)
+            self.spec.components.schema(name, shape)
+        return {"$ref": _REF + name}
+
+    def answered(self, kind: type[Schema]) -> Shape:
+        """With all its fields always there, but for those that say that they are not."""
+        name = _name(kind)
+        if name not in self._named:
+            fields = kind().fields
+            for inner in _resources(fields.values()):
+                self.answered(inner)
+            schema = kind(exclude=[key for key, field in fields.items() if field.load_only])
+            shape = self._named_shape(name, schema)
+            shape["required"] = [
+                key for key in shape["properties"] if not fields[key].metadata.get("sometimes")
+            ]
+            shape.pop("additionalProperties", None)  # there may be more, one day
+            for key, answered in shape["properties"].items():
+                _widen(answered, fields[key])
+            shape["examples"] = [example_of(shape, self.shapes)]
+            for key, thing in expansions_of(kind).items():  # which may lead back to this one
+                either = [self.answered(thing.schema), {"type": "null"}]
+                shape["properties"][key] = {"anyOf": either, "description": _EXPANDED}
+        return {"$ref": _REF + name}
+
+    def selected(self, kind: type[Schema]) -> Shape:
+        """As answered or, where the client names fields, with those alone."""
+        whole, name = self.answered(kind), _name(kind)
+        properties = self.shapes[name]["properties"]
+        sparse = {"type": "object", "description": _SPARSE, "properties": properties}
+        return {"anyOf": [whole, self.add(f"{SPARSE}{name}", sparse)]}
+
+    def page(self, kind: type[Schema]) -> Shape:
+        properties = {
+            "items": {"type": "array", "items": self.selected(kind)},
+            "next_cursor": {"type": ["string", "null"]},
+            "total": {"type": "integer", "minimum": 0},
+            "total_is_estimate": {"type": "boolean", "const": True},
+        }
+        return self.add(
+            f"{_name(kind)}Page",
+            {"type": "object", "properties": properties, "required": ["items", "next_cursor"]},
+        )
+
+    def items(self, shape: Shape, *, most: int | None = None) -> Shape:
+        """An object with a list of these; up to `most`, where it is a request."""
+        name = shape["$ref"].removeprefix(_REF)
+        listed: Shape = {"type": "array", "items": shape}
+        whole: Shape = {"type": "object", "properties": {"items": listed}, "required": ["items"]}
+        if most is not None:
+            listed |= {"minItems": 1, "maxItems": most}
+            whole["additionalProperties"] = False
+        return self.add(f"{name}Items", whole)
+
+    def requested(self, kind: type[Schema], *, patch: bool) -> Shape:
+        """What a client may send: all that the server does not set."""
+        name, ours = _name(kind), [key for key, field in kind().fields.items() if field.dump_only]
+        if patch:
+            name = name.removesuffix("Patch") + "Patch"
+        elif ours and not name.startswith("New"):
+            name = f"New{name}"
+        if name not in self._named:
+            shape = self._named_shape(name, kind(exclude=ours, partial=patch))
+            shape |= _one_of(kind().fields)
+            shape["examples"] = [example_of(shape, self.shapes)]
+        return {"$ref": _REF + name}
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.spec.components.schemas
+        return found
+
+    def _named_shape(self, name: str, schema: Schema) -> Shape:
+        self._named.add(name)
+        self.spec.components.schema(name, schema=schema)
+        shape: Shape = self.shapes[name]
+        if told := vars(type(schema)).get("__doc__"):
+            shape["description"] = told
+        return shape
+
+
+def _resources(found: Iterable[Any]) -> Iterator[type[Schema]]:
+    """Those that are answered as they are elsewhere: in full."""
+    for field in found:
+        inner = field.inner if isinstance(field, List) else field
+        if isinstance(inner, Nested) and isinstance(inner.schema, ResourceSchema):
+            yield type(inner.schema)
+
+
+def _one_of(fields: Mapping[str, Any]) -> Shape:
+    """Inside `allOf`, or generators of clients take it for all that there is."""
+    either = [key for key, field in fields.items() if field.metadata.get("one_of")]
+    return {"allOf": [{"oneOf": [{"required": [key]} for key in either]}]} if either else {}
+
+
+def _widen(shape: Shape, field: Any) -> None:
+    """What is answered may be older than a rule for what is accepted."""
+    if isinstance(field, Currency):
+        shape["$ref"] = f"{_REF}Currency"
+    for rule in ("minLength", "maxLength", "pattern", "default"):
+        shape.pop(rule, None)
+    if field.metadata.get("answered_null"):
+        shape["type"] = [shape["type"], "null"]
+    if isinstance(field, Choice):
+        shape["enum"] = [*field.answered, *([None] if field.allow_none else [])]
+
+
+def _name(kind: Any) -> str:
+    kind = kind if isinstance(kind, type) else type(kind)
+    return str(kind.__name__.removesuffix("Schema"))

@@ -1,0 +1,144 @@
+"""The routes that every resource has, made from its service and its schema, one per verb."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from app.api.kit import bodies, context, parameters
+from app.api.kit.access import allow_callers_of
+from app.api.kit.contract import answers, conflicts_of, lists, repository_of
+from app.api.kit.dumper import Dumper
+from app.api.kit.lists import list_of
+from app.api.kit.reads import read_of
+from app.api.kit.responses import expected_states, no_content, respond_with
+from app.api.kit.selection import SELECTION
+from app.db.listing import parse_boolean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from flask import Blueprint, Response
+
+    from app.api.kit.contract import Problems
+    from app.api.kit.schemas import ResourceSchema
+    from app.services import Creates, Deletes, Reads, ResourceService, Restores, Updates
+
+    Schema = type[ResourceSchema]
+
+
+def add_routes(
+    blueprint: Blueprint,
+    kind: type[ResourceService[Any]],
+    schema: Schema,
+    *,
+    problems: Mapping[str, Problems] = MappingProxyType({}),
+) -> None:
+    """Add the routes of all verbs, under the resource's plural name.
+
+    `problems` are those of create, update, delete or restore that the table does not tell.
+    """
+    add_reads(blueprint, kind, schema)
+    add_create(blueprint, kind, schema, problems.get("create", ()))
+    add_update(blueprint, kind, schema, problems.get("update", ()))
+    add_delete(blueprint, kind, schema, problems.get("delete", ()))
+    add_restore(blueprint, kind, schema, problems.get("restore", ()))
+
+
+def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> None:
+    """The list, and one by its id."""
+    repository, dump = repository_of(kind), Dumper(schema)
+    name = repository.model.__tablename__
+
+    @blueprint.get(f"/{name}", endpoint=f"{name}_list")
+    @allow_callers_of(kind, "page", parameters=None)
+    @lists(schema, repository)
+    def list_all() -> Response:
+        return list_of(repository, context.service(kind).page, dump)
+
+    @blueprint.get(f"/{name}/<id:key>", endpoint=f"{name}_read")
+    @allow_callers_of(kind, "get", parameters=("include_deleted", *SELECTION))
+    @answers(schema)
+    def read(key: UUID) -> Response:
+        include_deleted = _include_deleted()
+        service = context.service(kind)
+        return read_of(dump, lambda: service.get(key, include_deleted=include_deleted))
+
+
+def add_create(
+    blueprint: Blueprint, kind: type[Creates[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository, dump, new = repository_of(kind), Dumper(schema), schema()
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, new, "create"), *problems)
+
+    @blueprint.post(f"/{name}", endpoint=f"{name}_create")
+    @allow_callers_of(kind, "create")
+    @answers(schema, status=201, body=schema, problems=known)
+    def create() -> Response:
+        created = context.service(kind).create(bodies.load(new))
+        return respond_with(dump.one(created), 201, location_of(name, created.id))
+
+
+def add_update(
+    blueprint: Blueprint,
+    kind: type[Updates[Any]],
+    schema: Schema,
+    problems: Problems = (),
+    *,
+    patch: Schema | None = None,
+) -> None:
+    """`patch` is what an update may hold, where that is not the schema."""
+    repository, dump, changes = repository_of(kind), Dumper(schema), (patch or schema)(partial=True)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "update"), *problems)
+
+    @blueprint.patch(f"/{name}/<id:key>", endpoint=f"{name}_update")
+    @allow_callers_of(kind, "update")
+    @answers(schema, body=patch or schema, problems=known)
+    def update(key: UUID) -> Response:
+        values = bodies.load(changes)
+        updated = context.service(kind).update(key, values, expected=expected_states())
+        return respond_with(dump.one(updated), number=dump.number_of(updated))
+
+
+def add_delete(
+    blueprint: Blueprint, kind: type[Deletes[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository = repository_of(kind)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "delete"), *problems)
+
+    @blueprint.delete(f"/{name}/<id:key>", endpoint=f"{name}_delete")
+    @allow_callers_of(kind, "remove")
+    @answers(status=204, problems=known)
+    def delete(key: UUID) -> Response:
+        context.service(kind).remove(key, expected=expected_states())
+        return no_content()
+
+
+def add_restore(
+    blueprint: Blueprint, kind: type[Restores[Any]], schema: Schema, problems: Problems = ()
+) -> None:
+    repository, dump = repository_of(kind), Dumper(schema)
+    name = repository.model.__tablename__
+    known = (*conflicts_of(repository, schema(), "restore"), *problems)
+
+    @blueprint.post(f"/{name}/<id:key>/restore", endpoint=f"{name}_restore")
+    @allow_callers_of(kind, "restore")
+    @answers(schema, problems=known)
+    def restore(key: UUID) -> Response:
+        bodies.load_nothing()
+        restored = context.service(kind).restore(key, expected=expected_states())
+        return respond_with(dump.one(restored), number=dump.number_of(restored))
+
+
+def location_of(name: str, key: UUID) -> str:
+    """A relative reference (RFC 9110, section 10.2.2): a client's Host header is never repeated."""
+    return f"/v1/{name}/{key}"
+
+
+def _include_deleted() -> bool:
+    text = parameters.read_parameters().get("include_deleted", "false")
+    return parse_boolean("include_deleted", text)

@@ -1,0 +1,128 @@
+"""JSON answers, and the conditions that a client may put on a request (RFC 9110, section 13)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from flask import Response, request
+
+from app.api.kit.context import settings
+from app.db.errors import VersionMismatch
+from app.domain.known_states import KnownStates
+from app.errors import ConversationMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_ENVELOPE = 4096  # bytes for what stands around the items of a list, cursor included
+
+# What follows a colon tells apart answers that differ while the version stays.
+_VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
+_STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", re.ASCII)
+
+
+def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(_to_json(body), status, mimetype="application/json")
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def within_answer(items: Iterable[Any]) -> list[orjson.Fragment]:
+    """The first items as JSON, as many as an answer may hold; one at least, whatever its size."""
+    most = settings().max_answer - _ENVELOPE
+    written: list[orjson.Fragment] = []
+    size = 0
+    for item in items:
+        data = _to_json(item)
+        size += len(data) + 1  # with its comma
+        if written and size > most:
+            break
+        written.append(orjson.Fragment(data))
+    return written
+
+
+def respond_with(
+    body: dict[str, Any],
+    status: int = 200,
+    location: str | None = None,
+    state: object = None,
+    version: int | None = None,
+    *,
+    number: int | None = None,
+) -> Response:
+    """One resource, under its ETag; 304 where the client has it already.
+
+    The ETag is the version, with the `state` of what may differ while the version stays. A
+    `number`, such as that of a conversation's last message, is part of it that If-Match looks at.
+    """
+    version = body["version"] if version is None else version
+    tag = ":".join(str(part) for part in (version, number, state) if part is not None)
+    headers = {"ETag": f'"{tag}"'}
+    if location is not None:
+        headers["Location"] = location
+    if request.method in ("GET", "HEAD"):
+        _check_if_match(version, number)
+        if request.if_none_match.contains_weak(tag):
+            return Response(status=304, headers=headers)
+    return respond(body, status, headers)
+
+
+def digest(body: Any) -> str:
+    """What tells it apart from every other body."""
+    return hashlib.sha256(_to_json(body)).hexdigest()[:32]
+
+
+def no_content() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def expected_versions() -> frozenset[int] | None:
+    """The versions that If-Match names; None where any will do."""
+    if (tags := _if_match()) is None:
+        return None
+    found = (_VERSION.fullmatch(tag) for tag in tags)
+    return frozenset(int(match[1]) for match in found if match)
+
+
+def expected_states() -> KnownStates | None:
+    """As `expected_versions`, with the number that an ETag holds after the version."""
+    if (tags := _if_match()) is None:
+        return None
+    found = [match for tag in tags if (match := _STATE.fullmatch(tag))]
+    return KnownStates((int(match[1]), int(match[2]) if match[2] else None) for match in found)
+
+
+def _if_match() -> set[str] | None:
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    tags: set[str | None] = request.if_match.as_set()  # type: ignore[assignment] # None for ""
+    return {tag for tag in tags if tag}
+
+
+def _check_if_match(version: int, number: int | None) -> None:
+    if number is None:
+        expected, error = expected_versions(), VersionMismatch(version)
+    else:
+        states = expected_states()
+        expected = None if states is None else states.at(number)
+        error = ConversationMismatch(version, number)
+    if expected is not None and version not in expected:
+        raise error
+
+
+def _to_json(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a number beyond 64 bits, which HTTP lets nobody write, is readable too
+        return json.dumps(body, ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: object) -> Any:
+    return json.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)

@@ -1,0 +1,1 @@
+"""What commands are composed of: errors, arguments, output, files. No module knows a noun."""

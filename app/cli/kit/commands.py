@@ -1,0 +1,142 @@
+"""Commands that end in one line and the right exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+from alembic.util.exc import CommandError
+from flask import current_app
+from flask.cli import AppGroup, ScriptInfo
+
+from app import errors
+from app.cli.kit.place import check_exists, place
+from app.db import errors as db_errors
+from app.domain.actors import Actor, ActorKind
+from app.printable import printable, printable_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.db import Database
+    from app.services import Service
+    from app.settings import Settings
+
+    S = TypeVar("S", bound=Service)
+
+EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
+    db_errors.ApplicationError: 1,
+    db_errors.Invalid: 2,
+    db_errors.InvalidCriterion: 2,
+    errors.NotFound: 3,
+    db_errors.Conflict: 4,
+    db_errors.VersionMismatch: 4,
+    errors.LastAdmin: 1,
+    errors.NotErasable: 1,
+    db_errors.Unavailable: 5,
+}
+"""By class; a subclass has its parent's."""
+
+
+class Verb(click.Command):
+    """A command of a group. It needs a database that exists already."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        app = ctx.find_object(ScriptInfo).load_app()  # type: ignore[union-attr] # Flask sets it
+        check_exists(app.extensions["settings"])
+        return super().invoke(ctx)
+
+
+class SetUpVerb(click.Command):
+    """A command of a group that makes the embedded database, or that needs none."""
+
+
+class Group(AppGroup):
+    """A noun; its commands are verbs."""
+
+    command_class = Verb
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with explained():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with explained():
+            return super().invoke(ctx)
+
+
+class Command(click.Command):
+    """A command that stands by itself."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with explained():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Flask pushes the application's context for its own group only.
+        with ctx.obj.load_app().app_context(), explained():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the errors that callers are expected to handle into exit codes."""
+    try:
+        yield
+    except errors.AlreadyExists as error:
+        holder = error.holder()
+        named = "" if holder is None else f": {holder}"
+        message = f"{str(error).removesuffix('.')} in {place(settings())}{named}."
+        raise Refused(message, exit_code_of(type(error))) from error
+    except errors.NotFound as error:
+        message = f"{str(error).removesuffix('.')} in {place(settings())}."
+        raise Refused(message, exit_code_of(type(error))) from error
+    except db_errors.ApplicationError as error:
+        raise Refused(str(error), exit_code_of(type(error))) from error
+    except CommandError as error:
+        raise Refused(str(error), 1) from error
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # it prints the help
+    except click.UsageError as error:  # its message quotes what was typed
+        raise click.UsageError(_usage_message(error), error.ctx) from error
+
+
+def _usage_message(error: click.UsageError) -> str:
+    message = error.format_message().expandtabs()
+    if isinstance(error, click.MissingParameter):  # it lists choices on lines of their own
+        return printable_lines(message)
+    return printable(message)
+
+
+class Refused(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(printable(" ".join(message.split())))
+        self.exit_code = exit_code  # type: ignore[misc] # click reads it off the instance
+
+
+def exit_code_of(error: type[db_errors.ApplicationError]) -> int:
+    return next(EXIT_CODES[kind] for kind in error.__mro__ if kind in EXIT_CODES)
+
+
+def database() -> Database:
+    return cast("Database", current_app.extensions["database"])
+
+
+def settings() -> Settings:
+    return cast("Settings", current_app.extensions["settings"])
+
+
+def service(kind: type[S]) -> S:
+    """A service that acts for the system, noting who typed the command."""
+    actor = Actor(ActorKind.SYSTEM, None, f"cli:{_os_user()}")
+    return kind(database=database(), actor=actor, rules=settings().rules)
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        return str(os.getuid())

@@ -1,0 +1,78 @@
+"""Files that are there as a whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from app.cli.kit.commands import Refused
+from app.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDOUT = "-"
+
+
+@contextmanager
+def whole_file(name: str) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of the named one where the block ends well.
+
+    Only its owner may read it. What can't be replaced (stdout, a device, a pipe) gets all of it at
+    the end, so that a slow reader keeps nobody waiting but itself.
+    """
+    path = Path(name)
+    try:
+        if name == STDOUT or (path.exists() and not path.is_file()):
+            with tempfile.TemporaryFile() as file:
+                yield file
+                _pour(file, name)
+        else:
+            with _replacing(Path(os.path.realpath(path))) as file:  # of a link, what it leads to
+                yield file
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # nobody reads on: click ends quietly
+        told = f"{name} cannot be written: {error.strerror or error}"
+        raise Refused(told, _code(error)) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105 - of two names, neither of which is opened
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - same
+        raise
+
+
+def _pour(file: IO[bytes], name: str) -> None:
+    file.seek(0)
+    if name == STDOUT and sys.stdout is None:  # as by `>&-`
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    with click.open_file(name, "wb") as target:
+        if target.isatty():  # a person reads it, and programs read files and pipes
+            for line in file:
+                target.write(printable(line.decode().rstrip("\r\n")).encode() + b"\n")
+        else:
+            shutil.copyfileobj(file, target)
+        target.flush()
+
+
+def _code(error: OSError) -> int:
+    """A full disk is nobody's wrong usage."""
+    return 1 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else 2

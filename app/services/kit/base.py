@@ -1,0 +1,130 @@
+"""What all services share: the database, who is acting, and the record of what was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from app.db import JSONObject
+from app.db.marks import BOOKKEEPING, INTERNAL, SECRET
+from app.domain.actors import SYSTEM, Actor, ActorKind
+from app.domain.rules import Rules
+from app.errors import Forbidden
+from app.models.base import PERSONAL, UNRECORDED
+from app.repositories import EventRepository, NewEvent
+from app.services.kit.changes import changed_members
+from app.services.kit.permissions import SYSTEM_ONLY, Roles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from sqlalchemy import Connection
+
+    from app.db import Database, Resource
+    from app.db.repository.writing import Changes
+
+S = TypeVar("S", bound="Service")
+
+_IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """Its public methods are `@allowed` to roles, or take the handle of an open unit of work.
+
+    `readers` read one row, `listers` read lists, `writers` write: only the system, unless a
+    service names the roles.
+    """
+
+    readers: ClassVar[Roles] = SYSTEM_ONLY
+    listers: ClassVar[Roles] = SYSTEM_ONLY
+    writers: ClassVar[Roles] = SYSTEM_ONLY
+
+    database: Database
+    actor: Actor
+    request_id: str | None = None
+    rules: Rules = field(default_factory=Rules)
+    events: EventRepository = EventRepository()
+
+    @classmethod
+    def as_system(cls, database: Database, **fields: Any) -> Self:
+        """A service that acts as the system, which may do everything: for commands and jobs."""
+        return cls(database=database, actor=SYSTEM, **fields)
+
+    def beside(self, kind: type[S]) -> S:
+        """Another service, for the same actor and request: what it does joins the open unit."""
+        return kind(
+            database=self.database,
+            actor=self.actor,
+            request_id=self.request_id,
+            rules=self.rules,
+        )
+
+    def record(
+        self,
+        connection: Connection,
+        action: str,
+        model: type[Resource],
+        changes: Mapping[UUID, Changes],
+        *,
+        versions: Mapping[UUID, int] | None = None,
+    ) -> None:
+        """Write one event per changed row, in the unit of work that changes it.
+
+        `versions` are those after the change, by id. Without them the statement that writes the
+        events looks them up, which costs PostgreSQL half as much again.
+        """
+        known = versions or {}
+        events = [
+            self._event(action, model, key, of, known.get(key)) for key, of in changes.items()
+        ]
+        self.events.add_many(connection, model, events)
+
+    def _event(
+        self,
+        action: str,
+        model: type[Resource],
+        key: UUID,
+        changes: Changes,
+        version: int | None = None,
+    ) -> NewEvent:
+        shown, personal = _shown(model, changes)
+        return NewEvent(
+            actor_kind=self.actor.kind,
+            actor_id=self.actor.id,
+            actor_name=self.actor.name,
+            action=action,
+            object_type=model.__tablename__,
+            object_id=key,
+            object_version=version,
+            changes=shown | dict.fromkeys(personal),
+            personal=personal or None,
+            request_id=self.request_id,
+        )
+
+    @property
+    def agent_id(self) -> UUID:
+        """Of the agent who is acting."""
+        if self.actor.kind is not ActorKind.AGENT or self.actor.id is None:
+            raise Forbidden("Only agents may do this.")
+        return self.actor.id
+
+    def require_admin_for_deleted(self, *, include_deleted: bool) -> None:
+        if include_deleted and not self.actor.is_admin:
+            raise Forbidden("Only admins can read deleted rows.")
+
+
+def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an event tells, and what of it is personal; a name may be that of no column."""
+    shown: dict[str, Any] = {}
+    personal: dict[str, Any] = {}
+    for name, change in changes.items():
+        column = model.__table__.c.get(name)
+        marks = {} if column is None else column.info
+        if _IN_NO_EVENT.isdisjoint(marks):
+            label = name if column is None else str(column.name)
+            is_json = column is not None and isinstance(column.type, JSONObject)
+            before, after = changed_members(*change) if is_json else change
+            (personal if PERSONAL in marks else shown)[label] = {"before": before, "after": after}
+    return shown, personal

@@ -1,0 +1,76 @@
+"""Many new rows of a resource in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from app.db import retry
+from app.db.errors import Invalid, Mistake
+from app.errors import AlreadyExists
+from app.services.kit.base import Service
+from app.services.kit.changes import first_values
+from app.services.kit.json_limits import json_mistakes
+from app.services.kit.permissions import allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.db import BulkWriter, Record
+
+    Items = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkService(Service):
+    """For resources whose `create` has no rules of its own; others say theirs."""
+
+    repository: BulkWriter[Any]
+
+    @allowed("writers")
+    @retry
+    def create_many(self, items: Items) -> list[Record]:
+        """All or none of them, in as many statements as one takes; mistakes are told by index."""
+        model = self.repository.model
+        self._check_all_json(items)
+        with self.database.connect() as connection:
+            self.check_all_live(connection, items)
+            self._check_all_unique(connection, items)
+            records = self.repository.insert_many(connection, items, returning=True)
+            changes = {record["id"]: first_values(model, record) for record in records}
+            versions = {record["id"]: record["version"] for record in records}
+            self.record(connection, "created", model, changes, versions=versions)
+            return records
+
+    def check_all_live(self, connection: Connection, items: Items) -> None:
+        """`Writes.check_live` for many new rows: the same rules, checked by a few statements."""
+        check_known(self.repository.missing_among(connection, items))
+
+    def _check_all_json(self, items: Items) -> None:
+        model = self.repository.model
+        mistakes = (
+            replace(mistake, path=path_of((at, mistake.path[0])))
+            for at, item in enumerate(items)
+            for mistake in json_mistakes(self.rules, model, item)
+        )
+        if (invalid := Invalid(mistakes)).mistakes:
+            raise invalid
+
+    def _check_all_unique(self, connection: Connection, items: Items) -> None:
+        if taken := self.repository.taken_among(connection, items):
+            fields = tuple(sorted({field for _, field in taken}))
+            resource = self.repository.model.__tablename__
+            raise AlreadyExists(resource, fields).at(*map(path_of, taken))
+
+
+def check_known(missing: Iterable[tuple[int, str]]) -> None:
+    """Raises Invalid where something refers to nothing."""
+    detail = "It refers to a row that does not exist."
+    if mistakes := [Mistake(path_of(each), "unknown-reference", detail) for each in missing]:
+        raise Invalid(mistakes)
+
+
+def path_of(place: tuple[int, str | int]) -> tuple[str | int, ...]:
+    return ("items", *place)

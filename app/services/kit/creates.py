@@ -1,0 +1,49 @@
+"""New rows of a resource, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.db import Resource, retry
+from app.services.kit.changes import initial_values
+from app.services.kit.json_limits import check_json
+from app.services.kit.permissions import allowed
+from app.services.kit.writes import Writes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from app.db import Inserter
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adds(Writes[R]):
+    """For a service whose own verbs make rows: `issue`, `open`. It has no `create`."""
+
+    repository: Inserter[R]
+
+    def add(self, session: Session, values: Mapping[str, Any]) -> R:
+        """Insert a row with these values and record the event, in the open unit of work."""
+        connection = session.connection()
+        check_json(self.rules, self.model, values)
+        self.check_live(connection, values)
+        with self._naming_holder(values):
+            entity = self.repository.add(session, self.model(**values))
+        changes = self.event_changes(entity, initial_values(entity))
+        versions = {entity.id: entity.version}
+        self.record(connection, "created", self.model, {entity.id: changes}, versions=versions)
+        return entity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creates(Adds[R]):
+    @allowed("writers")
+    @retry
+    def create(self, values: Mapping[str, Any]) -> R:
+        with self.database.session() as session:
+            return self.add(session, values)
