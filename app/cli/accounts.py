@@ -23,8 +23,8 @@ from app.domain.accounts import AccountStatus
 from app.domain.money import Money
 from app.errors import NotFound
 from app.services import AccountService
+from app.services.account_opening_balances import Line, OpeningBalanceService
 from app.services.ledger_check import LedgerCheckService
-from app.services.opening_balances import Line, OpeningBalanceService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,12 +1,12 @@
 """The only layer that builds SQL."""
 
+from app.repositories.account_entries import EntryRepository
 from app.repositories.accounts import AccountRepository
 from app.repositories.agents import AgentRepository
 from app.repositories.conversations import ConversationRepository
+from app.repositories.customer_erasure import Erasure
 from app.repositories.customer_traces import CustomerTraces
 from app.repositories.customers import CustomerRepository
-from app.repositories.entries import EntryRepository
-from app.repositories.erasure import Erasure
 from app.repositories.events import EventRepository, NewEvent
 from app.repositories.faqs import FaqRepository
 from app.repositories.idempotency_keys import IdempotencyKeyRepository

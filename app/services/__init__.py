@@ -7,8 +7,8 @@ from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
 from app.services.conversations import ConversationService
+from app.services.customer_erasure import ErasureService
 from app.services.customers import CustomerService
-from app.services.erasure import ErasureService
 from app.services.events import EventService
 from app.services.faqs import FaqService
 from app.services.idempotency import Answer, IdempotencyService

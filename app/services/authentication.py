@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from app.domain.actors import Actor, ActorKind, Role
 from app.errors import InvalidToken
 from app.repositories import AgentRepository, TokenRepository
+from app.services.authentication_failures import WrongTokens
 from app.services.tokens import digest
-from app.services.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -7,7 +7,7 @@ from app.db import retry
 from app.domain.actors import ADMINS_ONLY
 from app.errors import NotFound
 from app.repositories.event_feed import Position, begin_epoch, read_feed
-from app.repositories.withheld_values import withheld_changes
+from app.repositories.event_withheld_values import withheld_changes
 from app.services.kit.base import Service
 from app.services.kit.permissions import READERS, SYSTEM_ONLY, allowed
 from app.services.kit.reading import read_one, read_page

@@ -13,8 +13,8 @@ import pytest
 
 from app.domain.accounts import account_number
 from app.repositories.ledger_checks import CHECKS
+from app.services.account_opening_balances import Line, OpeningBalanceService
 from app.services.ledger_check import LedgerCheckService
-from app.services.opening_balances import Line, OpeningBalanceService
 from tests.bank import Bank, money
 
 if TYPE_CHECKING:

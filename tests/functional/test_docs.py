@@ -14,7 +14,7 @@ from app.api.kit.openapi.routes import path_of
 from app.db.types import MinorUnits, TransactionId
 from app.domain.actors import Role
 from app.models import Base
-from app.repositories.erasure import ALWAYS, WITH_MESSAGES
+from app.repositories.customer_erasure import ALWAYS, WITH_MESSAGES
 from app.services import (
     AccountService,
     AgentService,

@@ -12,7 +12,7 @@ from app import create_app
 from app.db.testing import RoundTrips
 from app.errors import InvalidToken, RateLimited
 from app.services import Authenticator
-from app.services.wrong_tokens import WrongTokens
+from app.services.authentication_failures import WrongTokens
 from app.settings import Settings
 from tests.client import Client, problem
 
