@@ -8,8 +8,8 @@ from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
-from app.api.kit.reads import read_of
+from app.api.kit.lists import list_response
+from app.api.kit.reads import read_response
 from app.api.kit.resources import location_of
 from app.api.kit.responses import expected_versions, respond_with
 from app.api.kit.selection import SELECTION
@@ -40,14 +40,14 @@ _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 @allow_callers_of(AccountService, "page", parameters=None)
 @lists(AccountSchema, AccountService.repository)
 def list_accounts() -> Response:
-    return list_of(AccountService.repository, _accounts().page, _dump)
+    return list_response(AccountService.repository, _accounts().page, _dump)
 
 
 @blueprint.get("/customers/<id:key>/accounts")
 @allow_callers_of(AccountService, "of_customer", parameters=None)
 @lists(AccountSchema, AccountService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
-    return list_of(
+    return list_response(
         AccountService.repository,
         lambda query, total: _accounts().of_customer(key, query, total=total),
         _dump,
@@ -67,7 +67,7 @@ def open_account() -> Response:
 @allow_callers_of(AccountService, "get", parameters=SELECTION)
 @answers(AccountSchema)
 def read_account(key: UUID) -> Response:
-    return read_of(_dump, lambda: _accounts().get(key), _state)
+    return read_response(_dump, lambda: _accounts().get(key), _state)
 
 
 @blueprint.patch("/accounts/<id:key>")
@@ -107,7 +107,7 @@ def close(key: UUID) -> Response:
 @lists(StatementEntrySchema, AccountService.entries, within="account_id")
 def list_entries(key: UUID) -> Response:
     """The statement, the newest first unless asked otherwise."""
-    return list_of(
+    return list_response(
         AccountService.entries,
         lambda query, total: _accounts().statement(key, query, total=total),
         _statement,

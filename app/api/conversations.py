@@ -8,7 +8,7 @@ from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
+from app.api.kit.lists import list_response
 from app.api.kit.resources import add_delete, add_reads, add_restore, add_update, location_of
 from app.api.kit.responses import expected_states, respond_with
 from app.api.schemas.conversations import (
@@ -66,7 +66,7 @@ add_restore(blueprint, ConversationService, ConversationSchema)
 @lists(ConversationSchema, ConversationService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
     service = context.service(ConversationService)
-    return list_of(
+    return list_response(
         service.repository,
         lambda query, total: service.of_customer(key, query, total=total),
         _dump,

@@ -10,8 +10,8 @@ from app.api.kit.access import allow_callers_of
 from app.api.kit.context import cursors
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
-from app.api.kit.reads import read_of
+from app.api.kit.lists import list_response
+from app.api.kit.reads import read_response
 from app.api.kit.responses import digest, respond, within_answer
 from app.api.kit.selection import SELECTION
 from app.api.schemas.events import EventFeedSchema, EventSchema
@@ -30,7 +30,7 @@ _dump = Dumper(EventSchema)
 @allow_callers_of(EventService, "page", parameters=None)
 @lists(EventSchema, EventService.events)
 def list_events() -> Response:
-    return list_of(EventService.events, context.service(EventService).page, _dump)
+    return list_response(EventService.events, context.service(EventService).page, _dump)
 
 
 @blueprint.get("/events/<id:key>")
@@ -39,7 +39,7 @@ def list_events() -> Response:
 def read_event(key: UUID) -> Response:
     service = context.service(EventService)
     # What is erased or withheld moves no version.
-    return read_of(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
+    return read_response(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
 
 
 @blueprint.get("/events/feed")

@@ -8,8 +8,8 @@ from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
-from app.api.kit.reads import read_of
+from app.api.kit.lists import list_response
+from app.api.kit.reads import read_response
 from app.api.kit.resources import location_of
 from app.api.kit.responses import respond_with
 from app.api.kit.selection import SELECTION
@@ -33,7 +33,7 @@ _POST = (ConversationMerged, ExternalIdReused, InvalidTransition)
 def list_messages(key: UUID) -> Response:
     """In the order in which they came, unless asked otherwise."""
     service = context.service(MessageService)
-    return list_of(
+    return list_response(
         service.messages,
         lambda query, total: service.page(key, query, total=total),
         _dump,
@@ -58,4 +58,4 @@ def post_message(key: UUID) -> Response:
 @answers(MessageSchema)
 def read_message(key: UUID) -> Response:
     service = context.service(MessageService)
-    return read_of(_dump, lambda: service.get(key))
+    return read_response(_dump, lambda: service.get(key))

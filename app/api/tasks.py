@@ -9,7 +9,7 @@ from app.api.kit.access import allow_callers_of
 from app.api.kit.bulk import add_bulk_route
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
+from app.api.kit.lists import list_response
 from app.api.kit.resources import add_delete, add_reads, add_restore, add_update, location_of
 from app.api.kit.responses import expected_versions, respond, respond_with
 from app.api.schemas.tasks import (
@@ -70,7 +70,7 @@ def create() -> Response:
 @lists(TaskSchema, TaskService.repository, within="parent_id")
 def list_subtasks(key: UUID) -> Response:
     service = context.service(TaskService)
-    return list_of(
+    return list_response(
         service.repository,
         lambda query, total: service.subtasks(key, query, total=total),
         _dump,
@@ -84,7 +84,7 @@ def list_subtasks(key: UUID) -> Response:
 @lists(TaskAttemptSchema, TaskService.attempts_, within="task_id")
 def list_attempts(key: UUID) -> Response:
     service = context.service(TaskService)
-    return list_of(
+    return list_response(
         service.attempts_,
         lambda query, total: service.attempts(key, query, total=total),
         _attempts,

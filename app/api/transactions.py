@@ -8,8 +8,8 @@ from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
-from app.api.kit.reads import read_of
+from app.api.kit.lists import list_response
+from app.api.kit.reads import read_response
 from app.api.kit.resources import location_of
 from app.api.kit.responses import expected_versions, respond_with
 from app.api.kit.selection import SELECTION
@@ -50,7 +50,7 @@ _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 @lists(TransactionSchema, TransactionService.repository)
 def list_transactions() -> Response:
     service = context.service(TransactionService)
-    return list_of(service.repository, service.page, _dump)
+    return list_response(service.repository, service.page, _dump)
 
 
 @blueprint.post("/transactions")
@@ -69,7 +69,7 @@ def create() -> Response:
 @answers(TransactionSchema)
 def read_transaction(key: UUID) -> Response:
     service = context.service(TransactionService)
-    return read_of(_dump, lambda: service.get(key), _state)
+    return read_response(_dump, lambda: service.get(key), _state)
 
 
 @blueprint.post("/transactions/<id:key>/post")

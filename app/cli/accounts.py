@@ -147,7 +147,7 @@ def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(row)
     for name in _MONEY:
         if row.get(name) is not None:
-            shown[name] = Money(row[name], row["currency"]).told
+            shown[name] = Money(row[name], row["currency"]).as_json
     return shown
 
 

@@ -76,7 +76,7 @@ class Money:
         return f"{sign}{whole}.{decimals:0{digits}}"
 
     @property
-    def told(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str]:
         """As it goes over the wire."""
         return {"amount": self.amount, "currency": self.currency}
 

@@ -91,7 +91,7 @@ class OpeningBalanceService(Service):
         legs = [*legs, *(Leg(firms["id"], part) for part in _parts(total, firms["currency"]))]
         first, last = batch[0].position, batch[-1].position
         values = {"kind": "transfer", "description": f"Opening balances, lines {first} to {last}"}
-        self.beside(TransactionService).make(connection, values, legs)
+        self.related(TransactionService).make(connection, values, legs)
 
 
 @dataclass(slots=True)

@@ -117,7 +117,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
         if "overdraft_limit" not in changes:
             return changes
         before, after = (
-            None if minor is None else Money(minor, entity.currency).told
+            None if minor is None else Money(minor, entity.currency).as_json
             for minor in changes["overdraft_limit"]
         )
         return {**changes, "overdraft_limit": (before, after)}

@@ -100,7 +100,7 @@ class AgentService(ResourceService[Agent]):
                 self._check_heir(session.connection(), reassign_to, key)
             values = {"is_active": False}
             if self._change(session, found[key], values, expected=expected):
-                handover = self.beside(AgentHandover)
+                handover = self.related(AgentHandover)
                 handover.hand_over(session.connection(), [key], to=reassign_to)
             return found[key]
 
@@ -110,7 +110,7 @@ class AgentService(ResourceService[Agent]):
         agents = self.repository.deactivate_of_users(connection, users)
         deactivated = {"is_active": (True, False)}
         self.record(connection, "updated", Agent, dict.fromkeys(agents, deactivated))
-        self.beside(AgentHandover).hand_over(connection, agents)
+        self.related(AgentHandover).hand_over(connection, agents)
 
     def apply(
         self,
@@ -122,7 +122,7 @@ class AgentService(ResourceService[Agent]):
         action: str = "updated",
     ) -> Changes:
         changes = self._change(session, entity, values, expected=expected, action=action)
-        handover, connection = self.beside(AgentHandover), session.connection()
+        handover, connection = self.related(AgentHandover), session.connection()
         if "is_active" in changes and not entity.is_active:
             handover.hand_over(connection, [entity.id])
             return changes
@@ -211,6 +211,6 @@ class AgentService(ResourceService[Agent]):
             raise Invalid([mistake])
         if heir_id == key:
             raise Invalid([Mistake(path, "inactive", "It is the agent that is deactivated.")])
-        queues = self.beside(AgentHandover).queues_of(connection, key)
+        queues = self.related(AgentHandover).queues_of(connection, key)
         if mistakes := [m for queue in queues if (m := why_unfit(heir, path, queue))]:
             raise Invalid(mistakes)

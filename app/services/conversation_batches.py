@@ -48,7 +48,7 @@ class ConversationBatchService(Service):
     ) -> int:
         with self.database.connect() as connection:
             if agent_id is not None:  # locked before the conversations, as everywhere
-                self.beside(AgentService).check_active(connection, agent_id, "agent_id")
+                self.related(AgentService).check_active(connection, agent_id, "agent_id")
             if dry_run:
                 return self._count(connection, "assign", filters, expected)
             rows = self._locked(connection, "assign", filters, expected)
@@ -66,7 +66,7 @@ class ConversationBatchService(Service):
             if dry_run:
                 return self._count(connection, "resolve", filters, expected)
             rows = self._locked(connection, "resolve", filters, expected)
-            moved = self.beside(ConversationService).moved
+            moved = self.related(ConversationService).moved
             values = [moved(row, ConversationStatus.RESOLVED) for row in rows]
             self._change(connection, rows, values, ["resolved"] * len(rows))
             return len(rows)
@@ -110,7 +110,7 @@ class ConversationBatchService(Service):
     ) -> None:
         """In two statements; what stays as it is moves no version and writes no event."""
         changed, events = [], []
-        completed = self.beside(ConversationService).completed
+        completed = self.related(ConversationService).completed
         for row, given, action in zip(rows, values, actions, strict=True):
             wanted = completed(row, given)
             pairs = {name: (getattr(row, name), value) for name, value in wanted.items()}

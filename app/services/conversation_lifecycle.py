@@ -85,7 +85,7 @@ class ConversationLifecycle(Service):
         with self.database.session() as session:
             try:  # the agent is locked before the conversation, as everywhere
                 if agent_id is not None:
-                    agents = self.beside(AgentService)
+                    agents = self.related(AgentService)
                     agents.check_active(session.connection(), agent_id, "agent_id")
             except Invalid:
                 self._checked(session, key, "assign")  # that it is not there is told first
@@ -162,7 +162,7 @@ class ConversationLifecycle(Service):
 
     @property
     def _conversations(self) -> ConversationService:
-        return self.beside(ConversationService)
+        return self.related(ConversationService)
 
     def _open(
         self,
@@ -173,12 +173,12 @@ class ConversationLifecycle(Service):
         conversation = self._conversations.create(values)
         if message is not None:
             with _within("message"):
-                if not self.beside(MessageService).post(conversation.id, message)[1]:
+                if not self.related(MessageService).post(conversation.id, message)[1]:
                     raise AlreadyExists("messages", ("external_id",))  # in another conversation
         if task is not None:
             with _within("task"):
                 about = {**task, "conversation_id": conversation.id}
-                if not self.beside(TaskService).submit(about)[1]:
+                if not self.related(TaskService).submit(about)[1]:
                     raise AlreadyExists("tasks", ("dedupe_key",))  # another one's
         return conversation
 
@@ -186,7 +186,7 @@ class ConversationLifecycle(Service):
         self, session: Session, values: Mapping[str, Any], message: Mapping[str, Any]
     ) -> Conversation | None:
         """The conversation with the message that this one repeats; raises ExternalIdReused."""
-        messages = self.beside(MessageService)
+        messages = self.related(MessageService)
         with _within("message"):
             known = messages.repeated(session, values["channel"], values["customer_id"], message)
             if known is None:
@@ -229,7 +229,7 @@ class ConversationLifecycle(Service):
         self, session: Session, conversation: Conversation, message: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Write to the customer, unless this message was sent before; returns what that changes."""
-        messages = self.beside(MessageService)
+        messages = self.related(MessageService)
         values = {**message, "direction": Direction.OUTBOUND}
         with _within("message"):
             if messages.repeated_in(session, conversation, values) is not None:
@@ -242,7 +242,7 @@ class ConversationLifecycle(Service):
     ) -> None:
         with _within("complete_task"):
             self._check_is_about(session, task_id, key, "id")
-            self.beside(TaskQueueService).complete(task_id, lease_token, output)
+            self.related(TaskQueueService).complete(task_id, lease_token, output)
 
     def _check_is_about(
         self, session: Session, task_id: UUID | None, key: UUID, field: str = "task_id"
@@ -255,7 +255,9 @@ class ConversationLifecycle(Service):
         legs = values.pop("entries")
         with _within("refund"):
             self._check_is_about(session, values["task_id"], values["conversation_id"])
-            self.beside(TransactionService).create({**values, "kind": TransactionKind.REFUND}, legs)
+            self.related(TransactionService).create(
+                {**values, "kind": TransactionKind.REFUND}, legs
+            )
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class ConversationMerger(Service):
                 raise UnknownReference("into")
             source, target = found[key], found[into]
             self._check_merge(source, target)
-            conversations = self.beside(ConversationService)
+            conversations = self.related(ConversationService)
             conversations.check_expected(source, expected)
             self._wake_target(session, source, target)
             self._move_contents(session, source, target)
@@ -90,7 +90,7 @@ class ConversationMerger(Service):
         until = min(times) if status is ConversationStatus.SNOOZED else None
         if (status, until) != (target.status, target.snoozed_until):
             action = "reopened" if until is None else "snoozed"
-            conversations = self.beside(ConversationService)
+            conversations = self.related(ConversationService)
             conversations.move(session, target, status, action=action, snoozed_until=until)
 
     def _move_contents(self, session: Session, source: Conversation, target: Conversation) -> None:

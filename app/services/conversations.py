@@ -203,7 +203,7 @@ class ConversationService(ResourceService[Conversation]):
 
         The assignee of a closed one is history.
         """
-        agents, assignee = self.beside(AgentService), row.get("assignee_id")
+        agents, assignee = self.related(AgentService), row.get("assignee_id")
         lost = False
         if values.get("assignee_id") is not None:
             agents.check_active(connection, values["assignee_id"], "assignee_id")

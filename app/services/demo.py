@@ -172,14 +172,14 @@ class DemoService(Service):
             }
 
     def _load_users(self) -> int:
-        users = self.beside(UserService)
+        users = self.related(UserService)
         new = [row for row in _USERS if users.find(email=row[0]) is None]
         for email, name, role in new:
             users.create({"email": email, "name": name, "role": role})
         return len(new)
 
     def _load_customers(self) -> int:
-        customers = self.beside(CustomerService)
+        customers = self.related(CustomerService)
         new = [row for row in _CUSTOMERS if customers.find(reference=row[0]) is None]
         for reference, name, email, phone in new:
             values = {"reference": reference, "name": name, "email": email, "phone": phone}
@@ -190,7 +190,7 @@ class DemoService(Service):
         """With the firm's own on the other side, one per currency."""
         opened = 0
         for reference, name, currency, history in _ACCOUNTS:
-            customer = self.beside(CustomerService).find(reference=reference)
+            customer = self.related(CustomerService).find(reference=reference)
             if customer is None:
                 continue
             firms, _ = self._account(f"Cash {currency}", currency, None)
@@ -200,11 +200,11 @@ class DemoService(Service):
                 amount = Money(-minor if kind == "fee" else minor, currency)
                 legs = [Leg(account, amount), Leg(firms, -amount)]
                 values = {"kind": kind, "description": description}
-                self.beside(TransactionService).create(values, legs)
+                self.related(TransactionService).create(values, legs)
         return opened
 
     def _account(self, name: str, currency: str, customer_id: UUID | None) -> tuple[UUID, bool]:
-        accounts = self.beside(AccountService)
+        accounts = self.related(AccountService)
         asked: dict[str, Any] = {"name": name, "currency": currency}
         whose = (
             {"customer_id__is_null": True} if customer_id is None else {"customer_id": customer_id}
@@ -215,10 +215,10 @@ class DemoService(Service):
         return accounts.open({**asked, "customer_id": customer_id})["id"], True
 
     def _load_agents(self) -> int:
-        agents = self.beside(AgentService)
+        agents = self.related(AgentService)
         new = [row for row in _AGENTS if agents.find(name=row[0]) is None]
         for name, kind, queues, email in new:
-            user = None if email is None else self.beside(UserService).find(email=email)
+            user = None if email is None else self.related(UserService).find(email=email)
             user_id = None if user is None else user.id
             agents.create({"name": name, "kind": kind, "queues": queues, "user_id": user_id})
         return len(new)
@@ -229,12 +229,12 @@ class DemoService(Service):
         for number, (reference, channel, priority, subject, body, task) in enumerate(
             _CONVERSATIONS, 1
         ):
-            customer = self.beside(CustomerService).find(reference=reference)
+            customer = self.related(CustomerService).find(reference=reference)
             if customer is None:
                 continue
             # One that was deleted, or given to another customer, is not opened again.
             with suppress(ExternalIdReused), self.database.savepoint():
-                _, new = self.beside(ConversationLifecycle).open(
+                _, new = self.related(ConversationLifecycle).open(
                     {
                         "customer_id": customer.id,
                         "channel": channel,
@@ -249,14 +249,14 @@ class DemoService(Service):
         return opened
 
     def _load_todos(self) -> int:
-        todos, owner = self.beside(TodoService), self.beside(UserService).find(email=ADMIN)
+        todos, owner = self.related(TodoService), self.related(UserService).find(email=ADMIN)
         if owner is None or _has_one(todos, description=_REMINDER, user_id=owner.id):
             return 0
         todos.create({"description": _REMINDER, "user_id": owner.id})
         return 1
 
     def _load_products(self) -> int:
-        products = self.beside(ProductService)
+        products = self.related(ProductService)
         new = [row for row in _PRODUCTS if products.find(sku=row[0]) is None]
         for sku, name, description, price, currency in new:
             values = {"sku": sku, "name": name, "description": description}
@@ -264,7 +264,7 @@ class DemoService(Service):
         return len(new)
 
     def _load_faqs(self) -> int:
-        faqs, products = self.beside(FaqService), self.beside(ProductService)
+        faqs, products = self.related(FaqService), self.related(ProductService)
         new = [row for row in _FAQS if not _has_one(faqs, question=row[0])]
         for question, answer, sku, tags, is_published in new:
             product = None if sku is None else products.find(sku=sku)

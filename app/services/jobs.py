@@ -73,9 +73,9 @@ class JobService(Service):
 
     def _jobs(self) -> dict[str, Batch]:
         return {
-            "leases taken back": self.beside(TaskQueueService).rescue,
-            "conversations woken": self.beside(ConversationLifecycle).wake_due,
-            "transactions expired": self.beside(TransactionLifecycle).expire_due,
+            "leases taken back": self.related(TaskQueueService).rescue,
+            "conversations woken": self.related(ConversationLifecycle).wake_due,
+            "transactions expired": self.related(TransactionLifecycle).expire_due,
             "idempotency keys removed": self.remove_expired_keys,
             "rate limits removed": self.remove_unused_rate_limits,
         }

@@ -73,7 +73,7 @@ class MessageService(Service):
         """
         with self.database.session() as session:
             self._check_author(session.connection(), conversation_id, values)
-            conversation = self.beside(ConversationService).locked(session, conversation_id)
+            conversation = self.related(ConversationService).locked(session, conversation_id)
             if (known := self.repeated_in(session, conversation, values)) is not None:
                 return known, False
             if conversation.merged_into_id is not None:
@@ -172,7 +172,7 @@ class MessageService(Service):
         effect = self.effect(conversation, direction)
         if effect or status != conversation.status:
             action = "reopened" if direction == Direction.INBOUND else "answered"
-            conversations = self.beside(ConversationService)
+            conversations = self.related(ConversationService)
             conversations.move(session, conversation, status, action=action, **effect)
         return message
 
@@ -202,4 +202,4 @@ class MessageService(Service):
             raise Invalid([Mistake(("external_id",), "not-allowed", detail)])
 
     def _require_visible(self, connection: Connection, conversation_id: UUID) -> None:
-        self.beside(ConversationService).require_visible(connection, conversation_id)
+        self.related(ConversationService).require_visible(connection, conversation_id)

@@ -268,7 +268,7 @@ class TaskQueueService(Service):
         }
         outcome = Outcome.CANCELLED if cancelled else outcome
         self.queue.end_attempt(session.connection(), held, outcome, values.get("error"))
-        tasks = self.beside(TaskService)
+        tasks = self.related(TaskService)
         task = tasks.locked(session, held["id"])
         action = "retried" if outcome is Outcome.FAILED and not ended else outcome
         tasks.apply(session, task, values, action=action)

@@ -47,7 +47,7 @@ class TaskReferences(Writes[Task]):
         every = {**row, **values}
         replaced = self._check_addressee(connection, values, every)
         self._check_references(connection, values, row, "conversation_id")
-        self.beside(ConversationService).check_not_merged(connection, every)
+        self.related(ConversationService).check_not_merged(connection, every)
         self._lock_place(connection, values, row)
         self._check_references(connection, values, row, "parent_id")
         if every.get("parent_id") is not None:
@@ -71,7 +71,7 @@ class TaskReferences(Writes[Task]):
         if agent_id is None or status not in OPEN:
             return NO_ROW
         field = "agent_id" if "agent_id" in values else "queue"
-        agents = self.beside(AgentService)
+        agents = self.related(AgentService)
         mistake = agents.why_unfit(connection, agent_id, field, every["queue"])
         if mistake is not None and values:
             raise Invalid([mistake])

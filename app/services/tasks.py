@@ -218,7 +218,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
             raise Forbidden("An agent cannot choose who gets a sub-task, only its queue.")
         connection = session.connection()
         if values.get("conversation_id") is not None:
-            conversations = self.beside(ConversationService)
+            conversations = self.related(ConversationService)
             conversations.require_visible(connection, values["conversation_id"])
         self._check_references(connection, values, NO_ROW, "conversation_id")
         parent = self._locked_own(session, values.get("parent_id"))

@@ -38,5 +38,5 @@ class TodoService(ResourceService[Todo]):
         self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
     ) -> Mapping[str, Any]:
         replaced = super().check_live(connection, values, row)
-        self.beside(ConversationService).check_not_merged(connection, {**row, **values})
+        self.related(ConversationService).check_not_merged(connection, {**row, **values})
         return replaced

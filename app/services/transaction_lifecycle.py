@@ -105,7 +105,7 @@ class TransactionLifecycle(Service):
                 "conversation_id": self._goes_on_in(connection, posted["conversation_id"]),
                 "task_id": posted["task_id"],
             }
-            made = self.beside(TransactionService).make(connection, values, legs)
+            made = self.related(TransactionService).make(connection, values, legs)
             if made is None:  # it has no reference, so none can be taken
                 raise RuntimeError("A reversal was not made.")
             return made
@@ -146,10 +146,10 @@ class TransactionLifecycle(Service):
     def _check_may_move(self, connection: Connection, legs: Sequence[Leg]) -> None:
         """As `TransactionService.check_may_move`, whatever state the accounts are in."""
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
-        self.beside(TransactionService).check_may_move(legs, accounts)
+        self.related(TransactionService).check_may_move(legs, accounts)
 
     def _post(self, connection: Connection, held: Record, legs: Sequence[Leg]) -> Record:
-        transactions = self.beside(TransactionService)
+        transactions = self.related(TransactionService)
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
         transactions.check_accounts(legs, accounts)
         posted = self.ledger.post(connection, held["id"], legs)

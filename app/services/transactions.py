@@ -82,7 +82,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
     ) -> Mapping[str, Any]:
         replaced = super().check_live(connection, values, row)
-        self.beside(ConversationService).check_not_merged(connection, {**row, **values})
+        self.related(ConversationService).check_not_merged(connection, {**row, **values})
         return replaced
 
     def make(
@@ -195,7 +195,7 @@ def with_legs(record: Record, legs: Sequence[Leg], reversed_by_id: UUID | None =
 
 def told(legs: Sequence[Leg]) -> list[dict[str, Any]]:
     """Legs as events tell of them, and the API."""
-    return [{"account_id": str(leg.account_id), "amount": leg.amount.told} for leg in legs]
+    return [{"account_id": str(leg.account_id), "amount": leg.amount.as_json} for leg in legs]
 
 
 def _hash(values: Mapping[str, Any], legs: Sequence[Leg], *, pending: bool) -> bytes:

@@ -64,7 +64,7 @@ class UserService(ResourceService[User]):
             self.record(
                 connection, "updated", User, {key: {"is_active": (True, False)} for key in changed}
             )
-            self.beside(AgentService).deactivate_of_users(connection, keys)
+            self.related(AgentService).deactivate_of_users(connection, keys)
             return len(changed)
 
     def apply(
@@ -78,7 +78,7 @@ class UserService(ResourceService[User]):
     ) -> Changes:
         changes = super().apply(session, entity, values, expected=expected, action=action)
         if "is_active" in changes and not entity.is_active:
-            agents = self.beside(AgentService)
+            agents = self.related(AgentService)
             agents.deactivate_of_users(session.connection(), [entity.id])
         return changes
 

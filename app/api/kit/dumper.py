@@ -10,7 +10,7 @@ from flask import g
 
 from app.api.kit import context
 from app.api.kit.compiled import Dump
-from app.api.kit.expansions import Thing, expansions_of
+from app.api.kit.expansions import Expansion, expansions_of
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -111,7 +111,7 @@ def _distinct(keys: list[Any]) -> list[Any]:
     return list(dict.fromkeys(key for key in keys if key is not None))
 
 
-def _found(thing: Thing, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
+def _found(thing: Expansion, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
     """The resources with these keys, by one statement and one for each name below.
 
     Those that are not to be seen are missing; those that were not read are `_UNREAD`.

@@ -37,23 +37,23 @@ if TYPE_CHECKING:
 DEPTH = 2
 
 
-class Thing(NamedTuple):
+class Expansion(NamedTuple):
     """The service that finds it, and how it is shown. Its `readers` may expand it."""
 
     kind: type[Reads[Any]]
     schema: type[ResourceSchema]
 
 
-AGENT = Thing(AgentService, AgentSchema)
-CONVERSATION = Thing(ConversationService, ConversationSchema)
-CUSTOMER = Thing(CustomerService, CustomerSchema)
-PRODUCT = Thing(ProductService, ProductSchema)
-TASK = Thing(TaskService, TaskSchema)
-TRANSACTION = Thing(TransactionService, TransactionSchema)
-USER = Thing(UserService, UserSchema)
+AGENT = Expansion(AgentService, AgentSchema)
+CONVERSATION = Expansion(ConversationService, ConversationSchema)
+CUSTOMER = Expansion(CustomerService, CustomerSchema)
+PRODUCT = Expansion(ProductService, ProductSchema)
+TASK = Expansion(TaskService, TaskSchema)
+TRANSACTION = Expansion(TransactionService, TransactionSchema)
+USER = Expansion(UserService, UserSchema)
 
 # Each beside the field that is called after it: `customer` beside `customer_id`.
-EXPANSIONS: dict[type[Schema], dict[str, Thing]] = {
+EXPANSIONS: dict[type[Schema], dict[str, Expansion]] = {
     AccountSchema: {"customer": CUSTOMER},
     AgentSchema: {"user": USER},
     ConversationSchema: {"customer": CUSTOMER, "assignee": AGENT, "merged_into": CONVERSATION},
@@ -77,7 +77,7 @@ EXPANSIONS: dict[type[Schema], dict[str, Thing]] = {
 }
 
 
-def expansions_of(schema: type[Schema]) -> dict[str, Thing]:
+def expansions_of(schema: type[Schema]) -> dict[str, Expansion]:
     return EXPANSIONS.get(schema, {})
 
 

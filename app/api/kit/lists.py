@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted", *SELECTION)
 
 
-def list_of(
+def list_response(
     reader: Reader[Any],
     fetch: Callable[..., tuple[Page[Record], Total | None]],
     dump: Dumper,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.db import Record
 
 
-def read_of(
+def read_response(
     dump: Dumper,
     fetch: Callable[[], Record],
     state_of: Callable[[Record], object] | None = None,

@@ -9,8 +9,8 @@ from app.api.kit import bodies, context, parameters
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, conflicts_of, lists, repository_of
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_of
-from app.api.kit.reads import read_of
+from app.api.kit.lists import list_response
+from app.api.kit.reads import read_response
 from app.api.kit.responses import expected_states, no_content, respond_with
 from app.api.kit.selection import SELECTION
 from app.db.listing import parse_boolean
@@ -55,7 +55,7 @@ def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> N
     @allow_callers_of(kind, "page", parameters=None)
     @lists(schema, repository)
     def list_all() -> Response:
-        return list_of(repository, context.service(kind).page, dump)
+        return list_response(repository, context.service(kind).page, dump)
 
     @blueprint.get(f"/{name}/<id:key>", endpoint=f"{name}_read")
     @allow_callers_of(kind, "get", parameters=("include_deleted", *SELECTION))
@@ -63,7 +63,7 @@ def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> N
     def read(key: UUID) -> Response:
         include_deleted = _include_deleted()
         service = context.service(kind)
-        return read_of(dump, lambda: service.get(key, include_deleted=include_deleted))
+        return read_response(dump, lambda: service.get(key, include_deleted=include_deleted))
 
 
 def add_create(

@@ -68,7 +68,7 @@ class Money(fields.Field[money.Money]):
 
 def written(minor: int, currency: str) -> dict[str, str]:
     """The money as it goes over the wire."""
-    return money.Money(minor, currency).told
+    return money.Money(minor, currency).as_json
 
 
 def _wrong(part: str, code: str, error: ValueError) -> ValidationError:

@@ -52,7 +52,7 @@ class Service:
         """A service that acts as the system, which may do everything: for commands and jobs."""
         return cls(database=database, actor=SYSTEM, **fields)
 
-    def beside(self, kind: type[S]) -> S:
+    def related(self, kind: type[S]) -> S:
         """Another service, for the same actor and request: what it does joins the open unit."""
         return kind(
             database=self.database,
