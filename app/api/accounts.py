@@ -9,10 +9,8 @@ from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
 from app.api.kit.lists import list_response
-from app.api.kit.reads import read_response
-from app.api.kit.resources import location_of
+from app.api.kit.resources import add_reads, location_of
 from app.api.kit.responses import expected_versions, respond_with
-from app.api.kit.selection import SELECTION
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
 from app.errors import (
     AccountClosed,
@@ -36,11 +34,12 @@ _statement = Dumper(StatementEntrySchema)
 _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
-@blueprint.get("/accounts")
-@allow_callers_of(AccountService, "page", parameters=None)
-@lists(AccountSchema, AccountService.repository)
-def list_accounts() -> Response:
-    return list_response(AccountService.repository, _accounts().page, _dump)
+def _state(account: Record) -> str:
+    """Money comes and goes while the version stays, and the ETag tells."""
+    return f"{account['balance']:d}:{account['available']:d}"
+
+
+add_reads(blueprint, AccountService, AccountSchema, _state)
 
 
 @blueprint.get("/customers/<id:key>/accounts")
@@ -61,13 +60,6 @@ def list_of_customer(key: UUID) -> Response:
 def open_account() -> Response:
     account = _accounts().open(bodies.load(_new))
     return _answer(account, 201, location_of("accounts", account["id"]))
-
-
-@blueprint.get("/accounts/<id:key>")
-@allow_callers_of(AccountService, "get", parameters=SELECTION)
-@answers(AccountSchema)
-def read_account(key: UUID) -> Response:
-    return read_response(_dump, lambda: _accounts().get(key), _state)
 
 
 @blueprint.patch("/accounts/<id:key>")
@@ -122,8 +114,3 @@ def _accounts() -> AccountService:
 
 def _answer(account: Record, status: int = 200, location: str | None = None) -> Response:
     return respond_with(_dump.one(account), status, location, _state(account))
-
-
-def _state(account: Record) -> str:
-    """Money comes and goes while the version stays, and the ETag tells."""
-    return f"{account['balance']:d}:{account['available']:d}"

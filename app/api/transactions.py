@@ -6,13 +6,10 @@ from flask import Blueprint
 
 from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
-from app.api.kit.contract import answers, lists
+from app.api.kit.contract import answers
 from app.api.kit.dumper import Dumper
-from app.api.kit.lists import list_response
-from app.api.kit.reads import read_response
-from app.api.kit.resources import location_of
+from app.api.kit.resources import add_reads, location_of
 from app.api.kit.responses import expected_versions, respond_with
-from app.api.kit.selection import SELECTION
 from app.api.schemas.transactions import PostingSchema, TransactionSchema
 from app.errors import (
     AccountClosed,
@@ -45,12 +42,12 @@ _APPROVE = (*_BOOK, InvalidTransition)
 _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 
 
-@blueprint.get("/transactions")
-@allow_callers_of(TransactionService, "page", parameters=None)
-@lists(TransactionSchema, TransactionService.repository)
-def list_transactions() -> Response:
-    service = context.service(TransactionService)
-    return list_response(service.repository, service.page, _dump)
+def _state(made: Record) -> UUID | None:
+    """What is posted stays as it is, and yet may be reversed, which the ETag tells."""
+    return cast("UUID | None", made["reversed_by_id"])
+
+
+add_reads(blueprint, TransactionService, TransactionSchema, _state)
 
 
 @blueprint.post("/transactions")
@@ -62,14 +59,6 @@ def create() -> Response:
     legs, pending = values.pop("entries"), values.pop("pending", False)
     made, new = context.service(TransactionService).create(values, legs, pending=pending)
     return _answer(made, 201 if new else 200, location_of("transactions", made["id"]))
-
-
-@blueprint.get("/transactions/<id:key>")
-@allow_callers_of(TransactionService, "get", parameters=SELECTION)
-@answers(TransactionSchema)
-def read_transaction(key: UUID) -> Response:
-    service = context.service(TransactionService)
-    return read_response(_dump, lambda: service.get(key), _state)
 
 
 @blueprint.post("/transactions/<id:key>/post")
@@ -112,8 +101,3 @@ def _lifecycle() -> TransactionLifecycle:
 
 def _answer(made: Record, status: int = 200, location: str | None = None) -> Response:
     return respond_with(_dump.one(made), status, location, _state(made))
-
-
-def _state(made: Record) -> UUID | None:
-    """What is posted stays as it is, and yet may be reversed, which the ETag tells."""
-    return cast("UUID | None", made["reversed_by_id"])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
 from app.api.kit.access import policy_of
-from app.api.kit.expansions import EXPANSIONS
 from app.api.kit.openapi.routes import path_of
 from app.db.types import MinorUnits, TransactionId
 from app.domain.actors import Role
@@ -30,6 +29,7 @@ from app.services import (
     TransactionService,
     UserService,
 )
+from tests.contract import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,13 +93,17 @@ def test_the_filters_and_sorts_are_the_repositories() -> None:
         assert row in API, row
 
 
-def test_what_may_be_expanded_is_told() -> None:
+def test_what_may_be_expanded_is_told(app: Flask) -> None:
     """A row for each resource that refers to others."""
     expansions = API.partition("| resource | `expand` |")[2].partition("\n\n")[0]
     told = dict(re.findall(r"\| `(\w+)` \| ([\w, ]+) \|", expansions))
     assert told == {
-        schema.__name__.removesuffix("Schema").lower() + "s": ", ".join(names)
-        for schema, names in EXPANSIONS.items()
+        read[1]: ", ".join(names)
+        for path, methods in document(app)["paths"].items()
+        if (read := re.fullmatch(r"/v1/(\w+)/\{id\}", path))
+        for parameter in methods.get("get", {}).get("parameters", ())
+        if parameter.get("name") == "expand"
+        if (names := [name for name in parameter["schema"]["items"]["enum"] if "." not in name])
     }
 
 

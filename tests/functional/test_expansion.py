@@ -10,17 +10,10 @@ import psycopg2
 import pytest
 
 from app.api.kit.access import policy_of
-from app.api.kit.expansions import (
-    AGENT,
-    CONVERSATION,
-    CUSTOMER,
-    PRODUCT,
-    TASK,
-    TRANSACTION,
-    USER,
-    expansions_of,
-    paths_of,
-)
+from app.api.kit.contract import repository_of
+from app.api.kit.expansions import Expansion, expansions_of, paths_of
+from app.api.kit.fields import Reference
+from app.api.kit.schemas import ResourceSchema
 from app.api.schemas.accounts import AccountSchema
 from app.api.schemas.agents import AgentSchema
 from app.api.schemas.conversations import ConversationSchema
@@ -227,18 +220,27 @@ def test_users_are_expanded_for_admins_alone(admin: Client, staff: Client) -> No
 def test_an_expansion_is_for_whom_its_own_route_is_for(app: Flask) -> None:
     """The roles of `GET /v1/things/{id}`, thing by thing."""
     with app.app_context():
-        for thing in (AGENT, CONVERSATION, CUSTOMER, PRODUCT, TASK, USER):
-            policy = policy_of(f"{_noun(thing)}.{_noun(thing)}_read")
+        expandable = {one for schema in SCHEMAS.values() for one in expansions_of(schema).values()}
+        assert len(expandable) == 7
+        for expansion in expandable:
+            policy = policy_of(f"{_noun(expansion)}.{_noun(expansion)}_read")
             assert policy is not None
-            assert policy.roles == thing.kind.readers
-        policy = policy_of("transactions.read_transaction")
-        assert policy is not None
-        assert policy.roles == TRANSACTION.kind.readers
+            assert policy.roles == expansion.kind.readers
 
 
-def _noun(thing: Any) -> str:
-    name: str = thing.kind.repository.model.__tablename__
+def _noun(expansion: Expansion) -> str:
+    name: str = repository_of(expansion.kind).model.__tablename__
     return name
+
+
+def test_a_reference_to_a_resource_without_routes_is_an_error() -> None:
+    """It names the field: the resource is misspelt, or its routes are missing."""
+
+    class LetterSchema(ResourceSchema):
+        box_id = Reference("boxes")
+
+    with pytest.raises(LookupError, match=r"LetterSchema\.box_id refers to 'boxes'"):
+        expansions_of(LetterSchema)
 
 
 def test_an_agent_is_shown_what_it_may_read(staff: Client, hire: Hire, ann: Body) -> None:
@@ -526,8 +528,8 @@ def _enums(operation: Body) -> dict[str, list[str]]:
 
 def test_no_expansion_hides_a_field() -> None:
     """Each has its id beside it, under its own name."""
-    for thing in (AGENT, CONVERSATION, CUSTOMER, PRODUCT, TASK, TRANSACTION, USER):
-        fields = thing.schema().fields
-        for name in expansions_of(thing.schema):
+    for schema in SCHEMAS.values():
+        fields = schema().fields
+        for name in expansions_of(schema):
             assert name not in fields
             assert f"{name}_id" in fields

@@ -111,15 +111,15 @@ def _distinct(keys: list[Any]) -> list[Any]:
     return list(dict.fromkeys(key for key in keys if key is not None))
 
 
-def _found(thing: Expansion, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
+def _found(expansion: Expansion, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
     """The resources with these keys, by one statement and one for each name below.
 
     Those that are not to be seen are missing; those that were not read are `_UNREAD`.
     """
     if not keys:
         return {}
-    records = context.service(thing.kind).get_many(keys, most_bytes=budget)
-    rows, dumper = [record for record in records.values() if record], _dumper_of(thing.schema)
+    records = context.service(expansion.kind).get_many(keys, most_bytes=budget)
+    rows, dumper = [record for record in records.values() if record], _dumper_of(expansion.schema)
     items = dumper.expanded(dumper.many(rows), rows, below, budget)
     return dict.fromkeys(records, _UNREAD) | dict(zip(records, items, strict=False))
 

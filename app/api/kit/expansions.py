@@ -1,31 +1,11 @@
-"""What may be shown in full beside its id, resource by resource: all that `expand` may name."""
+"""What `expand` may name: the fields of schemas that refer to other resources, found by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from app.api.schemas.accounts import AccountSchema
-from app.api.schemas.agents import AgentSchema
-from app.api.schemas.conversations import ConversationSchema
-from app.api.schemas.customers import CustomerSchema
-from app.api.schemas.faqs import FaqSchema
-from app.api.schemas.messages import MessageSchema
-from app.api.schemas.products import ProductSchema
-from app.api.schemas.tasks import TaskSchema
-from app.api.schemas.todos import TodoSchema
-from app.api.schemas.tokens import TokenSchema
-from app.api.schemas.transactions import TransactionSchema
-from app.api.schemas.users import UserSchema
-from app.services import (
-    AgentService,
-    ConversationService,
-    CustomerService,
-    ProductService,
-    Reads,
-    TaskService,
-    TransactionService,
-    UserService,
-)
+from app.api.kit.fields import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,57 +13,50 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.kit.schemas import ResourceSchema
+    from app.db import Resource
+    from app.services.kit.reads import Reads
 
 DEPTH = 2
 
 
 class Expansion(NamedTuple):
-    """The service that finds it, and how it is shown. Its `readers` may expand it."""
+    """A resource to which others refer. The `readers` of its service may expand it."""
 
-    kind: type[Reads[Any]]
+    kind: type[Reads[Resource]]
     schema: type[ResourceSchema]
 
 
-AGENT = Expansion(AgentService, AgentSchema)
-CONVERSATION = Expansion(ConversationService, ConversationSchema)
-CUSTOMER = Expansion(CustomerService, CustomerSchema)
-PRODUCT = Expansion(ProductService, ProductSchema)
-TASK = Expansion(TaskService, TaskSchema)
-TRANSACTION = Expansion(TransactionService, TransactionSchema)
-USER = Expansion(UserService, UserSchema)
-
-# Each beside the field that is called after it: `customer` beside `customer_id`.
-EXPANSIONS: dict[type[Schema], dict[str, Expansion]] = {
-    AccountSchema: {"customer": CUSTOMER},
-    AgentSchema: {"user": USER},
-    ConversationSchema: {"customer": CUSTOMER, "assignee": AGENT, "merged_into": CONVERSATION},
-    FaqSchema: {"product": PRODUCT},
-    MessageSchema: {"conversation": CONVERSATION},
-    TaskSchema: {
-        "conversation": CONVERSATION,
-        "parent": TASK,
-        "agent": AGENT,
-        "claimed_by": AGENT,
-    },
-    TodoSchema: {"user": USER, "conversation": CONVERSATION},
-    TokenSchema: {"user": USER, "agent": AGENT},
-    TransactionSchema: {
-        "conversation": CONVERSATION,
-        "task": TASK,
-        "reverses": TRANSACTION,
-        "reversed_by": TRANSACTION,
-        "approved_by": USER,
-    },
-}
+_resources: dict[str, Expansion] = {}
 
 
+def add_expandable(name: str, kind: type[Reads[Resource]], schema: type[ResourceSchema]) -> None:
+    """Fields that are a `Reference` to the resource of this name can be expanded from now on."""
+    _resources[name] = Expansion(kind, schema)
+
+
+@cache
 def expansions_of(schema: type[Schema]) -> dict[str, Expansion]:
-    return EXPANSIONS.get(schema, {})
+    """By the name in `expand`: `customer` for the field `customer_id`.
+
+    It is looked up when it is first asked for, as resources refer to each other in circles. Raises
+    LookupError for a reference to a resource without routes.
+    """
+    return {
+        name.removesuffix("_id"): _resource(field.resource, f"{schema.__name__}.{name}")
+        for name, field in schema().fields.items()
+        if isinstance(field, Reference)
+    }
 
 
 def paths_of(schema: type[Schema], depth: int = DEPTH) -> Iterator[str]:
     """Every value that `expand` takes: `conversation`, `conversation.customer`."""
-    for name, thing in expansions_of(schema).items():
+    for name, expansion in expansions_of(schema).items():
         yield name
         if depth > 1:
-            yield from (f"{name}.{below}" for below in paths_of(thing.schema, depth - 1))
+            yield from (f"{name}.{below}" for below in paths_of(expansion.schema, depth - 1))
+
+
+def _resource(name: str, field: str) -> Expansion:
+    if name not in _resources:
+        raise LookupError(f"{field} refers to {name!r}, and no module of app.api adds its routes.")
+    return _resources[name]

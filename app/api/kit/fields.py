@@ -117,6 +117,17 @@ class Id(_Coding, fields.UUID):
             raise self.make_error("invalid_uuid") from error
 
 
+class Reference(Id):
+    """The id of a row of another resource, whose plural name is `resource`.
+
+    Its own name ends in `_id`. `expand` shows the row in full under the name without `_id`.
+    """
+
+    def __init__(self, resource: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.resource = resource
+
+
 class Timestamp(_Coding, fields.Field[datetime]):
     """RFC 3339 with an offset; always written in UTC."""
 

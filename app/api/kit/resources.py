@@ -9,6 +9,7 @@ from app.api.kit import bodies, context, parameters
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers, conflicts_of, lists, repository_of
 from app.api.kit.dumper import Dumper
+from app.api.kit.expansions import add_expandable
 from app.api.kit.lists import list_response
 from app.api.kit.reads import read_response
 from app.api.kit.responses import expected_states, no_content, respond_with
@@ -16,14 +17,19 @@ from app.api.kit.selection import SELECTION
 from app.db.listing import parse_boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from flask import Blueprint, Response
 
     from app.api.kit.contract import Problems
     from app.api.kit.schemas import ResourceSchema
-    from app.services import Creates, Deletes, Reads, ResourceService, Restores, Updates
+    from app.db import Record
+    from app.services.kit.creates import Creates
+    from app.services.kit.deletes import Deletes, Restores
+    from app.services.kit.reads import Reads
+    from app.services.kit.resources import ResourceService
+    from app.services.kit.updates import Updates
 
     Schema = type[ResourceSchema]
 
@@ -46,10 +52,21 @@ def add_routes(
     add_restore(blueprint, kind, schema, problems.get("restore", ()))
 
 
-def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> None:
-    """The list, and one by its id."""
+def add_reads(
+    blueprint: Blueprint,
+    kind: type[Reads[Any]],
+    schema: Schema,
+    state_of: Callable[[Record], object] | None = None,
+) -> None:
+    """Add the list, and one by its id; other resources can refer to this one.
+
+    `state_of` returns what of a row may differ while its version stays: it is part of the ETag.
+    """
     repository, dump = repository_of(kind), Dumper(schema)
     name = repository.model.__tablename__
+    is_deletable = hasattr(repository.model, "deleted_at")
+    known = ("include_deleted", *SELECTION) if is_deletable else SELECTION
+    add_expandable(name, kind, schema)
 
     @blueprint.get(f"/{name}", endpoint=f"{name}_list")
     @allow_callers_of(kind, "page", parameters=None)
@@ -58,12 +75,14 @@ def add_reads(blueprint: Blueprint, kind: type[Reads[Any]], schema: Schema) -> N
         return list_response(repository, context.service(kind).page, dump)
 
     @blueprint.get(f"/{name}/<id:key>", endpoint=f"{name}_read")
-    @allow_callers_of(kind, "get", parameters=("include_deleted", *SELECTION))
+    @allow_callers_of(kind, "get", parameters=known)
     @answers(schema)
     def read(key: UUID) -> Response:
-        include_deleted = _include_deleted()
         service = context.service(kind)
-        return read_response(dump, lambda: service.get(key, include_deleted=include_deleted))
+        include_deleted = _include_deleted()
+        return read_response(
+            dump, lambda: service.get(key, include_deleted=include_deleted), state_of
+        )
 
 
 def add_create(

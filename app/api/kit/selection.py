@@ -65,9 +65,9 @@ def _add(tree: Tree, path: str, schema: type[Schema]) -> None:
     if len(names) > DEPTH:
         raise InvalidCriterion("expand", f"{path} has more than {DEPTH} levels.")
     for name in names:
-        thing = expansions_of(schema).get(name)
-        if thing is None:
+        expansion = expansions_of(schema).get(name)
+        if expansion is None:
             raise InvalidCriterion("expand", f"{path} can't be expanded.")
-        if g.actor.role not in thing.kind.readers:
+        if g.actor.role not in expansion.kind.readers:
             raise Forbidden(f"{path} is not for the role {g.actor.role}.")
-        tree, schema = tree.setdefault(name, {}), thing.schema
+        tree, schema = tree.setdefault(name, {}), expansion.schema

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.kit.fields import Boolean, Choice, Id, Integer, Text, Timestamp
+from app.api.kit.fields import Boolean, Choice, Id, Integer, Reference, Text, Timestamp
 from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.api.schemas.money import Currency, Money
 from app.domain.accounts import AccountStatus
@@ -10,7 +10,7 @@ from app.domain.transactions import TransactionKind
 
 
 class AccountSchema(ResourceSchema):
-    customer_id = Id(allow_none=True)
+    customer_id = Reference("customers", allow_none=True)
     name = Text(longest=200, required=True)
     number = fields.String(dump_only=True)
     currency = Currency(required=True)
@@ -24,7 +24,7 @@ class AccountSchema(ResourceSchema):
 class AccountPatchSchema(AccountSchema):
     """The rest of an account stays what it was when it was opened."""
 
-    customer_id = Id(dump_only=True)
+    customer_id = Reference("customers", dump_only=True)
     currency = Currency(dump_only=True)
     stores_balance = Boolean(dump_only=True)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.kit.fields import Choice, Id, Integer, Nested, Text, Texts, Timestamp
+from app.api.kit.fields import Choice, Id, Integer, Nested, Reference, Text, Texts, Timestamp
 from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
@@ -16,12 +16,12 @@ class ConversationSchema(DeletableSchema):
     numbered_by = "last_seq"
 
     number = Integer(dump_only=True)
-    customer_id = Id(required=True)
+    customer_id = Reference("customers", required=True)
     subject = Text(longest=500, required=True)
     channel = Choice(Channel, required=True)
     priority = Choice(Priority)
     tags = Texts(most=_MOST_TAGS, longest=64)
-    assignee_id = Id(allow_none=True)
+    assignee_id = Reference("agents", allow_none=True)
     assignment_reason = fields.String(dump_only=True, allow_none=True)
     status = Choice(ConversationStatus, dump_only=True)
     status_changed_at = Timestamp(dump_only=True)
@@ -29,7 +29,7 @@ class ConversationSchema(DeletableSchema):
     first_response_due_at = Timestamp(dump_only=True, allow_none=True)
     first_responded_at = Timestamp(dump_only=True, allow_none=True)
     resolution_due_at = Timestamp(dump_only=True, allow_none=True)
-    merged_into_id = Id(dump_only=True, allow_none=True)
+    merged_into_id = Reference("conversations", dump_only=True, allow_none=True)
 
 
 class NewConversationSchema(ConversationSchema):

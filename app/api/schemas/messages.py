@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from app.api.kit.fields import Actor, Choice, Id, Integer, Text
+from app.api.kit.fields import Actor, Choice, Id, Integer, Reference, Text
 from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.domain.conversations import Direction
 
 
 class MessageSchema(ResourceSchema):
-    conversation_id = Id(dump_only=True)
+    conversation_id = Reference("conversations", dump_only=True)
     original_conversation_id = Id(dump_only=True, allow_none=True)
     seq = Integer(dump_only=True)
     direction = Choice(Direction, required=True)

@@ -9,6 +9,7 @@ from app.api.kit.fields import (
     Integer,
     JSONObject,
     JSONValue,
+    Reference,
     Text,
     Texts,
     Timestamp,
@@ -27,7 +28,7 @@ class FirstTaskSchema(StrictSchema):
     kind = Text(longest=64, required=True)
     queue = Text(longest=64, required=True, pattern=QUEUE)
     priority = Integer(validate=within(HIGHEST, LOWEST))
-    agent_id = Id(allow_none=True)
+    agent_id = Reference("agents", allow_none=True)
     input = JSONObject()
     metadata = JSONObject(attribute="metadata_")
     run_after = Timestamp()
@@ -36,12 +37,12 @@ class FirstTaskSchema(StrictSchema):
 
 
 class TaskSchema(FirstTaskSchema, DeletableSchema):
-    conversation_id = Id(allow_none=True)
-    parent_id = Id(allow_none=True)
+    conversation_id = Reference("conversations", allow_none=True)
+    parent_id = Reference("tasks", allow_none=True)
     status = Choice(TaskStatus, dump_only=True)
     attempt = Integer(dump_only=True)
     cancel_requested = Boolean(dump_only=True)
-    claimed_by_id = Id(dump_only=True, allow_none=True)
+    claimed_by_id = Reference("agents", dump_only=True, allow_none=True)
     output = fields.Raw(dump_only=True)
     error = fields.String(dump_only=True, allow_none=True)
     progress = fields.Raw(dump_only=True)

@@ -4,7 +4,17 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
-from app.api.kit.fields import Actor, Boolean, Choice, Coded, Id, Messages, Text, Timestamp
+from app.api.kit.fields import (
+    Actor,
+    Boolean,
+    Choice,
+    Coded,
+    Id,
+    Messages,
+    Reference,
+    Text,
+    Timestamp,
+)
 from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.api.schemas.money import Money
 from app.domain.transactions import (
@@ -53,15 +63,15 @@ class TransactionSchema(ResourceSchema):
     entries = Entries()
     pending = Boolean(load_only=True)
     reference = Text(longest=255, allow_none=True)
-    conversation_id = Id(allow_none=True)
-    task_id = Id(allow_none=True)
+    conversation_id = Reference("conversations", allow_none=True)
+    task_id = Reference("tasks", allow_none=True)
     expires_at = Timestamp(allow_none=True)
     status = Choice(TransactionStatus, dump_only=True)
     posted_at = Timestamp(dump_only=True, allow_none=True)
-    reverses_id = Id(dump_only=True, allow_none=True)
-    reversed_by_id = Id(dump_only=True, allow_none=True)
+    reverses_id = Reference("transactions", dump_only=True, allow_none=True)
+    reversed_by_id = Reference("transactions", dump_only=True, allow_none=True)
     needs_approval = Boolean(dump_only=True)
-    approved_by_id = Id(dump_only=True, allow_none=True)
+    approved_by_id = Reference("users", dump_only=True, allow_none=True)
     created_by = Actor("created_by")
 
 

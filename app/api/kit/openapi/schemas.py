@@ -62,15 +62,15 @@ class Schemas:
             for key, answered in shape["properties"].items():
                 _widen(answered, fields[key])
             shape["examples"] = [example_of(shape, self.shapes)]
-            for key, thing in expansions_of(kind).items():  # which may lead back to this one
-                either = [self.answered(thing.schema), {"type": "null"}]
-                shape["properties"][key] = {"anyOf": either, "description": _EXPANDED}
         return {"$ref": _REF + name}
 
     def selected(self, kind: type[Schema]) -> Shape:
         """As answered or, where the client names fields, with those alone."""
         whole, name = self.answered(kind), _name(kind)
         properties = self.shapes[name]["properties"]
+        for key, expansion in expansions_of(kind).items():
+            either = [self.answered(expansion.schema), {"type": "null"}]
+            properties[key] = {"anyOf": either, "description": _EXPANDED}
         sparse = {"type": "object", "description": _SPARSE, "properties": properties}
         return {"anyOf": [whole, self.add(f"{SPARSE}{name}", sparse)]}
 
