@@ -7,7 +7,7 @@ BIN := .venv/bin
 # released later changes nothing.
 LOCKED := install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r
 
-.PHONY: run about-test test check format bench fuzz browser lock clean
+.PHONY: run about-test test check format docs bench fuzz browser lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
@@ -31,6 +31,10 @@ check: .venv/dev.stamp
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pages and diagrams that the code decides. A test fails while they are old.
+docs: .venv/dev.stamp
+	$(BIN)/python -m docs.generate
 
 # What it is measured against is not locked: it runs nowhere else.
 bench: .venv/dev.stamp

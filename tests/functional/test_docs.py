@@ -8,103 +8,30 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
-from app.api.kit.access import policy_of
-from app.api.kit.openapi.routes import path_of
 from app.db.types import MinorUnits, TransactionId
-from app.domain.actors import Role
 from app.models import Base
 from app.repositories.customer_erasure import ALWAYS, WITH_MESSAGES
-from app.services import (
-    AccountService,
-    AgentService,
-    ConversationService,
-    CustomerService,
-    EventService,
-    FaqService,
-    MessageService,
-    ProductService,
-    TaskService,
-    TodoService,
-    TokenService,
-    TransactionService,
-    UserService,
-)
-from tests.contract import document
+from docs.generate.pages import all_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flask import Flask
-
-    from app.db import Reader, Resource
+    from app.db import Resource
 
 ROOT = Path(__file__).parents[2]
-API = (ROOT / "docs/api.md").read_text()
 ERASURE = (ROOT / "docs/erasure.md").read_text()
 
 
-def routes(app: Flask) -> list[str]:
-    """One row of the table for each route and method."""
-    rows = []
-    with app.app_context():
-        for rule in app.url_map.iter_rules():
-            policy = policy_of(rule.endpoint)
-            assert policy is not None
-            path = path_of(rule.rule)
-            allowed = [
-                "all" if policy.roles is None else "yes" if r in policy.roles else "no"
-                for r in Role
-            ]
-            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-                rows.append(f"| `{method} {path}` | {' | '.join(allowed)} |")  # noqa: PERF401 - nested far enough
-    return sorted(rows, key=lambda row: row.split()[2:0:-1])
+def test_the_generated_pages_are_what_the_code_makes() -> None:
+    """Diagrams, states and the pages of the API; `make docs` writes them anew."""
+    pages = all_pages()
+    old = [path.name for path, text in pages.items() if path.read_text() != text]
+    assert not old, "Run `make docs`."
 
 
-def test_the_table_of_routes_and_roles_is_the_codes(app: Flask) -> None:
-    """Who may call what is told as it is."""
-    table = API.partition("| route |")[2].strip().splitlines()[2:]
-    assert table == routes(app)
-
-
-def test_the_filters_and_sorts_are_the_repositories() -> None:
-    """What a list may be asked for is told as it is."""
-    readers: dict[str, Reader] = {  # type: ignore[type-arg] # of many models
-        "users": UserService.repository,
-        "tokens": TokenService.repository,
-        "agents": AgentService.repository,
-        "customers": CustomerService.repository,
-        "accounts": AccountService.repository,
-        "entries": AccountService.entries,
-        "transactions": TransactionService.repository,
-        "conversations": ConversationService.repository,
-        "messages": MessageService.messages,
-        "tasks": TaskService.repository,
-        "attempts": TaskService.attempts_,
-        "todos": TodoService.repository,
-        "products": ProductService.repository,
-        "faqs": FaqService.repository,
-        "events": EventService.events,
-    }
-    for name, reader in readers.items():
-        filters = ", ".join(
-            field for field, declared in reader.filters.items() if not declared.internal
-        )
-        row = f"| `{name}` | {filters} | {', '.join(reader.sorts)} |"
-        assert row in API, row
-
-
-def test_what_may_be_expanded_is_told(app: Flask) -> None:
-    """A row for each resource that refers to others."""
-    expansions = API.partition("| resource | `expand` |")[2].partition("\n\n")[0]
-    told = dict(re.findall(r"\| `(\w+)` \| ([\w, ]+) \|", expansions))
-    assert told == {
-        read[1]: ", ".join(names)
-        for path, methods in document(app)["paths"].items()
-        if (read := re.fullmatch(r"/v1/(\w+)/\{id\}", path))
-        for parameter in methods.get("get", {}).get("parameters", ())
-        if parameter.get("name") == "expand"
-        if (names := [name for name in parameter["schema"]["items"]["enum"] if "." not in name])
-    }
+def test_no_generated_page_is_left_over() -> None:
+    """A resource that goes takes its page along."""
+    assert {*(ROOT / "docs/api").iterdir()} <= all_pages().keys()
 
 
 def test_every_relative_link_leads_somewhere() -> None:

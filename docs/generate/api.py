@@ -1,0 +1,233 @@
+"""A page for each resource of the API, from the routes and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app import create_app
+from app.api.kit.openapi import document as openapi
+from app.api.kit.openapi.routes import Route, routes
+from app.api.problem_types import PROBLEM_TYPES
+from app.domain.actors import Role
+from app.settings import Settings
+from docs.generate.parts import DOCS, code, table
+from docs.generate.shapes import fields, members, name_of, named, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from docs.generate.shapes import Shape
+
+_ROLES = tuple(Role)
+# The sections of docs/api.md that have another title than the resource.
+_RULES = {
+    "accounts": "Money",
+    "events": "The change feed",
+    "faqs": "Search",
+    "messages": "Conversations",
+    "products": "Search",
+    "transactions": "Money",
+}
+_LIST_PARAMETERS = {"sort", "expand", "fields"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A route, and its operation in the OpenAPI document."""
+
+    route: Route
+    operation: Shape
+
+    @property
+    def words(self) -> str:
+        return f"`{self.route.method} {self.route.path}`"
+
+    @property
+    def parameters(self) -> dict[str, Shape]:
+        """Those of this call alone, by name."""
+        return {p["name"]: p for p in self.operation["parameters"] if "name" in p}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        allowed = self.route.policy.roles
+        return tuple(
+            "all" if allowed is None else "yes" if role in allowed else "no" for role in _ROLES
+        )
+
+
+def read_code() -> tuple[Shape, list[Call]]:
+    """The OpenAPI document and every call, in the order of their paths; opens no connection."""
+    app = create_app(Settings(database_url="postgresql:///none", given_secret_key="k" * 32))
+    with app.app_context():
+        document = openapi.build()
+        calls = [
+            Call(route, document["paths"][route.path][route.method.lower()]) for route in routes()
+        ]
+    return document, sorted(calls, key=lambda call: (call.route.path, call.route.method))
+
+
+def parts(calls: Iterable[Call]) -> dict[str, str]:
+    """The parts of docs/api.md."""
+    calls = list(calls)
+    rows = [(call.words, *call.roles) for call in calls]
+    resources = [
+        (f"[{tag}](api/{tag}.md)", f"`{found[0].route.path}`", str(len(found)))
+        for tag, found in _by_resource(calls).items()
+    ]
+    return {
+        "resources": table(("resource", "path", "calls"), *resources),
+        "roles": table(("route", *_ROLES), *rows),
+    }
+
+
+def pages(document: Shape, calls: Iterable[Call]) -> dict[str, str]:
+    """The pages in docs/api/, by name."""
+    return {f"{tag}.md": _page(document, tag, found) for tag, found in _by_resource(calls).items()}
+
+
+def _by_resource(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """Those under /v1, by tag; the calls of the resource's own path come first."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.route.path.startswith("/v1/"):
+            found[call.route.tag].append(call)
+    for tag, each in found.items():
+        each.sort(key=lambda call: not call.route.path.startswith(f"/v1/{tag}"))
+    return dict(sorted(found.items()))
+
+
+def _page(document: Shape, tag: str, calls: list[Call]) -> str:
+    return (
+        "\n\n".join(
+            [
+                f"<!-- `make docs` writes this page. -->\n\n# {tag.capitalize()}",
+                *_introduction(document, tag),
+                "## Calls",
+                _calls(document, calls),
+                *_fields(document, calls),
+                *_lists(calls),
+                *_problems(calls),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _introduction(document: Shape, tag: str) -> Iterator[str]:
+    for described in document.get("tags", []):
+        if described["name"] == tag and "description" in described:
+            yield described["description"]
+    guide = (DOCS / "api.md").read_text()
+    section = (
+        f"[{tag.capitalize()}](../api.md#{tag})" if f"\n## {tag.capitalize()}\n" in guide else ""
+    )
+    rules = f"The rules of this resource: {section}. " if section else ""
+    yield f"{rules}What holds for every resource: [the HTTP API](../api.md)."
+
+
+def _calls(document: Shape, calls: Iterable[Call]) -> str:
+    rows = [
+        (call.words, _body(document, call), _who(call), _what(call.operation)) for call in calls
+    ]
+    return table(("call", "body", "roles", "what it does"), *rows)
+
+
+def _who(call: Call) -> str:
+    return ", ".join(role for role, may in zip(_ROLES, call.roles, strict=True) if may != "no")
+
+
+def _what(operation: Shape) -> str:
+    found = operation.get("description", operation["summary"])
+    return str(found).partition("\n\n")[0]
+
+
+def _body(document: Shape, call: Call) -> str:
+    content = call.operation.get("requestBody", {}).get("content", {})
+    for media in content.values():
+        name = name_of(media["schema"])
+        if name == "Nothing":
+            return ""
+        if name.startswith("New") or name.endswith("Patch"):
+            return "the fields below" if not name.endswith("Items") else "`{items}`"
+        return members(named(document, name))
+    return ""
+
+
+def _items(call: Call) -> str:
+    """The component that a list or a read answers; empty for other calls."""
+    for status, answer in call.operation["responses"].items():
+        if call.route.method == "GET" and status == "200":
+            shape = next(iter(answer["content"].values()))["schema"]
+            named_shape = shape["anyOf"][0] if "anyOf" in shape else shape
+            return name_of(named_shape).removesuffix("Page") if "$ref" in named_shape else ""
+    return ""
+
+
+def _fields(document: Shape, calls: Iterable[Call]) -> Iterator[str]:
+    for name, call in {name: call for call in calls if (name := _items(call))}.items():
+        expanded = {each.partition(".")[0] for each in _choices(call, "expand")}
+        yield f"## Fields of {name}"
+        yield fields(document, name, expanded)
+
+
+def _choices(call: Call, parameter: str) -> list[str]:
+    found = call.parameters.get(parameter)
+    return found["schema"]["items"]["enum"] if found else []
+
+
+def _lists(calls: Iterable[Call]) -> Iterator[str]:
+    """The filters and sorts of each list; of two lists of the same rows, those of the first."""
+    first: dict[type, Call] = {}
+    for call in calls:
+        if call.route.contract.reader is None:
+            continue
+        shown = first.setdefault(call.route.contract.answer[0], call)
+        yield f"## Filters and sorts of {call.words}"
+        if shown is call:
+            yield _filters(call)
+            yield "\n".join(_choices_of_list(call))
+        else:
+            yield f"As those of {shown.words}, without `{call.route.contract.within}`."
+
+
+def _filters(call: Call) -> str:
+    operators: dict[str, list[str]] = defaultdict(list)
+    types: dict[str, str] = {}
+    for name, parameter in call.parameters.items():
+        if name not in _LIST_PARAMETERS:
+            field, _, operator = name.partition("__")
+            operators[field].append(operator or "=")
+            types.setdefault(field, type_of(parameter["schema"]).partition(",")[0])
+    rows = [(f"`{field}`", types[field], code(*found)) for field, found in operators.items()]
+    return table(("filter", "type", "operators"), *rows)
+
+
+def _choices_of_list(call: Call) -> Iterator[str]:
+    sorts = [name for name in _choices(call, "sort") if not name.startswith("-")]
+    yield f"- `sort`: {code(*sorts)}; with `-` before the name, descending"
+    if any(p.get("$ref", "").endswith("/q") for p in call.operation["parameters"]):
+        yield "- `q`: a search ([what it searches](../api.md#lists))"
+    if expand := [name for name in _choices(call, "expand") if "." not in name]:
+        yield f"- `expand`: {code(*expand)}"
+
+
+def _problems(calls: Iterable[Call]) -> Iterator[str]:
+    """Those of single calls: what any call may answer is in docs/api.md."""
+    rows = [
+        (call.words, code(*(error.code for error in call.route.contract.problems)))
+        for call in calls
+        if call.route.contract.problems
+    ]
+    kinds = {error.code for call in calls for error in call.route.contract.problems}
+    if rows:
+        yield "## Problems"
+        yield "Any call may also answer one of [the problems of every call](../api.md#errors)."
+        yield table(("problem", "status", "when"), *map(_problem, sorted(kinds)))
+        yield table(("call", "its problems"), *rows)
+
+
+def _problem(code_: str) -> tuple[str, ...]:
+    kind = PROBLEM_TYPES[code_]
+    return f"`{code_}`", str(kind.status), kind.meaning
