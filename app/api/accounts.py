@@ -12,13 +12,9 @@ from app.api.kit.lists import list_response
 from app.api.kit.resources import add_reads, location_of
 from app.api.kit.responses import expected_versions, respond_with
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
-from app.errors import (
-    AccountClosed,
-    AccountNotEmpty,
-    CurrencyMismatch,
-    InsufficientFunds,
-    InvalidTransition,
-)
+from app.domain.accounts import AccountClosed, AccountNotEmpty, InsufficientFunds
+from app.domain.money import CurrencyMismatch
+from app.errors import InvalidTransition
 from app.services import AccountService
 
 if TYPE_CHECKING:

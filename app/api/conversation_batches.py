@@ -18,7 +18,7 @@ from app.api.schemas.conversation_batches import (
 from app.db.errors import Invalid, InvalidCriterion, Mistake
 from app.db.listing import parse_filter
 from app.db.repository.criteria import check
-from app.errors import CountMismatch
+from app.domain.conversations import CountMismatch
 from app.services import ConversationBatchService
 
 if TYPE_CHECKING:

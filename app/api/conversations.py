@@ -21,16 +21,10 @@ from app.api.schemas.conversations import (
     SnoozeSchema,
 )
 from app.api.transactions import CREATE
-from app.errors import (
-    AlreadyExists,
-    ConversationMerged,
-    CustomerMismatch,
-    ExternalIdReused,
-    InvalidTransition,
-    LeaseLost,
-    MergeIntoItself,
-    OpenSubtasks,
-)
+from app.domain.conversations import ConversationMerged, CustomerMismatch, MergeIntoItself
+from app.domain.messages import ExternalIdReused
+from app.domain.tasks import LeaseLost, OpenSubtasks
+from app.errors import AlreadyExists, InvalidTransition
 from app.services import ConversationLifecycle, ConversationMerger, ConversationService
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from app.api.kit.resources import location_of
 from app.api.kit.responses import respond_with
 from app.api.kit.selection import SELECTION
 from app.api.schemas.messages import MessageSchema
-from app.errors import ConversationMerged, ExternalIdReused, InvalidTransition
+from app.domain.conversations import ConversationMerged
+from app.domain.messages import ExternalIdReused
+from app.errors import InvalidTransition
 from app.services import MessageService
 
 if TYPE_CHECKING:

@@ -25,16 +25,9 @@ from app.api.schemas.tasks import (
     TaskSchema,
 )
 from app.db.listing import format_timestamp
-from app.errors import (
-    AlreadyExists,
-    ConversationMerged,
-    InvalidTransition,
-    LeaseLost,
-    OpenSubtasks,
-    ParentFinished,
-    TaskCycle,
-    TaskTooDeep,
-)
+from app.domain.conversations import ConversationMerged
+from app.domain.tasks import LeaseLost, OpenSubtasks, ParentFinished, TaskCycle, TaskTooDeep
+from app.errors import AlreadyExists, InvalidTransition
 from app.services import TaskBatchService, TaskQueueService, TaskService
 
 if TYPE_CHECKING:

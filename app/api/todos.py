@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from app.api.kit.resources import add_routes
 from app.api.schemas.todos import TodoSchema
-from app.errors import ConversationMerged
+from app.domain.conversations import ConversationMerged
 from app.services import TodoService
 
 blueprint = Blueprint("todos", __name__)

@@ -11,19 +11,11 @@ from app.api.kit.dumper import Dumper
 from app.api.kit.resources import add_reads, location_of
 from app.api.kit.responses import expected_versions, respond_with
 from app.api.schemas.transactions import PostingSchema, TransactionSchema
-from app.errors import (
-    AccountClosed,
-    AccountFrozen,
-    AlreadyExists,
-    AlreadyReversed,
-    ApprovalRequired,
-    BalanceOutOfRange,
-    ConversationMerged,
-    CurrencyMismatch,
-    InsufficientFunds,
-    InvalidTransition,
-    ReferenceReused,
-)
+from app.domain.accounts import AccountClosed, AccountFrozen, BalanceOutOfRange, InsufficientFunds
+from app.domain.conversations import ConversationMerged
+from app.domain.money import CurrencyMismatch
+from app.domain.transactions import AlreadyReversed, ApprovalRequired, ReferenceReused
+from app.errors import AlreadyExists, InvalidTransition
 from app.services import TransactionLifecycle, TransactionService
 
 if TYPE_CHECKING:

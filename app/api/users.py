@@ -14,7 +14,7 @@ from app.api.kit.responses import respond, respond_with
 from app.api.schemas.agents import AgentSchema
 from app.api.schemas.users import DeactivatedSchema, DeactivationSchema, UserSchema
 from app.domain.actors import ActorKind
-from app.errors import LastAdmin
+from app.domain.users import LastAdmin
 from app.services import AgentService, UserService
 from app.services.kit.permissions import roles_of
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.errors import AccountClosed, InvalidTransition
+from app.db.errors import Conflict
+from app.errors import InvalidTransition
 
 
 class AccountStatus(StrEnum):
@@ -22,7 +23,7 @@ _ACTIONS = {
 _NUMBER_LENGTH = 12
 
 
-def check_action(action: str, status: str) -> None:
+def check_account_action(action: str, status: str) -> None:
     """Raises InvalidTransition; AccountClosed where a closed account is to be updated."""
     if action == "update" and status == AccountStatus.CLOSED:
         raise AccountClosed
@@ -42,3 +43,40 @@ def account_number(serial: int) -> str:
 def is_account_number(text: str) -> bool:
     digits = len(text) == _NUMBER_LENGTH and text.isascii() and text.isdigit()
     return digits and int(text) % 97 == 1
+
+
+class AccountNotEmpty(Conflict):
+    code = "account-not-empty"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only an account with a zero balance and no pending transactions can be closed."
+        )
+
+
+class AccountClosed(Conflict):
+    code = "account-closed"
+
+    def __init__(self) -> None:
+        super().__init__("The account is closed.")
+
+
+class AccountFrozen(Conflict):
+    code = "account-frozen"
+
+    def __init__(self) -> None:
+        super().__init__("The account is frozen: no money goes in or out.")
+
+
+class InsufficientFunds(Conflict):
+    code = "insufficient-funds"
+
+    def __init__(self) -> None:
+        super().__init__("The account would be below its overdraft limit.")
+
+
+class BalanceOutOfRange(Conflict):
+    code = "balance-out-of-range"
+
+    def __init__(self) -> None:
+        super().__init__("The balance would be larger than the database can store.")

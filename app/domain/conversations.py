@@ -5,10 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.db.errors import Conflict, VersionMismatch
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from uuid import UUID
 
 
 class ConversationStatus(StrEnum):
@@ -59,7 +61,7 @@ def statuses_for(action: str) -> frozenset[str]:
     return frozenset(_ACTIONS[action])
 
 
-def check_action(action: str, status: str) -> None:
+def check_conversation_action(action: str, status: str) -> None:
     """Raises InvalidTransition where a conversation in this status does not allow the action."""
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
@@ -89,3 +91,47 @@ def after_message(
     if direction == Direction.OUTBOUND and now in _UNRESOLVED:
         return _S.PENDING
     return now
+
+
+class ConversationMerged(Conflict):
+    """It goes on in another conversation."""
+
+    code = "conversation-merged"
+
+    def __init__(self, into: UUID) -> None:
+        self.facts = {"merged_into_id": str(into)}
+        super().__init__(f"The conversation was merged into {into}.")
+
+
+class ConversationMismatch(VersionMismatch):
+    """The conversation has another version, or another last message, than the caller expected."""
+
+    def __init__(self, current: int, last_message: int) -> None:
+        super().__init__(current)
+        self.args = (
+            f"The current version is {current}, and the last message is number {last_message}.",
+        )
+
+
+class CustomerMismatch(Conflict):
+    code = "customer-mismatch"
+
+    def __init__(self) -> None:
+        super().__init__("The conversations belong to different customers.")
+
+
+class CountMismatch(Conflict):
+    """There are more or fewer than the caller expected; nothing was done."""
+
+    code = "count-mismatch"
+
+    def __init__(self, expected: int, count: int) -> None:
+        self.facts = {"expected": expected, "count": count}
+        super().__init__(f"The request expects {expected} and there are {count}.")
+
+
+class MergeIntoItself(Conflict):
+    code = "merge-into-itself"
+
+    def __init__(self) -> None:
+        super().__init__("A conversation cannot be merged into itself.")

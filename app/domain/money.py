@@ -8,7 +8,7 @@ from functools import total_ordering
 
 from iso4217 import Currency
 
-from app.errors import CurrencyMismatch
+from app.db.errors import Conflict
 
 MOST = 10**15
 """Minor units that one amount may have; balances have room for a thousand of these."""
@@ -90,3 +90,10 @@ class Money:
         if other.currency != self.currency:
             raise CurrencyMismatch(self.currency, other.currency)
         return self.minor < other.minor
+
+
+class CurrencyMismatch(Conflict):
+    code = "currency-mismatch"
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"The currencies differ: {one} and {other}.")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from app.db.errors import Conflict
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _ACTIONS = {
 }
 
 
-def check_action(action: str, status: str) -> None:
+def check_task_action(action: str, status: str) -> None:
     """Raises InvalidTransition where a task in this status does not allow the action."""
     allowed = [name for name, statuses in _ACTIONS.items() if status in statuses]
     if action not in allowed:
@@ -88,3 +89,42 @@ class RetryDelay:
     def longest(self, attempts: int) -> timedelta:
         factor = 1 << min(attempts - 1, 20)  # more could overflow, and any cap is long reached
         return min(self.cap, self.base * factor)
+
+
+class LeaseLost(Conflict):
+    """The lease token is not, or no longer, the one under which the task runs."""
+
+    code = "lease-lost"
+
+    def __init__(self) -> None:
+        super().__init__("The task does not run under this lease token.")
+
+
+class TaskCycle(Conflict):
+    code = "task-cycle"
+
+    def __init__(self) -> None:
+        super().__init__("A task cannot be below itself.")
+
+
+class TaskTooDeep(Conflict):
+    """A task can't come back to where it was: the tasks above it were moved down meanwhile."""
+
+    code = "task-too-deep"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Tasks are at most {most} levels deep.")
+
+
+class OpenSubtasks(Conflict):
+    code = "open-subtasks"
+
+    def __init__(self) -> None:
+        super().__init__("A task cannot be completed before its sub-tasks have ended.")
+
+
+class ParentFinished(Conflict):
+    code = "parent-finished"
+
+    def __init__(self) -> None:
+        super().__init__("The parent must be a pending or running task that nobody has cancelled.")

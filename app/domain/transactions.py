@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from app.db.errors import Invalid, Mistake
+from app.db.errors import Conflict, Invalid, Mistake
 from app.domain.money import Money, digits_of
 from app.errors import InvalidTransition
 
@@ -47,7 +47,9 @@ class Leg:
     amount: Money
 
 
-def check_action(action: str, status: str, kind: str, *, awaits_approval: bool = False) -> None:
+def check_transaction_action(
+    action: str, status: str, kind: str, *, awaits_approval: bool = False
+) -> None:
     """Raises InvalidTransition where a transaction in this state does not allow the action."""
     allowed = list(_allowed(status, kind, awaits_approval=awaits_approval))
     if action not in allowed:
@@ -114,3 +116,26 @@ def lessened(legs: Sequence[Leg], amount: Money) -> list[Leg]:
         detail = f"It must be more than 0 and at most {held}."
         raise Invalid([Mistake((*path, "amount"), "range", detail)])
     return [Leg(leg.account_id, amount if leg.amount == held else -amount) for leg in legs]
+
+
+class ApprovalRequired(Conflict):
+    code = "approval-required"
+
+    def __init__(self) -> None:
+        super().__init__("A second user must approve the transaction first.")
+
+
+class AlreadyReversed(Conflict):
+    code = "already-reversed"
+
+    def __init__(self) -> None:
+        super().__init__("The transaction is reversed already.")
+
+
+class ReferenceReused(Conflict):
+    """The reference is that of another transaction, with other content."""
+
+    code = "reference-reused"
+
+    def __init__(self) -> None:
+        super().__init__("Another transaction, with other content, has this reference.")

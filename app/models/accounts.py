@@ -8,8 +8,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Resource
 from app.db.marks import BOOKKEEPING, INTERNAL, LIVE_WHILE
 from app.db.types import MinorUnits
-from app.domain.accounts import AccountStatus
-from app.errors import AccountClosed, AccountNotEmpty, BalanceOutOfRange, InsufficientFunds
+from app.domain.accounts import (
+    AccountClosed,
+    AccountNotEmpty,
+    AccountStatus,
+    BalanceOutOfRange,
+    InsufficientFunds,
+)
 from app.models.base import CHANGED, PERSONAL, one_of
 
 _BOOKKEEPING = {BOOKKEEPING: True}

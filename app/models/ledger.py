@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 from app.db import Identified
 from app.db.errors import Invalid, Mistake
 from app.db.types import MinorUnits
-from app.errors import AccountClosed, AccountFrozen
+from app.domain.accounts import AccountClosed, AccountFrozen
 from app.models.base import CHANGED
 
 

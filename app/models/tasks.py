@@ -9,8 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import DeletableResource
 from app.db.marks import BOOKKEEPING, HISTORY_UNLESS, INTERNAL, LARGE, SECRET
-from app.domain.tasks import DEFAULT_PRIORITY, TaskStatus
-from app.errors import OpenSubtasks, ParentFinished, TaskCycle
+from app.domain.tasks import DEFAULT_PRIORITY, OpenSubtasks, ParentFinished, TaskCycle, TaskStatus
 from app.models.base import PERSONAL, TASK_DATA, json_size, one_of
 
 # Where a claim looks for a task: in its queue or, if it is for one agent, in that agent's lane.

@@ -9,8 +9,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
 from app.db.marks import HISTORY, INTERNAL
-from app.domain.transactions import TransactionKind, TransactionStatus
-from app.errors import AlreadyReversed, ApprovalRequired, Forbidden, InvalidTransition
+from app.domain.transactions import (
+    AlreadyReversed,
+    ApprovalRequired,
+    TransactionKind,
+    TransactionStatus,
+)
+from app.errors import Forbidden, InvalidTransition
 from app.models.base import CHANGED, PERSONAL, one_of
 
 

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import LIVE, DeletableResource
 from app.domain.actors import USER_ROLES
-from app.errors import LastAdmin
+from app.domain.users import LastAdmin
 from app.models.base import PERSONAL, one_of
 
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db import Query, retry
 from app.db.errors import Invalid, Mistake
-from app.domain.accounts import AccountStatus, account_number, check_action
+from app.domain.accounts import AccountStatus, account_number, check_account_action
 from app.domain.actors import ActorKind
-from app.domain.money import Money
-from app.errors import CurrencyMismatch, Forbidden, NotFound
+from app.domain.money import CurrencyMismatch, Money
+from app.errors import Forbidden, NotFound
 from app.models import Account
 from app.repositories import AccountRepository, CustomerRepository, EntryRepository, TaskRepository
 from app.services.kit.creates import Adds
@@ -66,7 +66,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
     ) -> Record:
         with self.database.session() as session:
             account = self._mine(session, key)
-            check_action("update", account.status)
+            check_account_action("update", account.status)
             values = dict(values)
             if "overdraft_limit" in values:
                 values["overdraft_limit"] = self._limit(account, values["overdraft_limit"])
@@ -144,7 +144,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
     ) -> Record:
         with self.database.session() as session:
             account = self._mine(session, key)
-            check_action(verb, account.status)
+            check_account_action(verb, account.status)
             self.apply(session, account, {"status": status}, expected=expected, action=action)
             return self._read(session.connection(), key)
 

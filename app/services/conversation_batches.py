@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.db.errors import Invalid, Mistake
 from app.domain.agents import ASSIGNED, assignment_action
-from app.domain.conversations import ConversationStatus, statuses_for
-from app.errors import CountMismatch
+from app.domain.conversations import ConversationStatus, CountMismatch, statuses_for
 from app.models import Conversation
 from app.repositories import AgentRepository, ConversationRepository
 from app.services.agents import AgentService

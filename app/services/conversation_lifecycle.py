@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from app.db import retry
 from app.db.errors import Conflict, Invalid, Mistake, UnknownReference
 from app.domain.agents import ASSIGNED
-from app.domain.conversations import ConversationStatus, Direction, check_action
+from app.domain.conversations import ConversationStatus, Direction, check_conversation_action
+from app.domain.messages import ExternalIdReused
 from app.domain.transactions import TransactionKind
-from app.errors import AlreadyExists, ExternalIdReused
+from app.errors import AlreadyExists
 from app.repositories import ConversationRepository, TaskRepository
 from app.services.agents import AgentService
 from app.services.conversations import ConversationService
@@ -208,7 +209,7 @@ class ConversationLifecycle(Service):
         Raises VersionMismatch, before the action itself adds a message.
         """
         conversation = self._conversations.locked(session, key)
-        check_action(action, conversation.status)
+        check_conversation_action(action, conversation.status)
         self._conversations.check_expected(conversation, expected)
         return conversation
 

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from app.db import retry
 from app.db.errors import UnknownReference
-from app.domain.conversations import ConversationStatus, after_merge, check_action
-from app.errors import ConversationMerged, CustomerMismatch, MergeIntoItself, NotFound
+from app.domain.conversations import (
+    ConversationMerged,
+    ConversationStatus,
+    CustomerMismatch,
+    MergeIntoItself,
+    after_merge,
+    check_conversation_action,
+)
+from app.errors import NotFound
 from app.models import Conversation, Message, Task, Todo
 from app.repositories import (
     ConversationRepository,
@@ -73,7 +80,7 @@ class ConversationMerger(Service):
         for conversation in (source, target):
             if conversation.merged_into_id is not None:
                 raise ConversationMerged(conversation.merged_into_id)
-            check_action("merge", conversation.status)
+            check_conversation_action("merge", conversation.status)
         if source.customer_id != target.customer_id:
             raise CustomerMismatch
 

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from app.db import Query, retry
 from app.domain.agents import HANDED_OFF, assignment_action
 from app.domain.clocks import STANDING_STILL, Clocks
-from app.domain.conversations import ConversationStatus, Priority, check_action
+from app.domain.conversations import (
+    ConversationMerged,
+    ConversationMismatch,
+    ConversationStatus,
+    Priority,
+    check_conversation_action,
+)
 from app.domain.known_states import KnownStates
-from app.errors import ConversationMerged, ConversationMismatch, NotFound
+from app.errors import NotFound
 from app.models import Conversation
 from app.repositories import (
     AgentRepository,
@@ -111,7 +117,7 @@ class ConversationService(ResourceService[Conversation]):
         was = entity.status
         changes = super().apply(session, entity, complete, action=action)
         if changes and action in ("updated", HANDED_OFF):
-            check_action("update", was)
+            check_conversation_action("update", was)
         return changes
 
     @allowed("writers")

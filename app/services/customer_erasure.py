@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.db import retry
-from app.errors import NotErasable, NotFound
+from app.domain.customers import NotErasable
+from app.errors import NotFound
 from app.models import Customer, Task
 from app.repositories import CustomerTraces, Erasure, IdempotencyKeyRepository, PlannerStatistics
 from app.services.kit.base import Service

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import Query, retry
+from app.domain.messages import ExternalIdReused
 from app.domain.money import Money
 from app.domain.transactions import Leg
-from app.errors import ExternalIdReused
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.conversation_lifecycle import ConversationLifecycle

@@ -11,7 +11,8 @@ from uuid import UUID
 import orjson
 
 from app.db.errors import Contention, LockTimeout
-from app.errors import AnswerGone, Forbidden, IdempotencyInProgress, KeyReused
+from app.domain.idempotency import AnswerGone, IdempotencyInProgress, KeyReused
+from app.errors import Forbidden
 from app.repositories import IdempotencyKeyRepository
 from app.services.kit.base import Service
 from app.services.kit.permissions import READERS_AND_AGENTS, allowed

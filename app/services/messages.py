@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 from app.db import Query, retry
 from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
-from app.domain.conversations import Direction, after_message, check_action
-from app.errors import AlreadyExists, ConversationMerged, ExternalIdReused, Forbidden, NotFound
+from app.domain.conversations import (
+    ConversationMerged,
+    Direction,
+    after_message,
+    check_conversation_action,
+)
+from app.domain.messages import ExternalIdReused
+from app.errors import AlreadyExists, Forbidden, NotFound
 from app.models import Conversation, Message
 from app.repositories import ConversationRepository, CustomerRepository, MessageRepository
 from app.services.conversations import ConversationService
@@ -78,7 +84,7 @@ class MessageService(Service):
                 return known, False
             if conversation.merged_into_id is not None:
                 raise ConversationMerged(conversation.merged_into_id)
-            check_action("message", conversation.status)
+            check_conversation_action("message", conversation.status)
             return self.add_once(session, conversation, values, self._post)
 
     def repeated(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
 from app.domain.agents import why_unfit
-from app.domain.tasks import OPEN, due_now_or_later
-from app.errors import ConversationMerged, Forbidden, ParentFinished
+from app.domain.conversations import ConversationMerged
+from app.domain.tasks import OPEN, ParentFinished, due_now_or_later
+from app.errors import Forbidden
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
 from app.services.kit.bulk import BulkService, check_known, path_of
 from app.services.kit.permissions import WRITERS, Roles, allowed

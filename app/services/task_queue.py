@@ -13,8 +13,8 @@ from app.db.errors import Invalid, Mistake, VersionMismatch
 from app.db.listing import parse_uuid
 from app.domain.actors import ActorKind
 from app.domain.agents import AgentKind
-from app.domain.tasks import Outcome, TaskStatus, after_failure
-from app.errors import Forbidden, LeaseLost, NotFound
+from app.domain.tasks import LeaseLost, Outcome, TaskStatus, after_failure
+from app.errors import Forbidden, NotFound
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
 from app.repositories.task_claims import RUNNABLE, SPENT

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.db.errors import Invalid, Mistake
-from app.domain.tasks import OPEN, TaskStatus
-from app.errors import TaskCycle, TaskTooDeep
+from app.domain.tasks import OPEN, TaskCycle, TaskStatus, TaskTooDeep
 from app.models import Task
 from app.repositories import TaskRepository
 from app.services.agents import AgentService

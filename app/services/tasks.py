@@ -8,7 +8,7 @@ from app.db import Query, retry
 from app.db.errors import Contention, VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.subtasks import as_subtask
-from app.domain.tasks import TaskStatus, check_action, due_now_or_later
+from app.domain.tasks import TaskStatus, check_task_action, due_now_or_later
 from app.errors import AlreadyExists, Forbidden, NotFound
 from app.models import Task
 from app.repositories import AttemptRepository, TaskQueue, TaskRepository
@@ -124,7 +124,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
         """A running task is not deleted under the hands of its agent: InvalidTransition."""
         with self.database.session() as session:
             self.queue.lock(session.connection(), key)  # after its parent, which counts it
-            check_action("delete", self.locked(session, key).status)
+            check_task_action("delete", self.locked(session, key).status)
             super().remove(key, expected=expected)
 
     @allowed("writers")
@@ -133,7 +133,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
         """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
         with self.database.session() as session:
             task = self._locked_in_order(session, key, expected)
-            check_action("cancel", task.status)
+            check_task_action("cancel", task.status)
             connection = session.connection()
             by_action: dict[str, dict[UUID, Changes]] = {"cancelled": {}, "cancel-requested": {}}
             for changed in self.queue.cancel(connection, key):
@@ -154,7 +154,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
         with self.database.session() as session:
             replaced, addressed_to = self._readdressed(session.connection(), key)
             task = self._locked_in_order(session, key, expected)
-            check_action("requeue", task.status)
+            check_task_action("requeue", task.status)
             if task.agent_id != addressed_to:
                 raise Contention("Another unit of work changed the task.")
             values = {
@@ -188,7 +188,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
             values = {**values, "dedupe_scope": values["parent_id"]}
         changes = super().apply(session, entity, values, expected=expected, action=action)
         if action == "updated" and changes:
-            check_action("update", entity.status)
+            check_task_action("update", entity.status)
         return changes
 
     def _locked_in_order(

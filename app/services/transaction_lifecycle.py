@@ -9,13 +9,14 @@ from app.db import retry
 from app.db.errors import VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.transactions import (
+    ApprovalRequired,
     Leg,
     TransactionKind,
     TransactionStatus,
-    check_action,
+    check_transaction_action,
     lessened,
 )
-from app.errors import ApprovalRequired, Forbidden, InvalidTransition, NotFound
+from app.errors import Forbidden, InvalidTransition, NotFound
 from app.models import Transaction
 from app.repositories import ConversationRepository, Ledger
 from app.services.kit.base import Service
@@ -134,7 +135,7 @@ class TransactionLifecycle(Service):
         if found["status"] == TransactionStatus.PENDING and found["is_due"]:
             raise InvalidTransition("transaction", action, TransactionStatus.EXPIRED, ())
         awaits = _awaits_approval(found)
-        check_action(action, found["status"], found["kind"], awaits_approval=awaits)
+        check_transaction_action(action, found["status"], found["kind"], awaits_approval=awaits)
         return found
 
     def _goes_on_in(self, connection: Connection, key: UUID | None) -> UUID | None:

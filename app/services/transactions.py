@@ -10,17 +10,18 @@ from uuid_utils.compat import uuid7
 
 from app.db import retry
 from app.db.errors import Invalid, Mistake, UnknownReference
-from app.domain.accounts import AccountStatus
+from app.domain.accounts import AccountClosed, AccountFrozen, AccountStatus
 from app.domain.actors import ActorKind
-from app.domain.transactions import Leg, TransactionKind, TransactionStatus, check_legs, is_over
-from app.errors import (
-    AccountClosed,
-    AccountFrozen,
-    AlreadyExists,
-    CurrencyMismatch,
-    Forbidden,
+from app.domain.money import CurrencyMismatch
+from app.domain.transactions import (
+    Leg,
     ReferenceReused,
+    TransactionKind,
+    TransactionStatus,
+    check_legs,
+    is_over,
 )
+from app.errors import AlreadyExists, Forbidden
 from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
 from app.services.conversations import ConversationService

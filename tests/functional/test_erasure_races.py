@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from app.errors import NotErasable
+from app.domain.customers import NotErasable
 from app.services import ErasureService
 
 if TYPE_CHECKING:

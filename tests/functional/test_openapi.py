@@ -119,7 +119,9 @@ def _parameters(told: Document) -> Iterator[Document]:
 def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
     """Each error of the domain has an example, under its own status."""
     for error in _all_errors(ApplicationError):
-        if error.__module__ in ("app.errors", "app.db.errors") and hasattr(error, "code"):
+        if error.__module__.startswith(("app.errors", "app.domain.", "app.db.errors")) and hasattr(
+            error, "code"
+        ):
             if error in (ReadOnlyViolation, NotPermitted):
                 continue  # bugs of ours: internal-error
             assert PROBLEM_TYPES[error.code].status == status_of(error)

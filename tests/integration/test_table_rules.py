@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from app.db import violations
 from app.db.marks import BOOKKEEPING
 from app.domain.actors import Role
-from app.errors import LastAdmin
+from app.domain.users import LastAdmin
 from app.models import Base, Customer
 from app.services import UserService
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.conversations import ConversationStatus, Direction, after_message, check_action
+from app.domain.conversations import (
+    ConversationStatus,
+    Direction,
+    after_message,
+    check_conversation_action,
+)
 from app.errors import InvalidTransition
 
 ALLOWED = {
@@ -57,10 +62,10 @@ def test_the_tables_here_are_complete() -> None:
 def test_a_status_allows_what_the_table_says(status: str, action: str) -> None:
     """And nothing else: the error names the status and all that it does allow, in order."""
     if action in ALLOWED[status]:
-        check_action(action, status)
+        check_conversation_action(action, status)
         return
     with pytest.raises(InvalidTransition) as caught:
-        check_action(action, status)
+        check_conversation_action(action, status)
     assert caught.value.facts == {"from": status, "allowed": sorted(ALLOWED[status])}
 
 
@@ -68,7 +73,7 @@ def test_a_status_allows_what_the_table_says(status: str, action: str) -> None:
 def test_an_action_that_nobody_knows_is_never_allowed(status: str) -> None:
     """A mistyped one must not slip through."""
     with pytest.raises(InvalidTransition):
-        check_action("delete-everything", status)
+        check_conversation_action("delete-everything", status)
 
 
 @pytest.mark.parametrize(("before", "direction", "after"), [(*of, to) for of, to in AFTER.items()])

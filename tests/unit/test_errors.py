@@ -70,22 +70,28 @@ def test_a_message_names_what_it_is_about(error: ApplicationError, message: str)
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (partial(accounts.check_action, "freeze", "closed"), "A closed account cannot be frozen."),
-        (partial(tasks.check_action, "cancel", "failed"), "A failed task cannot be cancelled."),
         (
-            partial(conversations.check_action, "message", "closed"),
+            partial(accounts.check_account_action, "freeze", "closed"),
+            "A closed account cannot be frozen.",
+        ),
+        (
+            partial(tasks.check_task_action, "cancel", "failed"),
+            "A failed task cannot be cancelled.",
+        ),
+        (
+            partial(conversations.check_conversation_action, "message", "closed"),
             "A closed conversation cannot be written to.",
         ),
         (
-            partial(conversations.check_action, "reopen", "open"),
+            partial(conversations.check_conversation_action, "reopen", "open"),
             "An open conversation cannot be reopened.",
         ),
         (
-            partial(transactions.check_action, "void", "expired", "fee"),
+            partial(transactions.check_transaction_action, "void", "expired", "fee"),
             "An expired transaction cannot be voided.",
         ),
         (
-            partial(transactions.check_action, "reverse", "posted", "reversal"),
+            partial(transactions.check_transaction_action, "reverse", "posted", "reversal"),
             "A posted reversal cannot be reversed.",
         ),
     ],

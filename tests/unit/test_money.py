@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from app.db.errors import Invalid
 from app.domain.accounts import account_number, is_account_number
-from app.domain.money import DIGITS, MOST, Money, OutOfRange, UnknownCurrency
+from app.domain.money import DIGITS, MOST, CurrencyMismatch, Money, OutOfRange, UnknownCurrency
 from app.domain.transactions import Leg, check_legs, is_over, lessened
-from app.errors import CurrencyMismatch
 
 currencies = st.sampled_from(sorted(DIGITS))
 minors = st.integers(-MOST, MOST)

@@ -13,7 +13,7 @@ from app.domain.tasks import (
     RetryDelay,
     TaskStatus,
     after_failure,
-    check_action,
+    check_task_action,
 )
 from app.errors import InvalidTransition
 
@@ -42,10 +42,10 @@ def test_the_table_has_every_status() -> None:
 def test_each_status_allows_what_the_table_says(status: str, action: str) -> None:
     """Everything else is refused, with the status and all that it allows, sorted."""
     if action in ALLOWED[status]:
-        check_action(action, status)
+        check_task_action(action, status)
         return
     with pytest.raises(InvalidTransition) as refused:
-        check_action(action, status)
+        check_task_action(action, status)
     assert refused.value.facts == {"from": status, "allowed": ALLOWED[status]}
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_action_is_refused_everywhere() -> None:
     """An action that nobody declared is allowed in no status."""
     for status in TaskStatus:
         with pytest.raises(InvalidTransition):
-            check_action("explode", status)
+            check_task_action("explode", status)
 
 
 @pytest.mark.parametrize(

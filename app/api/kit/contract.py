@@ -15,15 +15,8 @@ from app.db.errors import (
     StatementCancelled,
     StatementTimeout,
 )
-from app.errors import (
-    AlreadyExists,
-    AnswerGone,
-    IdempotencyInProgress,
-    InUse,
-    KeyReused,
-    NotDeleted,
-    ParentDeleted,
-)
+from app.domain.idempotency import AnswerGone, IdempotencyInProgress, KeyReused
+from app.errors import AlreadyExists, InUse, NotDeleted, ParentDeleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

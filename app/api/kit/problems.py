@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from app import errors
 from app.api.kit.responses import respond
 from app.db import errors as db_errors
+from app.domain.idempotency import KeyReused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ STATUS: dict[type[db_errors.ApplicationError], int] = {
     errors.RateLimited: 429,
     db_errors.Invalid: 422,
     db_errors.InvalidCriterion: 400,
-    errors.KeyReused: 422,
+    KeyReused: 422,
     db_errors.Conflict: 409,
     db_errors.VersionMismatch: 412,
     db_errors.Unavailable: 503,
@@ -111,7 +112,7 @@ def problem_of(error: db_errors.ApplicationError) -> Problem:
         detail = _summary(len(mistakes)) or detail
     elif isinstance(error, db_errors.InvalidCriterion):
         mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
-    elif isinstance(error, errors.KeyReused):
+    elif isinstance(error, KeyReused):
         mistakes = [{"header": "Idempotency-Key", "code": error.code, "detail": detail}]
     elif isinstance(error, errors.InUse):
         mistakes = [

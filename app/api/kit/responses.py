@@ -12,8 +12,8 @@ from flask import Response, request
 
 from app.api.kit.context import settings
 from app.db.errors import VersionMismatch
+from app.domain.conversations import ConversationMismatch
 from app.domain.known_states import KnownStates
-from app.errors import ConversationMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

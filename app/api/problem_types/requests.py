@@ -7,6 +7,7 @@ from app.api.kit.openapi.examples import ID
 from app.api.kit.problem_type import ProblemType, of_error
 from app.api.kit.problems import Problem
 from app.db import errors as db_errors
+from app.domain.idempotency import AnswerGone, IdempotencyInProgress, KeyReused
 
 _MISTAKE = db_errors.Mistake(("name",), "required", "It is required.")
 
@@ -85,17 +86,17 @@ REQUESTS = (
         "changed: correct all of them and send the request again.",
     ),
     of_error(
-        errors.KeyReused("The key was sent with another request."),
+        KeyReused("The key was sent with another request."),
         "This Idempotency-Key was sent before, with another method, path or body.",
         "Send the request with a new key, or the earlier request with this one.",
     ),
     of_error(
-        errors.IdempotencyInProgress("The same request is being carried out."),
+        IdempotencyInProgress("The same request is being carried out."),
         "The first request with this Idempotency-Key is still being carried out.",
         "Send the same request again in a moment: it gets the answer of the first.",
     ),
     of_error(
-        errors.AnswerGone("The request was carried out, and its answer is not kept any more."),
+        AnswerGone("The request was carried out, and its answer is not kept any more."),
         "The request with this Idempotency-Key was carried out. Its answer was erased, or was "
         "sealed under another CASELOAD_SECRET_KEY.",
         "Read the resource to see what the request has done. Do not send it with a new key.",

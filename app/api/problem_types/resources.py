@@ -5,6 +5,9 @@ from __future__ import annotations
 from app import errors
 from app.api.kit.problem_type import of_error
 from app.db import errors as db_errors
+from app.domain.conversations import CountMismatch
+from app.domain.customers import NotErasable
+from app.domain.users import LastAdmin
 
 _TAKEN = errors.AlreadyExists("customers", ("reference",))
 _TAKEN.facts = {"existing_id": "01a1fcbe-dfca-719f-bfae-a835fce21513"}
@@ -37,7 +40,7 @@ RESOURCES = (
         "`from` is the status, `allowed` names the actions that it allows.",
     ),
     of_error(
-        errors.CountMismatch(10, 12),
+        CountMismatch(10, 12),
         "More or fewer resources fit the filter than `expected_count` says. Nothing was changed.",
         "Count them with `dry_run`, and decide whether the filter is right.",
     ),
@@ -47,12 +50,12 @@ RESOURCES = (
         "Narrow the filter, and send several requests.",
     ),
     of_error(
-        errors.LastAdmin(),
+        LastAdmin(),
         "Without this user nobody could administer the service.",
         "Make another user an admin first.",
     ),
     of_error(
-        errors.NotErasable({"open conversations": 1}),
+        NotErasable({"open conversations": 1}),
         "A customer with unfinished business can't be erased.",
         "Finish what `detail` names, then erase the customer.",
     ),

@@ -16,6 +16,8 @@ from app import errors
 from app.cli.kit.place import check_exists, place
 from app.db import errors as db_errors
 from app.domain.actors import Actor, ActorKind
+from app.domain.customers import NotErasable
+from app.domain.users import LastAdmin
 from app.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
     errors.NotFound: 3,
     db_errors.Conflict: 4,
     db_errors.VersionMismatch: 4,
-    errors.LastAdmin: 1,
-    errors.NotErasable: 1,
+    LastAdmin: 1,
+    NotErasable: 1,
     db_errors.Unavailable: 5,
 }
 """By class; a subclass has its parent's."""
