@@ -54,7 +54,7 @@ _ACCOUNT = {
 
 def _in_transaction(action: str, status: str) -> None:
     kind = TransactionKind.TRANSFER
-    transactions.check_action(action, status, kind, awaits_approval=True)
+    transactions.check_transaction_action(action, status, kind, awaits_approval=True)
 
 
 def _allowed(check: Callable[[str, str], None], status: str) -> list[str]:
@@ -82,7 +82,7 @@ def of_tasks() -> list[Arrow]:
     }
     return [
         Arrow(_START, "create", pending),
-        *_arrows(TaskStatus, tasks.check_action, _TASK),
+        *_arrows(TaskStatus, tasks.check_task_action, _TASK),
         Arrow(pending, "cancel", cancelled),
         Arrow(running, "cancel", running),
         Arrow(running, "claim once the lease is lost", running),
@@ -96,7 +96,7 @@ def of_tasks() -> list[Arrow]:
 def of_conversations() -> list[Arrow]:
     return [
         Arrow(_START, "create", ConversationStatus.OPEN),
-        *_arrows(ConversationStatus, conversations.check_action, _CONVERSATION),
+        *_arrows(ConversationStatus, conversations.check_conversation_action, _CONVERSATION),
         *sorted(set(_messages())),
         Arrow(ConversationStatus.SNOOZED, "until has come", ConversationStatus.OPEN),
     ]
@@ -106,7 +106,7 @@ def _messages() -> Iterator[Arrow]:
     """The messages that change the status."""
     ways = product(ConversationStatus, Direction, (timedelta(), 2 * _WINDOW))
     for status, direction, since in ways:
-        if "message" in _allowed(conversations.check_action, status):
+        if "message" in _allowed(conversations.check_conversation_action, status):
             after = conversations.after_message(
                 status, direction, since=since, reopen_window=_WINDOW
             )
@@ -129,17 +129,19 @@ def of_transactions() -> list[Arrow]:
 def of_accounts() -> list[Arrow]:
     return [
         Arrow(_START, "create", AccountStatus.OPEN),
-        *_arrows(AccountStatus, accounts.check_action, _ACCOUNT),
+        *_arrows(AccountStatus, accounts.check_account_action, _ACCOUNT),
     ]
 
 
 def parts() -> dict[str, str]:
     """The parts of docs/states.md."""
     return {
-        "task": _part(of_tasks(), TaskStatus, tasks.check_action),
-        "conversation": _part(of_conversations(), ConversationStatus, conversations.check_action),
+        "task": _part(of_tasks(), TaskStatus, tasks.check_task_action),
+        "conversation": _part(
+            of_conversations(), ConversationStatus, conversations.check_conversation_action
+        ),
         "transaction": _part(of_transactions(), TransactionStatus, _in_transaction),
-        "account": _part(of_accounts(), AccountStatus, accounts.check_action),
+        "account": _part(of_accounts(), AccountStatus, accounts.check_account_action),
     }
 
 
