@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,20 @@ def desk(staff: Client, database_url: str) -> Iterator[Client]:
     client.get("/v1/me")  # the token is known from here on
     yield client
     app.extensions["database"].dispose()
+
+
+@pytest.fixture
+def threshold(shared_app: Flask) -> Iterator[None]:
+    """Amounts over 100 need a second user."""
+    settings = shared_app.extensions["settings"]
+    strict = Settings(
+        database_url=settings.database_url,
+        given_secret_key="k" * 32,
+        approval_threshold=Decimal(100),
+    )
+    shared_app.extensions["settings"] = strict
+    yield
+    shared_app.extensions["settings"] = settings
 
 
 @pytest.fixture

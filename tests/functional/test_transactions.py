@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from app.services import TransactionLifecycle, TransactionService
-from app.settings import Settings
 from tests.bank import Bank, entry, money, move
 from tests.client import Client, codes, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from flask import Flask
+    from collections.abc import Callable
 
     from app.db import Database
     from app.db.testing import RoundTrips
@@ -27,20 +23,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bank(admin: Client) -> Bank:
     return Bank(admin)
-
-
-@pytest.fixture
-def threshold(shared_app: Flask) -> Iterator[None]:
-    """Amounts over 100 need a second user."""
-    settings = shared_app.extensions["settings"]
-    strict = Settings(
-        database_url=settings.database_url,
-        given_secret_key="k" * 32,
-        approval_threshold=Decimal(100),
-    )
-    shared_app.extensions["settings"] = strict
-    yield
-    shared_app.extensions["settings"] = settings
 
 
 def test_a_transfer_moves_money_at_once(bank: Bank) -> None:
