@@ -13,16 +13,17 @@ from app.cli.kit.output import (
     print_line,
     print_table,
     print_text,
-    public,
 )
-from app.cli.kit.types import Email, Queue, Text
+from app.cli.kit.types import Email, Matching, Text
 from app.db import Query
-from app.domain.agents import AgentKind
+from app.domain.agents import QUEUE, AgentKind
 from app.errors import NotFound
 from app.services import AgentService, UserService
 
 if TYPE_CHECKING:
     from app.models import Agent, User
+
+QUEUE_NAME = Matching("queue", QUEUE, "the name of a queue, such as mail or back-office")
 
 agents = Group("agents", help="People and programs that work on tasks.")
 
@@ -30,7 +31,7 @@ agents = Group("agents", help="People and programs that work on tasks.")
 @agents.command("create", cls=SetUpVerb)
 @click.argument("name", type=Text())
 @click.option("--kind", type=click.Choice([kind.value for kind in AgentKind]), default="ai")
-@click.option("--queue", "queues", type=Queue(), multiple=True, help="May be given repeatedly.")
+@click.option("--queue", "queues", type=QUEUE_NAME, multiple=True, help="May be given repeatedly.")
 @click.option("--user", "email", type=Email(254), help="The user whose token claims as this agent.")
 @as_json
 def create(
@@ -66,7 +67,7 @@ def show(name: str, *, as_json: bool) -> None:
     agent = find_agent(name)
     waiting = [as_record(task) for task in service(AgentService).pending_tasks(agent.id)]
     if as_json:
-        print_json({**as_record(agent), "pending_tasks": [public(task) for task in waiting]})
+        print_json({**as_record(agent), "pending_tasks": waiting})
         return
     print_fields(as_record(agent))
     if waiting:

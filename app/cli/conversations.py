@@ -12,7 +12,6 @@ from app.cli.kit.output import (
     print_json,
     print_table,
     print_text,
-    public,
 )
 from app.cli.kit.types import Text
 from app.db import Query
@@ -58,7 +57,7 @@ def show(conversation: str, *, as_json: bool) -> None:
     messages = [as_record(message) for message in found.messages]
     tasks = [as_record(task) for task in found.tasks]
     if as_json:
-        parts = {"messages": messages, "tasks": [public(task) for task in tasks]}
+        parts = {"messages": messages, "tasks": tasks}
         print_json({**_with_people(found), **parts})
         return
     print_fields(_with_people(found))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.agents import find_agent
+from app.cli.agents import QUEUE_NAME, find_agent
 from app.cli.kit.commands import Group, service
 from app.cli.kit.output import (
     as_json,
@@ -14,9 +14,9 @@ from app.cli.kit.output import (
     print_line,
     print_table,
     print_text,
-    public,
 )
-from app.cli.kit.types import ID, Queue, Text
+from app.cli.kit.types import ID, Text
+from app.cli.task_records import public_record
 from app.db import Query, Sort
 from app.domain.tasks import TaskStatus
 from app.services import TaskQueueService, TaskService
@@ -31,7 +31,7 @@ _COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after",
 
 @tasks.command("list")
 @click.option("--status", type=click.Choice([status.value for status in TaskStatus]))
-@click.option("--queue", type=Queue())
+@click.option("--queue", type=QUEUE_NAME)
 @click.option("--agent", type=Text(), help="The name of the agent that they are addressed to.")
 @click.option("--conversation", "conversation_id", type=ID)
 @click.option("--search", type=Text(), help="Words in the input.")
@@ -46,7 +46,7 @@ def list_tasks(
         given["agent_id"] = find_agent(agent).id
     page, _ = service(TaskService).page(Query(filters=given, search=search, limit=limit))
     if as_json:
-        print_json([public(task) for task in page.items])
+        print_json([public_record(task) for task in page.items])
     else:
         print_table(page.items, _COLUMNS)
 
@@ -60,10 +60,10 @@ def show(task_id: UUID, *, as_json: bool) -> None:
     attempts, _ = service(TaskService).attempts(task_id, Query(sort=(Sort("number"),), limit=1000))
     subtasks = [as_record(subtask) for subtask in task.subtasks]
     if as_json:
-        parts = {"attempts": attempts.items, "subtasks": [public(subtask) for subtask in subtasks]}
-        print_json({**public(as_record(task)), **parts})
+        parts = {"attempts": attempts.items, "subtasks": subtasks}
+        print_json({**as_record(task), **parts})
         return
-    print_fields(public(as_record(task)))
+    print_fields(as_record(task))
     if attempts.items:
         print_text("\nAttempts")
         columns = ["number", "agent_id", "started_at", "ended_at", "outcome", "error"]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.agents import QUEUE_NAME
 from app.cli.kit.commands import Command, Refused, service, settings
 from app.cli.kit.place import check_exists
-from app.cli.kit.types import Queue, Text
+from app.cli.kit.types import Text
 from app.cli.worker import Worker
 from app.domain.actors import Actor, ActorKind, Role
 from app.services import AgentService, TaskQueueService
@@ -39,7 +40,7 @@ class _Program(click.ParamType[Any]):
 
 
 @click.command("work", cls=Command)
-@click.option("--queue", "queues", type=Queue(), multiple=True, required=True)
+@click.option("--queue", "queues", type=QUEUE_NAME, multiple=True, required=True)
 @click.option("--exec", "program", type=_Program(), required=True, help="Without a shell.")
 @click.option("--agent", type=Text(), default=_OWN, show_default=True, help="Made if missing.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True)

@@ -139,11 +139,6 @@ class TaskRepository(Repository[Task]):
         """What waits for this agent alone, in the order in which it would get it."""
         return list(session.scalars(_PENDING, {"agent": agent_id, "limit": limit}))
 
-    def get_subtasks(self, session: Session, parent_id: UUID) -> list[Task]:
-        """Its live sub-tasks, the oldest first, in two statements; none of no task."""
-        parent = self.with_subtasks(session, parent_id)
-        return [] if parent is None else parent.subtasks
-
     def with_subtasks(self, session: Session, key: UUID) -> Task | None:
         """With its sub-tasks, in two statements."""
         return self.get(session, key, load=_WITH_SUBTASKS)

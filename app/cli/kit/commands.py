@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.db import Database
-    from app.services import Service
+    from app.services.kit.base import Service
     from app.settings import Settings
 
     S = TypeVar("S", bound=Service)

@@ -12,7 +12,6 @@ from sqlalchemy import inspect
 
 from app.db.listing import format_timestamp
 from app.db.marks import INTERNAL, SECRET
-from app.models import Task
 from app.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -63,18 +62,10 @@ def watched(rows: Iterable[T], *, label: str) -> AbstractContextManager[Iterable
 
 
 def as_record(entity: Resource) -> dict[str, Any]:
+    """The values of the entity's columns, by the names that the API uses; no internal ones."""
     columns: Iterable[Any] = inspect(type(entity)).columns
     return {
-        c.key: getattr(entity, c.key) for c in columns if not c.info.keys() & {INTERNAL, SECRET}
-    }
-
-
-def public(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's record under the names that the API uses, without its lease."""
-    return {
-        str(column.name): record[column.key]
-        for column in Task.__table__.c
-        if column.key in record and not column.info.keys() & {INTERNAL, SECRET}
+        c.name: getattr(entity, c.key) for c in columns if not c.info.keys() & {INTERNAL, SECRET}
     }
 
 

@@ -10,9 +10,9 @@ import click
 from marshmallow import ValidationError, validate
 
 from app.db.listing import parse_timestamp, parse_uuid
-from app.domain.agents import QUEUE
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
 
@@ -45,15 +45,17 @@ class Email(Text):
         return text
 
 
-class Queue(Text):
-    name = "queue"
+class Matching(Text):
+    """A string that matches a pattern; `description` says in the error message what it must be."""
+
+    def __init__(self, name: str, pattern: re.Pattern[str], description: str) -> None:
+        super().__init__()
+        self.name, self.pattern, self.description = name, pattern, description
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         text = super().convert(value, param, ctx)
-        if not QUEUE.fullmatch(text):
-            self.fail(
-                f"{text!r} is not the name of a queue, such as mail or back-office.", param, ctx
-            )
+        if not self.pattern.fullmatch(text):
+            self.fail(f"{text!r} is not {self.description}.", param, ctx)
         return text
 
 

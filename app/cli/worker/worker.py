@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from app.cli.kit.output import public
+from app.cli.task_records import public_record
 from app.cli.worker.output import parse_output
 from app.cli.worker.program import MOST_OUTPUT, Program
 from app.db.errors import ApplicationError, Invalid, Unavailable
@@ -94,7 +94,8 @@ class Worker:
     def _run(self, task: Record) -> None:
         logger.info("%s: attempt %s of %s", task["id"], task["attempt"], task["kind"])
         try:
-            program = Program(self.program, orjson.dumps(public(task), option=orjson.OPT_UTC_Z))
+            given = orjson.dumps(public_record(task), option=orjson.OPT_UTC_Z)
+            program = Program(self.program, given)
         except OSError as error:  # no fault of the task
             self._release(task)
             self._give_up(str(error))
