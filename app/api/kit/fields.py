@@ -9,7 +9,10 @@ from uuid import UUID
 from marshmallow import ValidationError, fields, validate
 from marshmallow.utils import get_value
 
+from app.api.kit.components import Component, ComponentField
+from app.api.kit.expressions import Values, compiled_as
 from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
+from app.domain.actors import ActorKind
 
 if TYPE_CHECKING:
     import re
@@ -158,13 +161,34 @@ class JSONObject(_Coding, fields.Field[dict[str, Any]]):
         return value
 
 
-class Actor(fields.Field[Any]):
+def _actor(field: Actor, _: str, values: Values) -> str:
+    parts = {"type": "kind", "id": "id", "name": "name"}
+    read = [f"{key!r}: {values.value(f'{field.prefix}_{part}')}" for key, part in parts.items()]
+    return f"{{{', '.join(read)}}}"
+
+
+class Actor(ComponentField, fields.Field[Any]):
     """Who did it, from the columns `<prefix>_kind`, `<prefix>_id` and `<prefix>_name`."""
+
+    requested = responded = Component(
+        "Actor",
+        {
+            "type": "object",
+            "description": "Who did it. The system has no id; an erased name is null.",
+            "properties": {
+                "type": {"type": "string", "enum": list(ActorKind)},
+                "id": {"type": ["string", "null"], "format": "uuid"},
+                "name": {"type": ["string", "null"]},
+            },
+            "required": ["type", "id", "name"],
+        },
+    )
 
     def __init__(self, prefix: str) -> None:
         super().__init__(dump_only=True)
         self.prefix = prefix
 
+    @compiled_as(_actor)
     def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> dict[str, Any]:  # noqa: ARG002 - as marshmallow calls it
         kind, key, name = (
             get_value(obj, f"{self.prefix}_{part}") for part in ("kind", "id", "name")

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from marshmallow import Schema, ValidationError
 
+from app.api.kit.components import Component, ComponentField
 from app.api.kit.context import settings
 from app.api.kit.fields import Boolean, Coded, Integer, JSONObject
+from app.api.kit.openapi.filters import in_body
 from app.api.kit.schemas import StrictSchema
 from app.api.schemas.conversations import AssignmentSchema
+from app.services import ConversationBatchService
 
 
 def _within_limit(value: int) -> None:
@@ -14,8 +17,12 @@ def _within_limit(value: int) -> None:
         raise ValidationError(Coded("range", f"It must be 0 to {most}."))
 
 
-class ConversationFilters(JSONObject):
+class ConversationFilters(ComponentField, JSONObject):
     """The list's filters, by their names."""
+
+    requested = responded = Component(
+        "ConversationFilters", in_body(ConversationBatchService.repository)
+    )
 
 
 class BulkResolutionSchema(StrictSchema):

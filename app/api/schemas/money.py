@@ -7,14 +7,19 @@ from typing import Any
 from marshmallow import ValidationError, fields
 from marshmallow.utils import get_value
 
+from app.api.kit.components import ComponentField
+from app.api.kit.expressions import Values, compiled_as
 from app.api.kit.fields import Coded, Messages
+from app.api.schemas.money_components import CURRENCY, CURRENT_CURRENCY, MONEY
 from app.domain import money
 
 _PARTS = ("amount", "currency")
 
 
-class Currency(fields.String):
+class Currency(ComponentField, fields.String):
     """A code of ISO 4217."""
+
+    requested, responded = CURRENT_CURRENCY, CURRENCY
 
     default_error_messages: Messages = {  # noqa: RUF012 - marshmallow declares it so
         "required": Coded("required", "It is required."),
@@ -29,14 +34,29 @@ class Currency(fields.String):
         return code
 
 
-class Money(fields.Field[money.Money]):
+def _money(_: object, name: str, values: Values) -> str:
+    minor, currency, leave = values.value(name), values.value("currency"), values.leave
+    return (
+        f"written({minor}, {currency}) if type({minor}) is int"
+        f" else None if {minor} is None else {leave}"
+    )
+
+
+def written(minor: int, currency: str) -> dict[str, str]:
+    """The money in JSON."""
+    return money.Money(minor, currency).as_json
+
+
+class Money(ComponentField, fields.Field[money.Money]):
     """Read with at most the currency's digits, written with exactly those.
 
     What is dumped has whole minor units under the field's own name, and a `currency` beside it.
     """
 
+    requested = responded = MONEY
     default_error_messages: Messages = Currency.default_error_messages
 
+    @compiled_as(_money, written=written)
     def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> Any:  # noqa: ARG002 - as marshmallow calls it
         minor = get_value(obj, attr)
         return None if minor is None else written(minor, get_value(obj, "currency"))
@@ -64,11 +84,6 @@ class Money(fields.Field[money.Money]):
             raise _wrong("amount", "range", error) from error
         except ValueError as error:
             raise _wrong("amount", "format", error) from error
-
-
-def written(minor: int, currency: str) -> dict[str, str]:
-    """The money as it goes over the wire."""
-    return money.Money(minor, currency).as_json
 
 
 def _wrong(part: str, code: str, error: ValueError) -> ValidationError:

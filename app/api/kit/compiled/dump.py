@@ -9,12 +9,14 @@ from marshmallow import Schema, missing
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
 
 from app.api.kit.compiled.dump_fields import Fields
-from app.api.kit.compiled.source import OddError, function, inherits, odd
+from app.api.kit.compiled.source import UnknownError, function, inherits, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    Function = Callable[[Any], Any]
+    from app.api.kit.compiled.source import Function
+
+    Dumped = dict[str, Any]
 
 _PLAIN = ("dump", "_serialize", "get_attribute", "dict_class")
 
@@ -25,45 +27,48 @@ class Dump:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
-    def one(self, record: Any) -> Any:
+    def one(self, record: object) -> Dumped:
         if type(record) is dict:
             whole, with_gaps = self._of_dicts
         elif hasattr(record, "__getitem__"):
-            return self._schema.dump(record, many=False)
+            whole = with_gaps = partial(self._schema.dump, many=False)
         else:
             whole, with_gaps = self._of_objects
         try:
-            return whole(record)
-        except (AttributeError, KeyError, OddError):
-            return self._with_gaps(with_gaps, record)
+            dumped: Dumped = whole(record)
+        except (AttributeError, KeyError, UnknownError):
+            dumped = self._with_gaps(with_gaps, record)
+        return dumped
 
-    def _with_gaps(self, dump: Function, record: Any) -> Any:
+    def _with_gaps(self, dump: Function, record: object) -> Dumped:
         """Slow, for a record that lacks a value or has an unusual one."""
-        return dump(record)
+        dumped: Dumped = dump(record)
+        return dumped
 
-    def many(self, records: Iterable[Any]) -> Any:
+    def many(self, records: Iterable[object]) -> list[Dumped]:
         if not self._is_known:
-            return self._schema.dump(records, many=True)
+            dumped: list[Dumped] = self._schema.dump(records, many=True)
+            return dumped
         one = self.one
         return [one(record) for record in records]
 
     @property
     def source(self) -> str:
-        """What dumps a whole dict, to be looked at."""
+        """The function that dumps a dict with a value for every field."""
         return Fields(self._schema, "record[{!r}]", Dump).source
 
     @cached_property
     def _of_dicts(self) -> tuple[Function, Function]:
-        return self._made("record[{!r}]", "record.get({!r}, missing)")
+        return self._functions("record[{!r}]", "record.get({!r}, missing)")
 
     @cached_property
     def _of_objects(self) -> tuple[Function, Function]:
-        return self._made("getattr(record, {!r})", "getattr(record, {!r}, missing)")
+        return self._functions("getattr(record, {!r})", "getattr(record, {!r}, missing)")
 
-    def _made(self, read: str, read_or_miss: str) -> tuple[Function, Function]:
+    def _functions(self, read: str, read_or_miss: str) -> tuple[Function, Function]:
         """For records with a value for every field, and for all others."""
         if not self._is_known:
-            return odd, partial(self._schema.dump, many=False)
+            return leave, partial(self._schema.dump, many=False)
         whole = Fields(self._schema, read, Dump)
         gaps = Fields(self._schema, read_or_miss, Dump, may_miss=True)
         return (
@@ -73,7 +78,7 @@ class Dump:
 
     @cached_property
     def _is_known(self) -> bool:
-        hooks = self._schema._hooks  # noqa: SLF001 - marshmallow tells of them nowhere else
+        hooks = self._schema._hooks  # noqa: SLF001 - marshmallow offers no public access
         return inherits(self._schema, Schema, *_PLAIN) and not (hooks[PRE_DUMP] or hooks[POST_DUMP])
 
 

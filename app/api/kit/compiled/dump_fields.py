@@ -6,44 +6,45 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
 from marshmallow import fields, missing
 
-from app.api.kit.compiled.source import OddError, inherits, key_of
-from app.api.kit.fields import Actor, Timestamp
-from app.api.schemas.money import Money, written
+from app.api.kit.compiled.source import UnknownError, inherits, key_of
+from app.api.kit.expressions import Values, expression_of
+from app.api.kit.fields import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marshmallow import Schema
 
-_NAMES = {
+    from app.api.kit.compiled.dump import Dump
+    from app.api.kit.compiled.source import AnyField, Function
+
+_NAMES: dict[str, object] = {
     "UTC": UTC,
     "UUID": UUID,
     "Z": orjson.OPT_UTC_Z,
     "datetime": datetime,
     "dumps": orjson.dumps,
     "missing": missing,
-    "written": written,
 }
 
 _OF_NUMBERS = fields.Number._serialize
 _TIME = (
     "dumps({v}, None, Z)[1:-1].decode() if type({v}) is datetime and {v}.tzinfo is UTC"
-    " else None if {v} is None else {odd}"
+    " else None if {v} is None else {leave}"
 )
-_MONEY = "written({v}, {currency}) if type({v}) is int else None if {v} is None else {odd}"
 # By what dumps them. orjson spells ids and times as Python does, in a third of the time.
-_SIMPLE: dict[Any, str] = {
-    fields.Field._serialize: "{v} if {v} is not missing else {odd}",
-    fields.String._serialize: "{v} if type({v}) is str or {v} is None else {odd}",
-    _OF_NUMBERS: "{v} if type({v}) is int or {v} is None else {odd}",
+_SIMPLE: dict[object, str] = {
+    fields.Field._serialize: "{v} if {v} is not missing else {leave}",
+    fields.String._serialize: "{v} if type({v}) is str or {v} is None else {leave}",
+    _OF_NUMBERS: "{v} if type({v}) is int or {v} is None else {leave}",
     fields.UUID._serialize: (
-        "dumps({v})[1:-1].decode() if type({v}) is UUID else None if {v} is None else {odd}"
+        "dumps({v})[1:-1].decode() if type({v}) is UUID else None if {v} is None else {leave}"
     ),
     Timestamp._serialize: _TIME,
 }
@@ -52,13 +53,13 @@ _SIMPLE: dict[Any, str] = {
 class Fields:
     """Each field's expression, and the `names` that these use.
 
-    `read` says how a value is got at; a nested schema is dumped by `dump`.
+    `read` is the expression for a column of the record; a nested schema is dumped by `dump`.
     """
 
     def __init__(
-        self, schema: Schema, read: str, dump: Callable[[Schema], Any], *, may_miss: bool = False
+        self, schema: Schema, read: str, dump: Callable[[Schema], Dump], *, may_miss: bool = False
     ) -> None:
-        self.names: dict[str, Any] = dict(_NAMES)
+        self.names = dict(_NAMES)
         self._schema, self._read, self._dump, self._may_miss = schema, read, dump, may_miss
         self._reads: list[str] = []
 
@@ -70,72 +71,77 @@ class Fields:
         ]
         return "\n".join(["def dump(record):", *self._reads, "    return {", *items, "    }", ""])
 
-    def _item(self, number: int, name: str, field: Any) -> str:
+    def _item(self, number: int, name: str, field: AnyField) -> str:
         dump = partial(field.serialize, name, accessor=self._schema.get_attribute)
-        self.names[f"field_{number}"] = dump if self._may_miss else _or_odd(dump)
+        self.names[f"field_{number}"] = dump if self._may_miss else _or_unknown(dump)
+        leave = f"field_{number}(record)"
         try:
-            return self._field(number, name, field)
-        except OddError:
-            return f"field_{number}(record)"
+            return self._field(name, field, leave)
+        except UnknownError:
+            return leave
 
-    def _field(self, number: int, name: str, field: Any) -> str:
-        odd = f"field_{number}(record)"
-        if type(field).serialize is Actor.serialize:
-            parts = {"type": "kind", "id": "id", "name": "name"}.items()
-            read = [f"{key!r}: {self._get(f'{field.prefix}_{part}')}" for key, part in parts]
-            return f"{{{', '.join(read)}}}"
-        if type(field).serialize is Money.serialize:
-            value, currency = self._value(number, name), self._get("currency")
-            return _MONEY.format(v=value, currency=currency, odd=odd)
+    def _field(self, name: str, field: AnyField, leave: str) -> str:
+        if (own := expression_of(type(field).serialize)) is not None:
+            self.names |= own.names
+            return own.source(field, name, Values(self._value, leave))
         if not inherits(field, fields.Field, "serialize", "get_value", "_CHECK_ATTRIBUTE"):
-            raise OddError
-        attribute = name if field.attribute is None else field.attribute
-        made = self._known(field, f"value_{number}", odd)
-        self._value(number, attribute)
-        return made
+            raise UnknownError
+        column = name if field.attribute is None else field.attribute
+        expression = self._known(field, self._next_variable, leave)
+        self._value(column)
+        return expression
 
-    def _known(self, field: Any, value: str, odd: str) -> str:
-        """What the field makes of a value; `odd` is for one that it is not known of."""
+    def _known(self, field: AnyField, value: str, leave: str) -> str:
+        """The expression of what the field dumps for `value`; `leave` is for unexpected values."""
         method = type(field)._serialize
-        if method is fields.List._serialize:
-            return self._list(field.inner, value, odd)
-        if method is fields.Nested._serialize and inherits(field, fields.Nested, "schema"):
-            return self._nested(field, value, odd)
+        if isinstance(field, fields.List) and inherits(field, fields.List, "_serialize"):
+            return self._list(field.inner, value, leave)
+        if isinstance(field, fields.Nested) and inherits(
+            field, fields.Nested, "_serialize", "schema"
+        ):
+            return self._nested(field, value, leave)
         if method not in _SIMPLE or (method is _OF_NUMBERS and not _is_integer(field)):
-            raise OddError
-        return _SIMPLE[method].format(v=value, odd=odd)
+            raise UnknownError
+        return _SIMPLE[method].format(v=value, leave=leave)
 
-    def _list(self, inner: Any, value: str, odd: str) -> str:
+    def _list(self, inner: AnyField, value: str, leave: str) -> str:
         item = f"{value}_item"
         self.names[f"dump_{item}"] = lambda each: inner._serialize(each, None, None)
-        made = self._known(inner, item, f"dump_{item}({item})")
-        items = f"[{made} for {item} in {value}]"
-        return f"{items} if type({value}) is list else None if {value} is None else {odd}"
+        expression = self._known(inner, item, f"dump_{item}({item})")
+        items = f"[{expression} for {item} in {value}]"
+        return f"{items} if type({value}) is list else None if {value} is None else {leave}"
 
-    def _nested(self, field: Any, value: str, odd: str) -> str:
+    def _nested(self, field: fields.Nested, value: str, leave: str) -> str:
         dump, many = self._dump(field.schema), field.schema.many or field.many
         self.names[f"nested_{value}"] = dump.many if many else dump.one
-        return f"{odd} if {value} is None or {value} is missing else nested_{value}({value})"
+        return f"{leave} if {value} is None or {value} is missing else nested_{value}({value})"
 
-    def _value(self, number: int, name: str) -> str:
-        self._reads.append(f"    value_{number} = {self._get(name)}")
-        return f"value_{number}"
+    def _value(self, column: str) -> str:
+        """The local variable that holds what the record has in this column."""
+        if "." in column:
+            raise UnknownError
+        variable = self._next_variable
+        self._reads.append(f"    {variable} = {self._read.format(column)}")
+        return variable
 
-    def _get(self, name: str) -> str:
-        if "." in name:
-            raise OddError
-        return self._read.format(name)
+    @property
+    def _next_variable(self) -> str:
+        return f"value_{len(self._reads)}"
 
 
-def _is_integer(field: Any) -> bool:
-    return inherits(field, fields.Integer, "num_type", "_format_num") and not field.as_string
+def _is_integer(field: AnyField) -> bool:
+    return (
+        isinstance(field, fields.Integer)
+        and inherits(field, fields.Integer, "num_type", "_format_num")
+        and not field.as_string
+    )
 
 
-def _or_odd(dump: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def dump_or_odd(record: Any) -> Any:
+def _or_unknown(dump: Function) -> Function:
+    def dump_or_unknown(record: object) -> object:
         value = dump(record)
         if value is missing:
-            raise OddError
+            raise UnknownError
         return value
 
-    return dump_or_odd
+    return dump_or_unknown

@@ -10,10 +10,10 @@ from marshmallow import Schema, ValidationError
 from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
 
 from app.api.kit.compiled.load_fields import Fields
-from app.api.kit.compiled.source import OddError, function, inherits, key_of
+from app.api.kit.compiled.source import UnknownError, function, inherits, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from app.api.kit.compiled.source import Function
 
 _LOADING = ("load", "_do_load", "_deserialize", "_call_and_store", "handle_error", "dict_class")
 _HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
@@ -22,7 +22,7 @@ _HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
 class Load:
     """Loads one or many, whatever the `many` of the schema.
 
-    Only bodies that are right in all are loaded here; marshmallow says what is wrong with others.
+    Only valid bodies are loaded here; marshmallow says what is wrong with all others.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -32,7 +32,7 @@ class Load:
         try:
             if self._is_known and type(body) is dict:
                 return self._of_dict(body)
-        except (OddError, ValidationError, ValueError):
+        except (UnknownError, ValidationError, ValueError):
             pass
         return self._schema.load(body, many=False)
 
@@ -42,23 +42,23 @@ class Load:
             try:
                 return [one(body) for body in bodies]
             except ValidationError:
-                pass  # of one: here it is told of all, by index
+                pass  # marshmallow collects the mistakes of all bodies, by index
         return self._schema.load(bodies, many=True)
 
     @property
     def source(self) -> str:
-        """What loads a dict, to be looked at."""
+        """The function that loads a dict."""
         return Fields(self._schema).source
 
     @cached_property
-    def _of_dict(self) -> Callable[[Any], Any]:
+    def _of_dict(self) -> Function:
         fields = Fields(self._schema)
         return function("load", fields.source, fields.names)
 
     @cached_property
     def _is_known(self) -> bool:
         schema = self._schema
-        hooks = schema._hooks  # noqa: SLF001 - marshmallow tells of them nowhere else
+        hooks = schema._hooks  # noqa: SLF001 - marshmallow offers no public access
         named = schema.load_fields.items()
         keys = [key_of(name, field) for name, field in named]
         return (

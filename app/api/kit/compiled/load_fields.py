@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, missing, validate
 
-from app.api.kit.compiled.source import OddError, function, inherits, key_of, odd
+from app.api.kit.compiled.source import UnknownError, function, inherits, key_of, leave
 from app.api.kit.fields import Boolean, Id, JSONObject, Texts, Timestamp
 from app.db.listing import parse_timestamp, parse_uuid
 
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-_NAMES = {
+    from app.api.kit.compiled.source import AnyField
+
+_NAMES: dict[str, object] = {
     "missing": missing,
-    "odd": odd,
+    "leave": leave,
     "parse_timestamp": parse_timestamp,
     "parse_uuid": parse_uuid,
 }
 _USUAL = (fields.Field.deserialize, JSONObject.deserialize)  # the latter differs for None alone
 _VALIDATING = ("_validate", "_validate_all", "_validate_missing")
 _OF_NUMBERS = fields.Number._deserialize
+_OF_LISTS = (fields.List._deserialize, Texts._deserialize)
 _INTEGER = ("num_type", "_format_num", "_validated")
-_SIMPLE: dict[Any, str] = {
-    fields.Field._deserialize: "odd(value) if value is None or value is missing else value",
-    fields.String._deserialize: "value if type(value) is str else odd(value)",
-    _OF_NUMBERS: "value if type(value) is int else odd(value)",
-    Boolean._deserialize: "value if type(value) is bool else odd(value)",
-    Id._deserialize: "parse_uuid(value) if type(value) is str else odd(value)",
-    JSONObject._deserialize: "value if type(value) is dict else odd(value)",
-    Timestamp._deserialize: "parse_timestamp(value) if type(value) is str else odd(value)",
+_SIMPLE: dict[object, str] = {
+    fields.Field._deserialize: "leave(value) if value is None or value is missing else value",
+    fields.String._deserialize: "value if type(value) is str else leave(value)",
+    _OF_NUMBERS: "value if type(value) is int else leave(value)",
+    Boolean._deserialize: "value if type(value) is bool else leave(value)",
+    Id._deserialize: "parse_uuid(value) if type(value) is str else leave(value)",
+    JSONObject._deserialize: "value if type(value) is dict else leave(value)",
+    Timestamp._deserialize: "parse_timestamp(value) if type(value) is str else leave(value)",
 }
 
 
@@ -43,7 +46,7 @@ class Fields:
     """Each field's statements; they use `names`."""
 
     def __init__(self, schema: Schema) -> None:
-        self.names: dict[str, Any] = dict(_NAMES)
+        self.names = dict(_NAMES)
         self._schema = schema
 
     @cached_property
@@ -51,24 +54,26 @@ class Fields:
         lines = ["def load(body):", "    loaded = {}"]
         for number, (name, field) in enumerate(self._schema.load_fields.items()):
             lines += self._field(number, name, field)
-        lines.append("    return loaded if len(loaded) == len(body) else odd(body)  # unknown keys")
+        lines.append(
+            "    return loaded if len(loaded) == len(body) else leave(body)  # unknown keys"
+        )
         return "\n".join([*lines, ""])
 
-    def _field(self, number: int, name: str, field: Any) -> Iterator[str]:
+    def _field(self, number: int, name: str, field: AnyField) -> Iterator[str]:
         key = key_of(name, field)
         yield f"    if {key!r} in body:"
         yield f"        value = body[{key!r}]"
         try:
             yield from self._known(str(number), field)
-        except OddError:
+        except UnknownError:
             self.names[f"field_{number}"] = _by_marshmallow(field, key, self._schema)
             yield f"        value = field_{number}(value, body)"
         yield f"        loaded[{field.attribute or name!r}] = value"
         if not self._may_be_absent(field):
             yield "    else:"
-            yield "        odd(body)"
+            yield "        leave(body)"
 
-    def _known(self, number: str, field: Any) -> Iterator[str]:
+    def _known(self, number: str, field: AnyField) -> Iterator[str]:
         made = self._expression(number, field)
         indent = " " * 8
         if field.allow_none:
@@ -78,52 +83,52 @@ class Fields:
         for position, validator in enumerate(field.validators):
             yield indent + self._check(f"validate_{number}_{position}", validator)
 
-    def _expression(self, number: str, field: Any) -> str:
+    def _expression(self, number: str, field: AnyField) -> str:
         """What becomes of a value that is neither None nor missing."""
         method = type(field)._deserialize
         if not _reads_as_usual(field) or field.pre_load or field.post_load:
-            raise OddError
-        if method in (fields.List._deserialize, Texts._deserialize):
+            raise UnknownError
+        if isinstance(field, fields.List) and method in _OF_LISTS:
             return self._list(number, field)
         if method not in _SIMPLE:
-            raise OddError
+            raise UnknownError
         if method is _OF_NUMBERS and not inherits(field, fields.Integer, *_INTEGER):
-            raise OddError
+            raise UnknownError
         return _SIMPLE[method]
 
-    def _list(self, number: str, field: Any) -> str:
+    def _list(self, number: str, field: fields.List[Any]) -> str:
         lines = self._known(f"{number}_item", field.inner)
         source = "\n".join(["def item(value):", *lines, "        return value", ""])
         self.names[f"item_{number}"] = function("item", source, self.names)
         items = "value"
-        if type(field)._deserialize is Texts._deserialize:
+        if isinstance(field, Texts):
             self.names[f"at_most_{number}"] = field.at_most
             items = f"at_most_{number}(value)"
-        return f"[item_{number}(each) for each in {items}] if type(value) is list else odd(value)"
+        return f"[item_{number}(each) for each in {items}] if type(value) is list else leave(value)"
 
     def _check(self, name: str, validator: Any) -> str:
         if inherits(validator, validate.Length, "__call__"):
             least, most = validator.min, validator.max
             if type(least) is type(most) is int and validator.equal is None:
-                return f"{least} <= len(value) <= {most} or odd(value)"
+                return f"{least} <= len(value) <= {most} or leave(value)"
         self.names[name] = validator
         return f"{name}(value)"
 
-    def _may_be_absent(self, field: Any) -> bool:
+    def _may_be_absent(self, field: AnyField) -> bool:
         if self._schema.partial:
             return True
         return _reads_as_usual(field) and not field.required and field.load_default is missing
 
 
-def _reads_as_usual(field: Any) -> bool:
+def _reads_as_usual(field: AnyField) -> bool:
     return type(field).deserialize in _USUAL and inherits(field, fields.Field, *_VALIDATING)
 
 
-def _by_marshmallow(field: Any, key: str, schema: Schema) -> Callable[[Any, Any], Any]:
+def _by_marshmallow(field: AnyField, key: str, schema: Schema) -> Callable[[Any, Any], Any]:
     partial = {} if schema.partial is None else {"partial": schema.partial}
 
     def deserialize(value: Any, body: Any) -> Any:
         loaded = field.deserialize(value, key, body, **partial)
-        return odd(loaded) if loaded is missing else loaded
+        return leave(loaded) if loaded is missing else loaded
 
     return deserialize

@@ -1,36 +1,41 @@
-"""Functions from source, and what tells marshmallow's own methods from others."""
+"""Functions from source, and how to recognise marshmallow's own methods."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from marshmallow import fields
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from marshmallow import fields
-
-
-class OddError(Exception):
-    """It is marshmallow's to say what becomes of this."""
+AnyField = fields.Field[Any]
+Function = Callable[[Any], Any]
 
 
-def odd(_: Any) -> NoReturn:
-    raise OddError
+class UnknownError(Exception):
+    """The compiled function does not cover this value or field: marshmallow handles it."""
 
 
-def function(name: str, source: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
+def leave(_: object) -> NoReturn:
+    """Used by compiled functions, as an expression."""
+    raise UnknownError
+
+
+def function(name: str, source: str, names: Mapping[str, object]) -> Function:
     """The function of that name that `source` defines; `names` is what it may use."""
-    made = dict(names)
-    exec(compile(source, f"<{name}>", "exec"), made)  # noqa: S102 - made from schemas, no input
-    result: Callable[[Any], Any] = made[name]
-    return result
+    scope: dict[str, Any] = dict(names)
+    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102 - generated from schemas, no input
+    defined: Function = scope[name]
+    return defined
 
 
-def inherits(made: Any, base: type, *attributes: str) -> bool:
+def inherits(instance: object, base: type, *attributes: str) -> bool:
     """Whether it has these of `base`, and its class overrides none."""
-    return all(getattr(type(made), name) is getattr(base, name) for name in attributes)
+    return all(getattr(type(instance), name) is getattr(base, name) for name in attributes)
 
 
-def key_of(name: str, field: fields.Field[Any]) -> str:
-    """What it is called over the wire."""
+def key_of(name: str, field: AnyField) -> str:
+    """The field's name in JSON."""
     return name if field.data_key is None else field.data_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.api.kit.openapi.shapes import Shape
+    from app.api.kit.components import Shape
 
 ID = "01a1fcbf-a147-7581-9c60-f6b94e7bf1a1"
 _OTHER_ID = "01a1fcbf-a147-7581-9c60-f6b94e7bf1a2"

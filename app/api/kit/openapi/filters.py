@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from app.api.kit.openapi.shapes import Shape
+    from app.api.kit.components import Shape
     from app.db import Reader
     from app.db.repository.criteria import Filter
 

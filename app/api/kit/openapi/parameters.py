@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-    from app.api.kit.openapi.shapes import Shape
+    from app.api.kit.components import Shape
     from app.db import Reader
     from app.db.repository.criteria import Filter
     from app.settings import Settings

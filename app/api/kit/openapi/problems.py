@@ -12,7 +12,7 @@ from app.db.errors import MOST_MISTAKES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from app.api.kit.openapi.shapes import Shape
+    from app.api.kit.components import Shape
 
 _ERROR: Shape = {
     "type": "object",

@@ -8,17 +8,20 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.fields import List, Nested
 
+from app.api.kit.components import ComponentField, Shape
 from app.api.kit.expansions import expansions_of
 from app.api.kit.fields import Choice
 from app.api.kit.openapi.examples import example_of
-from app.api.kit.openapi.shapes import COMPONENTS, Converter, Shape
+from app.api.kit.openapi.shapes import Converter, add_component, or_null
 from app.api.kit.schemas import ResourceSchema
-from app.api.schemas.money import Currency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from apispec.core import Components
     from marshmallow import Schema
+
+    from app.api.kit.compiled.source import AnyField
 
 SPARSE = "Sparse"
 _EXPANDED = "Where `expand` names it."
@@ -36,8 +39,6 @@ class Schemas:
     def __init__(self, title: str, version: str) -> None:
         self.spec = APISpec(title, version, "3.1.0", plugins=[_Plugin(_name)])
         self._named: set[str] = set()
-        for name, shape in COMPONENTS.items():
-            self.add(name, shape)
 
     def add(self, name: str, shape: Shape) -> Shape:
         """A reference to a schema of our own making, which is named the first time."""
@@ -60,7 +61,7 @@ class Schemas:
             ]
             shape.pop("additionalProperties", None)  # there may be more, one day
             for key, answered in shape["properties"].items():
-                _widen(answered, fields[key])
+                _widen(answered, fields[key], self.spec.components)
             shape["examples"] = [example_of(shape, self.shapes)]
         return {"$ref": _REF + name}
 
@@ -137,10 +138,13 @@ def _one_of(fields: Mapping[str, Any]) -> Shape:
     return {"allOf": [{"oneOf": [{"required": [key]} for key in either]}]} if either else {}
 
 
-def _widen(shape: Shape, field: Any) -> None:
+def _widen(shape: Shape, field: AnyField, components: Components) -> None:
     """What is answered may be older than a rule for what is accepted."""
-    if isinstance(field, Currency):
-        shape["$ref"] = f"{_REF}Currency"
+    if isinstance(field, ComponentField) and field.responded is not field.requested:
+        add_component(components, field.responded)
+        for name in ("$ref", "anyOf"):
+            shape.pop(name, None)
+        shape |= or_null(field.responded.reference, field)
     for rule in ("minLength", "maxLength", "pattern", "default"):
         shape.pop(rule, None)
     if field.metadata.get("answered_null"):

@@ -1,4 +1,4 @@
-"""What each kind of field looks like, where apispec does not know or not tell it all."""
+"""The JSON Schema of each kind of field, where apispec knows too little of it."""
 
 from __future__ import annotations
 
@@ -6,93 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
-from app.api.kit.fields import Actor, Email, Ids, JSONObject, Text, Texts, Timestamp
-from app.api.kit.openapi.filters import in_body
-from app.api.schemas.conversation_batches import ConversationFilters
-from app.api.schemas.money import Currency, Money
-from app.domain.actors import ActorKind
-from app.domain.money import CURRENT, DIGITS
-from app.services import ConversationBatchService
+from app.api.kit.components import ComponentField, Shape
+from app.api.kit.fields import Email, Ids, JSONObject, Text, Texts, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marshmallow import fields
+    from apispec.core import Components
 
-Shape = dict[str, Any]
+    from app.api.kit.compiled.source import AnyField
+    from app.api.kit.components import Component
+
+_SHOWN = ("description", "examples")
 
 # To Python more is blank than to the regular expressions of JSON Schema.
 NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 
 
-def _amount(digits: int) -> str:
-    whole = "^-?(0|[1-9][0-9]{0,18})"
-    return whole + (rf"(\.[0-9]{{1,{digits}}})?$" if digits else "$")
-
-
-def _by_digits() -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for currency, digits in DIGITS.items():
-        found.setdefault(digits, []).append(currency)
-    return found
-
-
-ACTOR: Shape = {
-    "type": "object",
-    "description": "Who did it. The system has no id; an erased name is null.",
-    "properties": {
-        "type": {"type": "string", "enum": list(ActorKind)},
-        "id": {"type": ["string", "null"], "format": "uuid"},
-        "name": {"type": ["string", "null"]},
-    },
-    "required": ["type", "id", "name"],
-}
-CURRENCY: Shape = {
-    "type": "string",
-    "description": "A code of ISO 4217, or one that has left it since 2020.",
-    "enum": sorted(DIGITS),
-}
-CURRENT_CURRENCY: Shape = {
-    "type": "string",
-    "description": "A code of ISO 4217 that is in use.",
-    "enum": sorted(CURRENT),
-}
-MONEY: Shape = {
-    "type": "object",
-    "description": "Answered with exactly the currency's decimals, read with at most those.",
-    "properties": {
-        "amount": {
-            "type": "string",
-            "pattern": _amount(max(DIGITS.values())),
-        },
-        "currency": {"$ref": "#/components/schemas/Currency"},
-    },
-    "required": ["amount", "currency"],
-    "additionalProperties": False,
-    "allOf": [
-        {
-            "if": {"properties": {"currency": {"enum": sorted(currencies)}}},
-            "then": {"properties": {"amount": {"pattern": _amount(digits)}}},
-        }
-        for digits, currencies in _by_digits().items()
-    ],
-}
-COMPONENTS = {
-    "Actor": ACTOR,
-    "ConversationFilters": in_body(ConversationBatchService.repository),
-    "Currency": CURRENCY,
-    "CurrentCurrency": CURRENT_CURRENCY,
-    "Money": MONEY,
-}
+def add_component(components: Components, component: Component) -> None:
+    """Add it to the document, with those to which it refers, unless it is there already."""
+    if component.name not in components.schemas:
+        components.schema(component.name, component.shape)
+        for used in component.uses:
+            add_component(components, used)
 
 
 class Converter(OpenAPIConverter):
-    """apispec's, and what it can't know of the fields of our own."""
+    """apispec's, with the rules of this application's own kinds of fields."""
 
-    def field2property(self, field: fields.Field[Any]) -> Shape:
-        for kind in type(field).__mro__:
-            if kind in _REFERENCES:
-                return _or_null({"$ref": f"#/components/schemas/{_REFERENCES[kind]}"}, field)
+    def field2property(self, field: AnyField) -> Shape:
+        if isinstance(field, ComponentField):
+            add_component(self.spec.components, field.requested)
+            told = {name: field.metadata[name] for name in _SHOWN if name in field.metadata}
+            return or_null(field.requested.reference, field) | told
         shape: Shape = super().field2property(field)
         shape.pop("readOnly", None)  # requests and answers have schemas of their own
         shape.pop("writeOnly", None)
@@ -102,11 +48,11 @@ class Converter(OpenAPIConverter):
         return shape
 
 
-def _or_null(shape: Shape, field: fields.Field[Any]) -> Shape:
+def or_null(shape: Shape, field: AnyField) -> Shape:
     return {"anyOf": [shape, {"type": "null"}]} if field.allow_none else shape
 
 
-def _type(name: str, field: fields.Field[Any]) -> Shape:
+def _type(name: str, field: AnyField) -> Shape:
     return {"type": [name, "null"] if field.allow_none else name}
 
 
@@ -129,12 +75,6 @@ def _object(field: JSONObject) -> Shape:
     return {"type": ["object", "null"] if nullable else "object", "additionalProperties": True}
 
 
-_REFERENCES: dict[type, str] = {
-    Money: "Money",
-    Currency: "CurrentCurrency",
-    Actor: "Actor",
-    ConversationFilters: "ConversationFilters",
-}
 _MORE: dict[type, Callable[[Any], Shape]] = {
     Text: _text,
     Email: lambda _: {"format": "email"},
