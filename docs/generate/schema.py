@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
 AREAS = {
-    "desk": ("customers", "conversations", "messages", "tasks", "task_attempts", "todos"),
+    "conversations": ("customers", "conversations", "messages"),
+    "tasks": ("tasks", "task_attempts", "todos"),
     "money": ("accounts", "transactions", "entries", "holds"),
     "people": ("users", "agents", "tokens", "rate_limits"),
     "answers": ("products", "faqs", "search_words"),
@@ -36,11 +37,13 @@ def parts() -> dict[str, str]:
     if missing := tables.keys() - {name for area in AREAS.values() for name in area}:
         raise LookupError(f"AREAS in docs/generate/schema.py lacks {', '.join(sorted(missing))}.")
     drawn = {area: _diagram([tables[name] for name in names]) for area, names in AREAS.items()}
-    return {"overview": _overview(), **drawn, "tables": _tables()}
+    return {"overview": _overview(), **drawn, "list": _tables()}
 
 
 def _overview() -> str:
-    return _mermaid([line for found in _sorted_tables() for line in _references(found)])
+    """The lines without their labels."""
+    lines = [line for found in _sorted_tables() for line in _references(found)]
+    return _mermaid([f'{line.partition(" : ")[0]} : ""' for line in lines])
 
 
 def _diagram(tables: Collection[Table]) -> str:
@@ -56,7 +59,7 @@ def _mermaid(lines: Collection[str]) -> str:
 
 
 def _references(found: Table) -> list[str]:
-    """`many }o--|| one : columns`; `o|` where there is one row at most, `||` where there is one."""
+    """`many }o--|| one : columns`; `o|` is at most one row, `||` exactly one."""
     columns: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key in sorted(found.foreign_key_constraints, key=lambda key: list(key.column_keys)):
         first = key.columns[0]

@@ -16,7 +16,7 @@ from app.errors import InvalidTransition
 from docs.generate.parts import code, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from enum import StrEnum
 
 _START = "[*]"
@@ -24,7 +24,7 @@ _WINDOW = timedelta(days=7)
 
 
 class Arrow(NamedTuple):
-    """What leads from a status to another: the name of an action, or words in brackets."""
+    """From a status to another; `action` is what leads there."""
 
     source: str
     action: str
@@ -146,21 +146,39 @@ def parts() -> dict[str, str]:
 
 
 def _part(
-    arrows: Iterable[Arrow], statuses: Iterable[str], check: Callable[[str, str], None]
+    arrows: Collection[Arrow], statuses: Iterable[str], check: Callable[[str, str], None]
 ) -> str:
     rows = [(f"`{status}`", code(*_allowed(check, status)) or "none") for status in statuses]
     return f"{_diagram(arrows)}\n\n{table(('status', 'actions that it allows'), *rows)}"
 
 
-def _diagram(arrows: Iterable[Arrow]) -> str:
-    """One line per pair of statuses; a status that no arrow leaves is an end."""
-    labels: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for arrow in arrows:
-        labels[arrow.source, arrow.target].append(arrow.action)
-    ends = {target for _, target in labels} - {source for source, _ in labels}
-    lines = [
-        f"{source} --> {target}: {', '.join(actions)}"
-        for (source, target), actions in labels.items()
-    ]
-    lines += [f"{status} --> {_START}" for status in sorted(ends)]
+def _diagram(arrows: Collection[Arrow]) -> str:
+    """One line per pair of statuses; a status that no arrow leaves is an end.
+
+    Where the same actions lead from every other status to the only end, one arrow from a box around
+    them stands for all of theirs.
+    """
+    labels = _labels(arrows)
+    sources = {source for source, _ in labels if source != _START}
+    ends = sorted({target for _, target in labels} - sources)
+    lines = _lines(labels)
+    if len(ends) == 1 and len(common := {labels.get((each, ends[0]), "") for each in sources}) == 1:
+        inner = {pair: label for pair, label in labels.items() if pair[1] != ends[0]}
+        box = f'state "not {ends[0]}" as live {{'
+        lines = [box, *(f"    {line}" for line in _lines(inner)), "}"]
+        lines += _lines({("live", ends[0]): common.pop()})
+    lines += [f"{status} --> {_START}" for status in ends]
     return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in lines), "```"])
+
+
+def _labels(arrows: Collection[Arrow]) -> dict[tuple[str, str], str]:
+    """The actions of each pair of statuses; those that leave the status as it is are not drawn."""
+    actions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for arrow in arrows:
+        if arrow.source != arrow.target:
+            actions[arrow.source, arrow.target].append(arrow.action)
+    return {pair: ", ".join(names) for pair, names in actions.items()}
+
+
+def _lines(labels: Mapping[tuple[str, str], str]) -> list[str]:
+    return [f"{source} --> {target}: {label}" for (source, target), label in labels.items()]
