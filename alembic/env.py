@@ -15,7 +15,7 @@ from alembic import context
 from app.administration import ROLES
 from app.db.admin import grant, migration_connection, render_item
 from app.models import Base
-from app.models.accesses import accesses
+from app.models.privileges import table_privileges
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -35,13 +35,13 @@ def run(connection: Connection) -> None:
         context.run_migrations()
     if "destination_rev" in context.get_context().opts:  # `check` and `revision` have none
         # The roles may be newer than the newest migration.
-        grant(connection, ROLES, accesses())
+        grant(connection, ROLES, table_privileges())
         connection.commit()
 
 
 def grant_after_step(ctx: MigrationContext, *_: Any, **__: Any) -> None:
     if ctx.connection is not None:
-        grant(ctx.connection, ROLES, accesses())
+        grant(ctx.connection, ROLES, table_privileges())
 
 
 def offline() -> None:

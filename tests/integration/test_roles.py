@@ -14,8 +14,8 @@ from app import create_app
 from app.administration import ROLES
 from app.db.errors import NotPermitted
 from app.models import Base
-from app.models.accesses import accesses
 from app.models.base import CHANGED
+from app.models.privileges import table_privileges
 from app.services import ErasureService, EventService, RateLimiter
 from app.services.jobs import JobService
 from app.services.ledger_check import LedgerCheckService
@@ -242,10 +242,10 @@ def test_a_table_that_is_no_resource_has_to_say_what_changes() -> None:
     """Whoever adds one is told, before it is migrated."""
     metadata = MetaData()
     Table("plain", metadata, Column("id", Integer), Column("version", Integer))
-    assert accesses(metadata)["plain"].changed is None
+    assert table_privileges(metadata)["plain"].changed is None
     table = Table("odd", metadata, Column("id", Integer))
-    with pytest.raises(TypeError, match="odd is no resource"):
-        accesses(metadata)
+    with pytest.raises(TypeError, match="Table odd is no resource"):
+        table_privileges(metadata)
     table.info[CHANGED] = ("idd",)
-    with pytest.raises(TypeError, match=r"odd has no columns \['idd'\]"):
-        accesses(metadata)
+    with pytest.raises(TypeError, match=r"Table odd has no columns \['idd'\]"):
+        table_privileges(metadata)
