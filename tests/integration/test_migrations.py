@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
-from alembic.util.exc import CommandError
 from sqlalchemy import create_engine, make_url, text
 
 from app.administration import MIGRATIONS
-from app.db.admin import Migrations, migrations
+from app.db.admin import MigrationError, Migrations, migrations
 from app.db.errors import LockTimeout
 from app.models import Base
 from tests.server import copy_template, create_beside, drop
@@ -82,7 +81,7 @@ def test_a_database_that_cannot_store_every_text_is_refused(
     options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
     url = create_beside(template_url, f"ascii_{worker_id}", options)
     try:
-        with pytest.raises(CommandError, match="is SQL_ASCII, and it must be UTF8"):
+        with pytest.raises(MigrationError, match="is SQL_ASCII, and it must be UTF8"):
             MIGRATIONS.upgrade(url)
         assert MIGRATIONS.current(url) is None
     finally:

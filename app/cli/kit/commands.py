@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
-from alembic.util.exc import CommandError
 from flask import current_app
 from flask.cli import AppGroup, ScriptInfo
 
 from app import errors
 from app.cli.kit.place import check_exists, place
 from app.db import errors as db_errors
+from app.db.admin import MigrationError
 from app.domain.actors import Actor, ActorKind
 from app.domain.customers import NotErasable
 from app.domain.users import LastAdmin
@@ -98,7 +98,7 @@ def explained() -> Iterator[None]:
         raise Refused(message, exit_code_of(type(error))) from error
     except db_errors.ApplicationError as error:
         raise Refused(str(error), exit_code_of(type(error))) from error
-    except CommandError as error:
+    except MigrationError as error:
         raise Refused(str(error), 1) from error
     except click.exceptions.NoArgsIsHelpError:
         raise  # it prints the help
