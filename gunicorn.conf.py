@@ -24,6 +24,7 @@ except SettingsError as error:
     raise SystemExit(2) from None
 
 return_freed_memory()  # the workers inherit it
+settings.check_targets()  # it loads the public holidays, which the workers inherit too
 
 # Loopback only: what faces the world is a proxy that speaks TLS.
 bind = listener.address(settings.port)
