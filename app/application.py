@@ -20,6 +20,8 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.services.kit.identity import Authenticates
+
 
 _REPLICA_MAX_LAG = 30.0  # seconds
 
@@ -35,9 +37,10 @@ def build(settings: Settings | None = None) -> Flask:
     database = create_database(settings)
     app.extensions["settings"] = settings
     app.extensions["database"] = database
-    app.extensions["authenticator"] = Authenticator(
+    authenticator: Authenticates = Authenticator(
         database, remember=settings.token_cache, wrong_token_rate=settings.wrong_token_rate
     )
+    app.extensions["authenticator"] = authenticator
     app.extensions["rate_limiter"] = RateLimiter(database, rate=settings.rate_limit)
     app.teardown_appcontext(lambda _: database.abandon())
     api.register(app)

@@ -12,6 +12,7 @@ import orjson
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from app.api.about import ABOUT
 from app.api.kit.openapi.document import build
 from app.api.kit.openapi.routes import path_of
 from app.api.kit.openapi.schemas import SPARSE
@@ -29,7 +30,7 @@ def document(app: Flask) -> dict[str, Any]:
     """Read as JSON, as a client would; made once, for it is that of the code."""
     if not _documents:
         with app.app_context():
-            _documents.append(orjson.loads(orjson.dumps(build())))
+            _documents.append(orjson.loads(orjson.dumps(build(ABOUT))))
     return _documents[0]
 
 

@@ -1,37 +1,20 @@
 """HTTP: routes, strict input, problem+json. It calls services only.
 
+Every module here that has a `blueprint` is served: a new resource is listed nowhere.
 From the repositories it reads which filters and sorts a list has; it never gives them a handle.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
-from flask import Flask, g, request
+from flask import Blueprint, Flask, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
-from app.api import (
-    accounts,
-    agents,
-    conversation_batches,
-    conversations,
-    customers,
-    documentation,
-    events,
-    faqs,
-    health,
-    messages,
-    problem_pages,
-    products,
-    start,
-    tasks,
-    todos,
-    tokens,
-    transactions,
-    users,
-)
 from app.api.kit import (
     access,
     authentication,
@@ -47,24 +30,6 @@ from app.api.kit import (
 
 if TYPE_CHECKING:
     from flask import Response
-
-
-_RESOURCES = (
-    users,
-    tokens,
-    agents,
-    customers,
-    accounts,
-    transactions,
-    conversations,
-    conversation_batches,
-    messages,
-    tasks,
-    todos,
-    products,
-    faqs,
-    events,
-)
 
 
 class IdConverter(BaseConverter):
@@ -94,13 +59,17 @@ def register(app: Flask) -> None:
     app.after_request(_name_request)
     app.after_request(security.protect)
     problems.register(app)
-    app.register_blueprint(start.blueprint)
-    app.register_blueprint(health.blueprint)
-    app.register_blueprint(documentation.blueprint)
-    app.register_blueprint(problem_pages.blueprint)
-    for module in _RESOURCES:
-        app.register_blueprint(module.blueprint, url_prefix="/v1")
+    for blueprint in _blueprints():
+        app.register_blueprint(blueprint, url_prefix=blueprint.url_prefix or "/v1")
     idempotency.register(app)
+
+
+def _blueprints() -> list[Blueprint]:
+    """Those of all modules here. Modules may share one: it then has the routes of all of them."""
+    names = [found.name for found in iter_modules(__path__) if not found.ispkg]
+    modules = [import_module(f"{__name__}.{name}") for name in names]
+    found = {module.blueprint: None for module in modules if hasattr(module, "blueprint")}
+    return list(found)
 
 
 def _check_path() -> None:

@@ -1,3 +1,5 @@
+"""Accounts of customers, and of the firm itself. An account is closed, never deleted."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""People and programs that claim and work off tasks."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint
-
+from app.api.conversations import blueprint
 from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.contract import answers
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from app.db.repository.criteria import Filters
 
-blueprint = Blueprint("conversation_batches", __name__)
 _assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()
 
 

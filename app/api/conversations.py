@@ -1,3 +1,5 @@
+"""Conversations with customers: assign, snooze, resolve, reopen, close and merge them."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""The people and firms that the desk serves."""
+
 from __future__ import annotations
 
 from flask import Blueprint

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to browse it that asks nothing of any other host."""
+"""The OpenAPI document, and a page to browse it, which loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 from flask import Blueprint, current_app
 
+from app.api.about import ABOUT
 from app.api.kit.access import allow
 from app.api.kit.contract import JSON, answers
 from app.api.kit.openapi.document import build
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-blueprint = Blueprint("documentation", __name__)
+blueprint = Blueprint("documentation", __name__, url_prefix="/")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -39,7 +40,7 @@ def _document() -> bytes:
     """Made when it is first asked for."""
     made: bytes | None = current_app.extensions.get("openapi")
     if made is None:
-        made = current_app.extensions["openapi"] = orjson.dumps(build())
+        made = current_app.extensions["openapi"] = orjson.dumps(build(ABOUT))
     return made
 
 

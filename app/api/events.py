@@ -1,3 +1,5 @@
+"""The audit trail: who changed which resource, when and how. The feed returns all in order."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Frequent questions with their answers, which agents can search."""
+
 from __future__ import annotations
 
 from flask import Blueprint

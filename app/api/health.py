@@ -1,3 +1,5 @@
+"""Whether the process runs, and whether it can work."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from app.services.readiness import SchemaMismatch, check_ready
 if TYPE_CHECKING:
     from flask import Response
 
-blueprint = Blueprint("health", __name__)
+blueprint = Blueprint("health", __name__, url_prefix="/")
 
 
 @blueprint.get("/livez")

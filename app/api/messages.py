@@ -1,3 +1,5 @@
+"""Messages of a conversation, in both directions. A message is never changed or deleted."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`/problems/<code>`, the address that a problem's `type` refers to: what it means."""
+"""What each problem means: the pages to which the `type` of a problem refers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.errors import NotFound
 if TYPE_CHECKING:
     from flask import Response
 
-blueprint = Blueprint("problems", __name__)
+blueprint = Blueprint("problems", __name__, url_prefix="/")
 _schema = ProblemTypeSchema()
 
 _LIST = """<p>Every error is answered as <code>application/problem+json</code> (RFC 9457). Its

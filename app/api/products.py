@@ -1,3 +1,5 @@
+"""Products of the firm, which agents can search."""
+
 from __future__ import annotations
 
 from flask import Blueprint

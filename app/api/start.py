@@ -1,4 +1,4 @@
-"""`GET /`, the address that everybody opens first: what this service is and where to go on."""
+"""`GET /`, for a person who opens the address of the service for the first time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.api.schemas.start import StartSchema
 if TYPE_CHECKING:
     from flask import Response
 
-blueprint = Blueprint("start", __name__)
+blueprint = Blueprint("start", __name__, url_prefix="/")
 
 _NAME = "Caseload"
 _DESCRIPTION = (

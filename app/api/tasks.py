@@ -1,3 +1,5 @@
+"""Work for agents: an agent claims a task, keeps its lease alive and completes it."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -1,3 +1,5 @@
+"""Reminders of the staff."""
+
 from __future__ import annotations
 
 from flask import Blueprint

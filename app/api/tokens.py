@@ -1,3 +1,5 @@
+"""Tokens, with which users and agents send requests."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

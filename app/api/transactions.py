@@ -1,3 +1,5 @@
+"""Money that was moved or is held, as entries on accounts whose sum is zero per currency."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast

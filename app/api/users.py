@@ -1,3 +1,5 @@
+"""Members of the staff, who can log in."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -2,7 +2,7 @@
 
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
-from app.services.authentication import Authenticator, Identity
+from app.services.authentication import Authenticator
 from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
@@ -11,17 +11,18 @@ from app.services.customer_erasure import ErasureService
 from app.services.customers import CustomerService
 from app.services.events import EventService
 from app.services.faqs import FaqService
-from app.services.idempotency import Answer, IdempotencyService
 from app.services.kit.base import Service
 from app.services.kit.bulk import BulkService
 from app.services.kit.creates import Creates
 from app.services.kit.deletes import Deletes, Restores
+from app.services.kit.idempotency import Answer, IdempotencyService
+from app.services.kit.identity import Identity
+from app.services.kit.rate_limits import RateLimiter
 from app.services.kit.reads import Reads
 from app.services.kit.resources import ResourceService
 from app.services.kit.updates import Updates
 from app.services.messages import MessageService
 from app.services.products import ProductService
-from app.services.rate_limits import RateLimiter
 from app.services.task_batches import TaskBatchService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService

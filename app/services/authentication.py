@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +11,15 @@ from app.domain.actors import Actor, ActorKind, Role
 from app.errors import InvalidToken
 from app.repositories import AgentRepository, TokenRepository
 from app.services.authentication_failures import WrongTokens
+from app.services.kit.identity import Identity
 from app.services.tokens import digest
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from app.db import Database
 
 _MOST_REMEMBERED = 10_000
 _USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 _INVALID = "The token is not valid."
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """`record_use` says whether the recorded last use of the token is too old by now."""
-
-    actor: Actor
-    token_id: UUID
-    record_use: bool
 
 
 class Authenticator:
@@ -41,6 +30,7 @@ class Authenticator:
     """
 
     def __init__(self, database: Database, *, remember: float, wrong_token_rate: int = 0) -> None:
+        self.wrong_token_rate = wrong_token_rate
         self.wrong_tokens = WrongTokens(rate=wrong_token_rate, remember=remember)
         self._database = database
         self._remember = remember

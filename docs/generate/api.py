@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app import create_app
+from app.api.about import ABOUT
 from app.api.kit.openapi import document as openapi
 from app.api.kit.openapi.routes import Route, routes
 from app.api.problem_types import PROBLEM_TYPES
@@ -61,7 +62,7 @@ def read_code() -> tuple[Shape, list[Call]]:
     """The OpenAPI document and every call, in the order of their paths; opens no connection."""
     app = create_app(Settings(database_url="postgresql:///none", given_secret_key="k" * 32))
     with app.app_context():
-        document = openapi.build()
+        document = openapi.build(ABOUT)
         calls = [
             Call(route, document["paths"][route.path][route.method.lower()]) for route in routes()
         ]

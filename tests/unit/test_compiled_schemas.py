@@ -14,7 +14,7 @@ from marshmallow import fields
 
 from app.api.kit.compiled import Dump, Load
 from app.api.kit.fields import Ids, Nested
-from app.api.schemas.bulk import Items
+from app.api.kit.items import Items
 from app.api.schemas.money import Currency, Money
 from app.api.schemas.tasks import FailureSchema, TaskAttemptSchema
 from app.api.schemas.transactions import Entries

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.domain.actors import Role
-    from app.services import Service
+    from app.services.kit.base import Service
 
     View = TypeVar("View", bound=Callable[..., Any])
 

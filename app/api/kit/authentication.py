@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flask import Blueprint, Response
 
-    from app.services import Identity
+    from app.services.kit.identity import Identity
 
 logger = logging.getLogger(__name__)
 

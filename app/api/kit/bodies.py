@@ -13,9 +13,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.api.kit import large_bodies
 from app.api.kit.context import settings
 from app.api.kit.contract import contract_of
+from app.api.kit.items import ItemsSchema
 from app.api.kit.problems import Problem
 from app.api.kit.schemas import StrictSchema
-from app.api.schemas.bulk import ItemsSchema
 from app.db.errors import Invalid, Mistake
 from app.domain import strict_json
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.api.kit.contract import Problems
     from app.api.kit.schemas import ResourceSchema
-    from app.services import BulkService
+    from app.services.kit.bulk import BulkService
 
 
 def add_bulk_route(

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from app import logs
 from app.db.listing import Cursors, Seal
-from app.services import IdempotencyService
+from app.services.kit.idempotency import IdempotencyService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.db import Database
-    from app.services import Authenticator, RateLimiter, Service
+    from app.services.kit.base import Service
+    from app.services.kit.identity import Authenticates
+    from app.services.kit.rate_limits import RateLimiter
     from app.settings import Settings
 
     S = TypeVar("S", bound=Service)
@@ -32,8 +34,8 @@ def settings() -> Settings:
     return cast("Settings", current_app.extensions["settings"])
 
 
-def authenticator() -> Authenticator:
-    return cast("Authenticator", current_app.extensions["authenticator"])
+def authenticator() -> Authenticates:
+    return cast("Authenticates", current_app.extensions["authenticator"])
 
 
 def rate_limiter() -> RateLimiter:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from app.db import Reader
     from app.db.errors import ApplicationError
-    from app.services import Service
+    from app.services.kit.base import Service
 
     View = TypeVar("View", bound=Callable[..., Any])
     Problems = tuple[type[ApplicationError], ...]

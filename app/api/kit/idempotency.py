@@ -11,7 +11,7 @@ from flask import Response, request
 
 from app.api.kit import bodies, context
 from app.api.kit.problems import Problem
-from app.services import Answer
+from app.services.kit.idempotency import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-    from app.services import RateLimiter
+    from app.services.kit.rate_limits import RateLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def spend(token_id: UUID) -> None:
 
 def wrong_tokens() -> AbstractContextManager[None]:
     """Around what may refuse an address for the wrong tokens that it has sent."""
-    return _limit("wrong-token", context.authenticator().wrong_tokens.rate)
+    return _limit("wrong-token", context.authenticator().wrong_token_rate)
 
 
 @contextmanager

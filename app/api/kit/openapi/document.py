@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from inspect import getdoc
+from typing import TYPE_CHECKING
+
+from flask import current_app
 
 from app.api.kit.context import settings
 from app.api.kit.openapi import parameters, problems
@@ -10,41 +14,50 @@ from app.api.kit.openapi.links import add_links
 from app.api.kit.openapi.operations import operation_of
 from app.api.kit.openapi.routes import routes
 from app.api.kit.openapi.schemas import Schemas
-from app.api.problem_types import PROBLEM_TYPES
 
-_VERSION = "1"
-_TOKEN = {
-    "type": "http",
-    "scheme": "bearer",
-    "description": "A token. On the server, `flask tokens create --user EMAIL` prints one.",
-}
-_DESCRIPTION = """\
-The system of record behind a support desk. JSON in UTF-8; ids are canonical lower-case UUIDs, times
-RFC 3339 in UTC. Errors are `application/problem+json`. HEAD is answered wherever GET is.
-A query has at most 50 parameters, and no string anywhere has a NUL in it.
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-OPTIONS of every path is 204 with `Allow`, and with what it reads of POST and PATCH. Any other path
-is 404, any other method of a path 405 with `Allow`. The server itself refuses, without a problem,
-what is no HTTP (400), an `Expect` that it does not know (417) and, by default, a request line (414)
-or a header (431) of more than 8,190 bytes, or more than 100 headers (431)."""
+    from app.api.kit.components import Shape
+    from app.api.kit.openapi.about import About
 
 
-def build() -> dict[str, Any]:
-    schemas = Schemas("Caseload", _VERSION)
+def build(about: About) -> Shape:
+    """The OpenAPI document of the current application, as JSON-able objects."""
+    schemas = Schemas(about.title, about.version)
+    _add_components(schemas, about)
+    found = sorted(routes(), key=lambda route: (route.path, route.method))
+    for route in found:
+        operation = operation_of(route, schemas, about.problem_types)
+        schemas.spec.path(route.path, operations={route.method.lower(): operation})
+    document: Shape = schemas.spec.to_dict()
+    document["info"]["description"] = about.description
+    document["tags"] = _tags(about.tags, {route.tag for route in found})
+    add_links(document)
+    return {**document, "servers": [{"url": "/"}], "security": [{"token": []}]}
+
+
+def _add_components(schemas: Schemas, about: About) -> None:
     for name, shape in problems.COMPONENTS.items():
         schemas.add(name, shape)
     components = schemas.spec.components
-    components.security_scheme("token", _TOKEN)
-    for name, parameter in parameters.common(settings()).items():
+    bearer = {"type": "http", "scheme": "bearer", "description": about.token}
+    components.security_scheme("token", bearer)
+    for name, parameter in parameters.common(settings(), about.problem_types).items():
         components.parameter(name, parameter["in"], parameter)
     for name, header in parameters.HEADERS.items():
         components.header(name, header)
-    for code, kind in PROBLEM_TYPES.items():
+    for code, kind in about.problem_types.items():
         components.example(code, problems.example_of(kind))
-    for route in sorted(routes(), key=lambda route: (route.path, route.method)):
-        operation = operation_of(route, schemas)
-        schemas.spec.path(route.path, operations={route.method.lower(): operation})
-    found: dict[str, Any] = schemas.spec.to_dict()
-    found["info"]["description"] = _DESCRIPTION
-    add_links(found)
-    return {**found, "servers": [{"url": "/"}], "security": [{"token": []}]}
+
+
+def _tags(first: Iterable[str], used: set[str]) -> list[Shape]:
+    """Each with the docstring of the module that has its routes."""
+    order = [name for name in first if name in used]
+    order += sorted(used.difference(order))
+    return [{"name": name, "description": _description(name)} for name in order]
+
+
+def _description(tag: str) -> str:
+    module = sys.modules[current_app.blueprints[tag].import_name]
+    return getdoc(module) or ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.api.kit.context import settings
 from app.api.kit.contract import IDEMPOTENCY, JSON, UNAVAILABLE
@@ -17,24 +17,29 @@ from app.api.kit.rate_limits import LEFT, POLICY
 from app.api.kit.selection import SELECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from app.api.kit.components import Shape
     from app.api.kit.openapi.routes import Route
     from app.api.kit.openapi.schemas import Schemas
+    from app.api.kit.problem_type import ProblemType
 
 _MERGE_PATCH = "application/merge-patch+json"
 CREATED, NO_CONTENT = 201, 204
 _TOLD = {200: "Done.", 201: "Made.", 204: "Gone.", 304: "Not changed."}
 
 
-def operation_of(route: Route, schemas: Schemas) -> dict[str, Any]:
+def operation_of(route: Route, schemas: Schemas, problem_types: Mapping[str, ProblemType]) -> Shape:
     told = (getdoc(route.view) or "").strip()
-    operation: dict[str, Any] = {
+    operation: Shape = {
         "operationId": route.name,
         "tags": [route.tag],
         "summary": route.name.replace("_", " ").capitalize(),
         "parameters": list(_parameters(route)),
-        "responses": {**_answers(route, schemas), **responses_of(_codes(route), route.method)},
+        "responses": {
+            **_answers(route, schemas),
+            **responses_of([problem_types[code] for code in _codes(route)], route.method),
+        },
     }
     if told:
         operation["description"] = told
@@ -62,7 +67,7 @@ def _parameters(route: Route) -> Iterator[parameters.Parameter | str]:
     yield from (name for name in route.policy.parameters or () if name not in SELECTION)
 
 
-def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
+def _body(route: Route, schemas: Schemas) -> Shape:
     patch = route.method == "PATCH"
     kind = route.contract.body
     if kind is None:
@@ -76,13 +81,13 @@ def _body(route: Route, schemas: Schemas) -> dict[str, Any]:
     return {"required": required, "content": {name: {"schema": shape} for name in media}}
 
 
-def _answers(route: Route, schemas: Schemas) -> dict[str, Any]:
+def _answers(route: Route, schemas: Schemas) -> Shape:
     return {str(status): _answer(route, status, schemas) for status in route.statuses}
 
 
-def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
+def _answer(route: Route, status: int, schemas: Schemas) -> Shape:
     contract = route.contract
-    answer: dict[str, Any] = {"description": _TOLD[status]}
+    answer: Shape = {"description": _TOLD[status]}
     if status not in (NO_CONTENT, NOT_MODIFIED):
         answer["content"] = {contract.media: {"schema": _shape(route, schemas)}}
         if contract.page:
@@ -99,7 +104,7 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     return _headed(answer, *names)
 
 
-def _shape(route: Route, schemas: Schemas) -> dict[str, Any]:
+def _shape(route: Route, schemas: Schemas) -> Shape:
     contract = route.contract
     if contract.reader is not None:
         return schemas.page(contract.answer[0])
@@ -113,7 +118,7 @@ def _shape(route: Route, schemas: Schemas) -> dict[str, Any]:
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
-def _headed(answer: dict[str, Any], *names: str) -> dict[str, Any]:
+def _headed(answer: Shape, *names: str) -> Shape:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
     return {**answer, "headers": headers}
 

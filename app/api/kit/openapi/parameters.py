@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.api.kit.expansions import paths_of
 from app.api.kit.idempotency import HEADER, LONGEST, REPLAYED
@@ -11,20 +11,20 @@ from app.api.kit.openapi.filters import BOOLEAN, ID, STRING, shape_of
 from app.api.kit.parameters import LONGEST_SEARCH
 from app.api.kit.rate_limits import LEFT, POLICY
 from app.api.kit.selection import fields_of
-from app.api.problem_types import PROBLEM_TYPES
 from app.db.listing import MOST_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marshmallow import Schema
 
     from app.api.kit.components import Shape
-    from app.db import Reader
+    from app.api.kit.problem_type import ProblemType
+    from app.db import Reader, Resource
     from app.db.repository.criteria import Filter
     from app.settings import Settings
 
-Parameter = dict[str, Any]
+    Parameter = Shape
 
 _BETWEEN_COMMAS: Shape = {"type": "string", "pattern": r"^[^\u0000,]+$"}
 _WORDS: Shape = {
@@ -32,13 +32,12 @@ _WORDS: Shape = {
     "pattern": r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$",
     "maxLength": LONGEST_SEARCH,
 }
-_CODE: Shape = {"type": "string", "enum": sorted(PROBLEM_TYPES)}
 _TAG: Shape = {"type": "string"}
 _KEY: Shape = {"type": "string", "pattern": r"^[!#-~]([ -~]*[!-~])?$", "maxLength": LONGEST}
 
 _KEPT = "Kept and answered, if it is 1 to 64 of `A-Za-z0-9._-`."
 
-HEADERS: dict[str, Any] = {
+HEADERS: Shape = {
     "ETag": {"schema": _TAG, "description": "The version of what is answered, in quotes."},
     "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
     "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
@@ -56,13 +55,18 @@ HEADERS: dict[str, Any] = {
 }
 
 
-def common(settings: Settings) -> dict[str, Parameter]:
+def common(settings: Settings, problem_types: Mapping[str, ProblemType]) -> dict[str, Parameter]:
     """Those that more than one route has, by the name under which they are referred to."""
     limit = {"type": "integer", "minimum": 1, "maximum": settings.max_page}
     limit["default"] = settings.default_page
+    code: Shape = {"type": "string", "enum": sorted(problem_types)}
     return {
         "id": {**_parameter("id", {**ID, "examples": [EXAMPLE]}), "in": "path", "required": True},
-        "code": {**_parameter("code", _CODE, "Of a problem."), "in": "path", "required": True},
+        "code": {
+            **_parameter("code", code, "The code of a problem: the last part of its `type`."),
+            "in": "path",
+            "required": True,
+        },
         "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
         HEADER: _header(HEADER, _KEY, "Names the request, so that it can be repeated."),
         "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),
@@ -75,7 +79,7 @@ def common(settings: Settings) -> dict[str, Parameter]:
     }
 
 
-def of_list(reader: Reader[Any], within: str | None) -> Iterator[Parameter | str]:
+def of_list(reader: Reader[Resource], within: str | None) -> Iterator[Parameter | str]:
     """The names of common ones, the sort, and a parameter per filter and operator."""
     yield from ("limit", "cursor", "include_total")
     if reader.searched is not None:

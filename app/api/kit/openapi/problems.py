@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.api.kit.problems import MEDIA_TYPE
 from app.api.kit.rate_limits import LEFT, POLICY
-from app.api.problem_types import PROBLEM_TYPES, ProblemType
 from app.db.errors import MOST_MISTAKES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.api.kit.components import Shape
+    from app.api.kit.problem_type import ProblemType
 
 _ERROR: Shape = {
     "type": "object",
@@ -65,7 +65,7 @@ _HEADERS: dict[int, tuple[str, ...]] = {
 }
 
 
-def example_of(kind: ProblemType) -> dict[str, Any]:
+def example_of(kind: ProblemType) -> Shape:
     return {
         "summary": kind.example.detail,
         "description": f"{kind.meaning} {kind.what_to_do}",
@@ -73,18 +73,18 @@ def example_of(kind: ProblemType) -> dict[str, Any]:
     }
 
 
-def responses_of(codes: Iterable[str], method: str) -> dict[str, Any]:
-    """By status: the problems with these codes."""
+def responses_of(kinds: Iterable[ProblemType], method: str) -> Shape:
+    """By status: the responses that are problems of these types."""
     found: dict[int, list[str]] = {}
-    for code in sorted(set(codes)):
-        found.setdefault(PROBLEM_TYPES[code].status, []).append(code)
+    for code, status in sorted({(kind.code, kind.status) for kind in kinds}):
+        found.setdefault(status, []).append(code)
     special = _HEADERS | ({415: ("Accept-Patch",)} if method == "PATCH" else {})
     return {
         str(status): _response(found[status], special.get(status, ())) for status in sorted(found)
     }
 
 
-def _response(codes: list[str], headers: tuple[str, ...]) -> dict[str, Any]:
+def _response(codes: list[str], headers: tuple[str, ...]) -> Shape:
     names = ["X-Request-Id", *headers]
     return {
         "description": ", ".join(f"`{code}`" for code in codes),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 NOT_MODIFIED = 304
 _VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
-# A reader looks for a bulk action among the other actions of its resource.
-_TAGS = {"conversation_batches": "conversations"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,7 @@ def routes() -> Iterator[Route]:
         contract = contract_of(view)
         if policy is None or contract is None:
             raise LookupError(f"{rule.endpoint} says not who may call it, or what it answers.")
-        path, module = path_of(rule.rule), rule.endpoint.partition(".")[0]
-        tag = _TAGS.get(module, module)
+        path, tag = path_of(rule.rule), rule.endpoint.partition(".")[0]
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             acts = method == "POST" and rule.rule not in readable
             yield Route(path, method, tag, view, policy, contract, acts)

@@ -1,3 +1,5 @@
+"""The body of a bulk route: `{"items": [...]}`, each item checked by itself later."""
+
 from __future__ import annotations
 
 from typing import Any
