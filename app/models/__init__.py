@@ -1,5 +1,8 @@
 """Tables: columns, constraints, relationships. No queries."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from app.db import Base
 from app.models.accounts import Account
 from app.models.agents import Agent
@@ -43,3 +46,7 @@ __all__ = [
     "Transaction",
     "User",
 ]
+
+# Alembic and the grants need the tables of all modules, also of those that nothing above names.
+for _found in iter_modules(__path__):
+    import_module(f"{__name__}.{_found.name}")

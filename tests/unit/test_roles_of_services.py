@@ -105,7 +105,6 @@ ROLES_BY_METHOD = {
 
 # These open no unit of work and take no handle: they compute from their arguments.
 COMPUTE_ONLY = {
-    "beside",
     "check_accounts",
     "check_expected",
     "check_may_move",
@@ -114,6 +113,7 @@ COMPUTE_ONLY = {
     "effect",
     "event_changes",
     "moved",
+    "related",
     "require_admin_for_deleted",
 }
 # What services are composed of; no edge calls them.
