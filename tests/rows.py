@@ -21,10 +21,11 @@ UNION ALL
 SELECT pid, mode, objid::text FROM pg_locks WHERE locktype = 'advisory'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# Bytes, request ids, ids of database transactions, and numbers that a sequence gives out.
+# Bytes, request ids, ids of database transactions, numbers that a sequence gives out, and the time
+# that a clock has left: within working hours each call finds less of it.
 _VARYING = re.compile(
     r'"\\\\x[0-9a-f]*"|"[0-9a-f]{32}"|(?<="xid": )"\d+"'
-    r'|(?<="number": )"?\d+"?|(?<="number": {"after": )"?\d+"?'
+    r'|(?<="number": )"?\d+"?|(?<="number": {"after": )"?\d+"?|(?<="resolution_left": )"[^"]*"'
 )
 _OBJECTS = re.compile(r'(?<="objects": \[)[^\]]*')  # in no order
 

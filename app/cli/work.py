@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.models import Agent
 
 
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _OWN = "worker"  # the agent that gets every queue that it is asked to work on
 
 
@@ -72,9 +73,11 @@ def work(
         **options,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s")
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPS:
         signal.signal(number, lambda *_: worker.stop())
     worker.run(concurrency)
+    for number in _STOPS:  # one more must not end the process by a signal while Python shuts down
+        signal.signal(number, signal.SIG_IGN)
     if worker.refusal is not None:
         raise Refused(worker.refusal, 1)
 
