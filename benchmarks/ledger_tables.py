@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from psycopg2.extras import execute_values, register_uuid
 
 from app.administration import MIGRATIONS
 from app.db import Database, violations
+from app.domain.accounts import NewAccount
 from app.embedded import EmbeddedServer
 from app.models import Base
 from app.services import AccountService
@@ -89,9 +91,9 @@ def server(settings: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
 def open_accounts(urls: Mapping[str, str], count: int) -> tuple[UUID, list[UUID]]:
     """The firm's own, without a limit, the same in both; the first one stores no balance."""
     accounts = AccountService.as_system(Database(urls["caseload"]))
-    new = {"name": "x", "currency": "GBP"}
+    new = NewAccount(name="x", currency="GBP")
     with accounts.database.session():  # one COMMIT for all
-        hot = accounts.open({**new, "stores_balance": False})["id"]
+        hot = accounts.open(replace(new, stores_balance=False))["id"]
         keys = [accounts.open(new)["id"] for _ in range(count)]
     accounts.database.dispose()
     with closing(psycopg2.connect(urls["by_hand"])) as connection, connection:

@@ -9,7 +9,7 @@ from psycopg2.extras import register_uuid
 
 from app.db import Database, violations
 from app.domain.money import Money
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.models import Base
 from app.services import TransactionService
 from benchmarks.ledger_statements import LOCK, MAKE, RECORD, event, transaction
@@ -49,7 +49,7 @@ class Service:
 
     def transfer(self, source: UUID, target: UUID) -> None:
         legs = [Leg(source, Money(-1, "GBP")), Leg(target, Money(1, "GBP"))]
-        self.service.create({}, legs)
+        self.service.create(NewTransaction(entries=legs))
 
     def close(self) -> None:
         self.service.database.dispose()

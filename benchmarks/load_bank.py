@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from app.domain.accounts import NewAccount
 from app.domain.actors import Role
 from app.domain.money import Money
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.services import AccountService, CustomerService, TransactionService
 from app.services.ledger_check import LedgerCheckService
 from benchmarks.load_bank_check import (
@@ -93,16 +94,21 @@ def _open(desk: Desk) -> Bank:
         AccountService.as_system(database),
         TransactionService.as_system(database),
     )
-    cash = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
+    cash = accounts.open(NewAccount(name="Cash", currency="GBP"))["id"]
     opened: dict[UUID, int] = {}
     for number in range(_ACCOUNTS):
         limit = _LIMITS[number % len(_LIMITS)]
-        values = {"customer_id": customer, "name": f"Account {number}", "currency": "GBP"}
-        account = accounts.open({**values, "overdraft_limit": Money(limit, "GBP")})
+        new = NewAccount(
+            customer_id=customer,
+            name=f"Account {number}",
+            currency="GBP",
+            overdraft_limit=Money(limit, "GBP"),
+        )
+        account = accounts.open(new)
         opened[account["id"]] = limit
     legs = [Leg(key, Money(_OPENING, "GBP")) for key in opened]
     legs.append(Leg(cash, Money(-_OPENING * _ACCOUNTS, "GBP")))
-    transactions.create({"kind": "deposit"}, legs)
+    transactions.create(NewTransaction(kind="deposit", entries=legs))
     return Bank(str(customer), {str(key): limit for key, limit in opened.items()})
 
 

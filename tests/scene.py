@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from app import create_app
 from app.db import Query
+from app.domain.accounts import NewAccount
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.services import (
     AccountService,
     AgentService,
@@ -183,8 +184,8 @@ def money(database: Database, ids: Ids) -> None:
     """Accounts, the other one being the firm's, and transactions."""
     accounts = AccountService.as_system(database)
     moves = TransactionService.as_system(database)
-    own = {"customer_id": ids["customers_own"], "name": "Current", "currency": "GBP"}
-    ids["accounts_other"] = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
+    own = NewAccount(customer_id=ids["customers_own"], name="Current", currency="GBP")
+    ids["accounts_other"] = accounts.open(NewAccount(name="Cash", currency="GBP"))["id"]
     for which in ("own", "empty", "frozen"):
         ids[f"accounts_{which}"] = accounts.open(own)["id"]
     accounts.freeze(ids["accounts_frozen"])
@@ -192,9 +193,9 @@ def money(database: Database, ids: Ids) -> None:
         Leg(ids["accounts_other"], Money(-500, "GBP")),
         Leg(ids["accounts_own"], Money(500, "GBP")),
     ]
-    ids["transactions_own"] = moves.create({}, legs)[0]["id"]
-    ids["transactions_other"] = moves.create({}, legs, pending=True)[0]["id"]
+    ids["transactions_own"] = moves.create(NewTransaction(entries=legs))[0]["id"]
+    ids["transactions_other"] = moves.create(NewTransaction(entries=legs, pending=True))[0]["id"]
     creator = Actor(ActorKind.USER, ids["users_other"], "ada", Role.ADMIN)
     strict = Rules(approval_threshold=Decimal(0))
-    waiting = TransactionService(database=database, rules=strict, actor=creator).create({}, legs)
-    ids["transactions_waiting"] = waiting[0]["id"]
+    moves = TransactionService(database=database, rules=strict, actor=creator)
+    ids["transactions_waiting"] = moves.create(NewTransaction(entries=legs))[0]["id"]

@@ -14,7 +14,13 @@ from app.api.kit.lists import list_response
 from app.api.kit.resources import add_reads, location_of
 from app.api.kit.responses import expected_versions, respond_with
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema, StatementEntrySchema
-from app.domain.accounts import AccountClosed, AccountNotEmpty, InsufficientFunds
+from app.domain.accounts import (
+    AccountChanges,
+    AccountClosed,
+    AccountNotEmpty,
+    InsufficientFunds,
+    NewAccount,
+)
 from app.domain.money import CurrencyMismatch
 from app.errors import InvalidTransition
 from app.services import AccountService
@@ -56,7 +62,7 @@ def list_of_customer(key: UUID) -> Response:
 @allow_callers_of(AccountService, "open")
 @answers(AccountSchema, status=201, body=AccountSchema, problems=(CurrencyMismatch,))
 def open_account() -> Response:
-    account = _accounts().open(bodies.load(_new))
+    account = _accounts().open(bodies.load_as(NewAccount, _new))
     return _answer(account, 201, location_of("accounts", account["id"]))
 
 
@@ -64,8 +70,8 @@ def open_account() -> Response:
 @allow_callers_of(AccountService, "change")
 @answers(AccountSchema, body=AccountPatchSchema, problems=_CHANGE)
 def change_account(key: UUID) -> Response:
-    values = bodies.load(_changes)
-    return _answer(_accounts().change(key, values, expected=expected_versions()))
+    changes = bodies.load_as(AccountChanges, _changes)
+    return _answer(_accounts().change(key, changes, expected=expected_versions()))
 
 
 @blueprint.post("/accounts/<id:key>/freeze")

@@ -16,7 +16,12 @@ from app.api.schemas.transactions import PostingSchema, TransactionSchema
 from app.domain.accounts import AccountClosed, AccountFrozen, BalanceOutOfRange, InsufficientFunds
 from app.domain.conversations import ConversationMerged
 from app.domain.money import CurrencyMismatch
-from app.domain.transactions import AlreadyReversed, ApprovalRequired, ReferenceReused
+from app.domain.transactions import (
+    AlreadyReversed,
+    ApprovalRequired,
+    NewTransaction,
+    ReferenceReused,
+)
 from app.errors import AlreadyExists, InvalidTransition
 from app.services import TransactionLifecycle, TransactionService
 
@@ -37,7 +42,7 @@ _REVERSE = (*_BOOK, InvalidTransition, AlreadyReversed)
 
 
 def _state(made: Record) -> UUID | None:
-    """What is posted stays as it is, and yet may be reversed, which the ETag tells."""
+    """A posted transaction keeps its version when it is reversed: its ETag names the reversal."""
     return cast("UUID | None", made["reversed_by_id"])
 
 
@@ -49,10 +54,9 @@ add_reads(blueprint, TransactionService, TransactionSchema, _state)
 @answers(TransactionSchema, status=(200, 201), body=TransactionSchema, problems=CREATE)
 def create() -> Response:
     """201, or 200 with the transaction that has this `reference` and content already."""
-    values = bodies.load(_new)
-    legs, pending = values.pop("entries"), values.pop("pending", False)
-    made, new = context.service(TransactionService).create(values, legs, pending=pending)
-    return _answer(made, 201 if new else 200, location_of("transactions", made["id"]))
+    new = bodies.load_as(NewTransaction, _new)
+    made, is_new = context.service(TransactionService).create(new)
+    return _answer(made, 201 if is_new else 200, location_of("transactions", made["id"]))
 
 
 @blueprint.post("/transactions/<id:key>/post")

@@ -1,4 +1,4 @@
-"""The life of a transaction, and what its entries must be."""
+"""Transactions: a new one, its entries and what they must be, and what may be done when."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from decimal import Decimal
     from uuid import UUID
 
@@ -41,10 +42,41 @@ class TransactionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one account gets; negative leaves it."""
+    """One entry of a transaction: a positive amount enters the account, a negative one leaves it.
+
+    In the API, in events and in records the legs of a transaction are its `entries`.
+    """
 
     account_id: UUID
     amount: Money
+
+    @property
+    def columns(self) -> dict[str, UUID | str | int]:
+        """As rows and records hold it, with the amount in minor units."""
+        amount = self.amount
+        return {"account_id": self.account_id, "currency": amount.currency, "amount": amount.minor}
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        """As events hold it, and as a client sends it."""
+        return {"account_id": str(self.account_id), "amount": self.amount.as_json}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTransaction:
+    """A transaction to make. `pending` holds the money, until `expires_at`, instead of moving it.
+
+    `reference` is the client's own name for it: a transaction with the same content is made once.
+    """
+
+    entries: Sequence[Leg]
+    kind: str = TransactionKind.TRANSFER
+    description: str = ""
+    pending: bool = False
+    reference: str | None = None
+    conversation_id: UUID | None = None
+    task_id: UUID | None = None
+    expires_at: datetime | None = None
 
 
 def check_transaction_action(

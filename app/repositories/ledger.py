@@ -142,7 +142,7 @@ class Ledger:
         Its accounts are locked. Raises InsufficientFunds and what else the database refuses.
         """
         statement = _MAKING[values["status"]]
-        row = connection.execute(statement, {**values, "legs": _plain(legs)}).one_or_none()
+        row = connection.execute(statement, {**values, "legs": _rows(legs)}).one_or_none()
         return None if row is None else row._asdict()
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
@@ -155,7 +155,7 @@ class Ledger:
 
     def post(self, connection: Connection, key: UUID, legs: Sequence[Leg]) -> Record:
         """Book the legs of a locked pending transaction, which holds nothing any more."""
-        return connection.execute(_POSTING, {"id": key, "legs": _plain(legs)}).one()._asdict()
+        return connection.execute(_POSTING, {"id": key, "legs": _rows(legs)}).one()._asdict()
 
     def approve(self, connection: Connection, key: UUID, user_id: UUID) -> Record:
         bound = {"id": key, "approved_by_id": user_id}
@@ -173,16 +173,9 @@ class Ledger:
         return [row.id for row in due]
 
 
-def _plain(legs: Sequence[Leg]) -> list[dict[str, Any]]:
+def _rows(legs: Sequence[Leg]) -> list[dict[str, Any]]:
     return [
-        {
-            "id": uuid7(),
-            "account_id": leg.account_id,
-            "currency": leg.amount.currency,
-            "amount": leg.amount.minor,
-            "position": position,
-        }
-        for position, leg in enumerate(legs)
+        {"id": uuid7(), **leg.columns, "position": position} for position, leg in enumerate(legs)
     ]
 
 

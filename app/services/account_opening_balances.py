@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.db.errors import Invalid, Mistake
 from app.domain.accounts import AccountStatus, is_account_number
 from app.domain.money import MOST, Money
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.errors import NotFound
 from app.repositories import AccountRepository, Ledger
 from app.services.kit.base import Service
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.db import Record
 
 _AT_ONCE = 500  # accounts of one transaction
-_MOST_TOLD = 20  # mistakes
+_MOST_REPORTED = 20  # mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class OpeningBalanceService(Service):
         mistakes: list[Mistake] = []
         with self.database.connect() as connection:
             firms = self._firms(connection, against)
-            while len(mistakes) < _MOST_TOLD and (batch := list(islice(rest, _AT_ONCE))):
+            while len(mistakes) < _MOST_REPORTED and (batch := list(islice(rest, _AT_ONCE))):
                 found = self._check(connection, firms, batch)
                 mistakes += [of for of in found if isinstance(of, Mistake)]
                 legs = [of for of in found if isinstance(of, Leg)]
@@ -63,7 +63,7 @@ class OpeningBalanceService(Service):
                     self._book(connection, firms, legs, batch)
                 loaded += len(legs)
             if mistakes:
-                raise Invalid(mistakes[:_MOST_TOLD])
+                raise Invalid(mistakes[:_MOST_REPORTED])
         return loaded
 
     def _firms(self, connection: Connection, number: str) -> Record:
@@ -90,8 +90,9 @@ class OpeningBalanceService(Service):
         total = -sum(leg.amount.minor for leg in legs)
         legs = [*legs, *(Leg(firms["id"], part) for part in _parts(total, firms["currency"]))]
         first, last = batch[0].position, batch[-1].position
-        values = {"kind": "transfer", "description": f"Opening balances, lines {first} to {last}"}
-        self.related(TransactionService).make(connection, values, legs)
+        description = f"Opening balances, lines {first} to {last}"
+        new = NewTransaction(entries=legs, description=description)
+        self.related(TransactionService).make(connection, new)
 
 
 @dataclass(slots=True)

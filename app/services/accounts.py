@@ -1,24 +1,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import Query, retry
-from app.db.errors import Invalid, Mistake
-from app.domain.accounts import AccountStatus, account_number, check_account_action
+from app.domain.accounts import (
+    AccountStatus,
+    account_number,
+    check_account_action,
+    checked_limit,
+)
 from app.domain.actors import ActorKind
-from app.domain.money import CurrencyMismatch, Money
+from app.domain.money import Money
 from app.errors import Forbidden, NotFound
 from app.models import Account
 from app.repositories import AccountRepository, CustomerRepository, EntryRepository, TaskRepository
 from app.services.kit.creates import Adds
+from app.services.kit.fields import fields_of
 from app.services.kit.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
 from app.services.kit.reading import read_page
 from app.services.kit.reads import Reads
 from app.services.kit.updates import Applies
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from app.db import Page, Record, Total
     from app.db.repository.writing import Changes
+    from app.domain.accounts import AccountChanges, NewAccount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,30 +52,34 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
 
     @allowed("writers")
     @retry
-    def open(self, values: Mapping[str, Any]) -> Record:
-        """Of a customer, or without `customer_id` the firm's own: one without any limit then,
-        unless it has an `overdraft_limit`, and one that stores no balance if it says so."""
-        customer_id = values.get("customer_id")
-        self._check_may_touch(customer_id)
-        values = {**values, "customer_id": customer_id, "overdraft_limit": _first_limit(values)}
-        if values["overdraft_limit"] is not None:
-            _check_stores(stores_balance=values.get("stores_balance", True))
+    def open(self, new: NewAccount) -> Record:
+        """Raises Forbidden, Invalid, CurrencyMismatch."""
+        self._check_may_touch(new.customer_id)
+        limit = new.limit()
         with self.database.session() as session:
-            serial = self.repository.next_serial(session.connection())
-            account = self.add(session, {**values, "number": account_number(serial)})
+            number = account_number(self.repository.next_serial(session.connection()))
+            account = self.add(
+                session, {**fields_of(new), "overdraft_limit": limit, "number": number}
+            )
             return self._read(session.connection(), account.id)
 
     @allowed("writers")
     @retry
     def change(
-        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+        self, key: UUID, changes: AccountChanges, *, expected: Collection[int] | None = None
     ) -> Record:
+        """Raises AccountClosed, Forbidden, Invalid, CurrencyMismatch, VersionMismatch."""
         with self.database.session() as session:
             account = self._mine(session, key)
             check_account_action("update", account.status)
-            values = dict(values)
-            if "overdraft_limit" in values:
-                values["overdraft_limit"] = self._limit(account, values["overdraft_limit"])
+            values: dict[str, object] = {**changes}
+            if "overdraft_limit" in changes:
+                values["overdraft_limit"] = checked_limit(
+                    changes["overdraft_limit"],
+                    currency=account.currency,
+                    customer_id=account.customer_id,
+                    stores_balance=account.stores_balance,
+                )
             self.apply(session, account, values, expected=expected)
             return self._read(session.connection(), key)
 
@@ -163,40 +173,3 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
         if account is None:
             raise NotFound("accounts", key)
         return account
-
-    def _limit(self, account: Account, limit: Money | None) -> int | None:
-        _check_limit(limit, account.currency, account.customer_id)
-        if limit is not None:
-            _check_stores(stores_balance=account.stores_balance)
-        return None if limit is None else limit.minor
-
-
-def _first_limit(values: Mapping[str, Any]) -> int | None:
-    customer_id = values.get("customer_id")
-    if "overdraft_limit" not in values:
-        return None if customer_id is None else 0
-    limit: Money | None = values["overdraft_limit"]
-    _check_limit(limit, values["currency"], customer_id)
-    return None if limit is None else limit.minor
-
-
-def _check_limit(limit: Money | None, currency: str, customer_id: UUID | None) -> None:
-    if limit is None:
-        if customer_id is not None:
-            detail = "Only the firm's own accounts can have no limit."
-            raise _invalid("overdraft_limit", "null", detail)
-        return
-    if limit.currency != currency:
-        raise CurrencyMismatch(currency, limit.currency)
-    if limit.minor < 0:
-        raise _invalid("overdraft_limit", "range", "It must not be negative.")
-
-
-def _check_stores(*, stores_balance: bool) -> None:
-    if not stores_balance:
-        detail = "Only a firm's own account without a limit can have no stored balance."
-        raise _invalid("stores_balance", "invalid", detail)
-
-
-def _invalid(field: str, code: str, detail: str) -> Invalid:
-    return Invalid([Mistake((field,), code, detail)])

@@ -11,10 +11,10 @@ from app.errors import Forbidden, NotFound
 from app.models import Agent, Token
 from app.repositories import AgentRepository, TaskRepository, TokenRepository, UserRepository
 from app.services.agent_handover import AgentHandover
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
 from app.services.kit.reading import read_one
 from app.services.kit.resources import ResourceService
-from app.services.kit.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -12,7 +12,7 @@ from app.db.errors import Conflict, Invalid, Mistake, UnknownReference
 from app.domain.agents import ASSIGNED
 from app.domain.conversations import ConversationStatus, Direction, check_conversation_action
 from app.domain.messages import ExternalIdReused
-from app.domain.transactions import TransactionKind
+from app.domain.transactions import NewTransaction, TransactionKind
 from app.errors import AlreadyExists
 from app.repositories import ConversationRepository, TaskRepository
 from app.services.agents import AgentService
@@ -256,9 +256,8 @@ class ConversationLifecycle(Service):
         legs = values.pop("entries")
         with _within("refund"):
             self._check_is_about(session, values["task_id"], values["conversation_id"])
-            self.related(TransactionService).create(
-                {**values, "kind": TransactionKind.REFUND}, legs
-            )
+            new = NewTransaction(**values, entries=legs, kind=TransactionKind.REFUND)
+            self.related(TransactionService).create(new)
 
 
 @contextmanager

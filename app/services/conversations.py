@@ -24,6 +24,7 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
@@ -34,7 +35,6 @@ from app.services.kit.permissions import (
 )
 from app.services.kit.reading import read_page
 from app.services.kit.resources import ResourceService
-from app.services.kit.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

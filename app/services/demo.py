@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.db import Query, retry
+from app.domain.accounts import NewAccount
 from app.domain.messages import ExternalIdReused
 from app.domain.money import Money
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.services.accounts import AccountService
 from app.services.agents import AgentService
 from app.services.conversation_lifecycle import ConversationLifecycle
@@ -199,8 +200,8 @@ class DemoService(Service):
             for kind, minor, description in history if new else []:
                 amount = Money(-minor if kind == "fee" else minor, currency)
                 legs = [Leg(account, amount), Leg(firms, -amount)]
-                values = {"kind": kind, "description": description}
-                self.related(TransactionService).create(values, legs)
+                move = NewTransaction(kind=kind, description=description, entries=legs)
+                self.related(TransactionService).create(move)
         return opened
 
     def _account(self, name: str, currency: str, customer_id: UUID | None) -> tuple[UUID, bool]:
@@ -212,7 +213,8 @@ class DemoService(Service):
         found = accounts.page(Query(filters={**asked, **whose}, limit=1))[0].items
         if found:
             return found[0]["id"], False
-        return accounts.open({**asked, "customer_id": customer_id})["id"], True
+        new = NewAccount(name=name, currency=currency, customer_id=customer_id)
+        return accounts.open(new)["id"], True
 
     def _load_agents(self) -> int:
         agents = self.related(AgentService)

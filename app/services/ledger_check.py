@@ -11,7 +11,7 @@ from app.services.kit.permissions import SYSTEM_ONLY, allowed
 if TYPE_CHECKING:
     from app.db import Record
 
-_MOST_TOLD = 100
+_MOST_REPORTED = 100
 _LONGEST = 3600.0  # seconds per check
 
 
@@ -27,4 +27,4 @@ class LedgerCheckService(Service):
         with self.database.connect(
             read_only=True, isolation="REPEATABLE READ", timeout=_LONGEST
         ) as connection:
-            return differences(connection, at_most=_MOST_TOLD)
+            return differences(connection, at_most=_MOST_REPORTED)

@@ -11,6 +11,7 @@ from app.domain.tasks import OPEN, ParentFinished, due_now_or_later
 from app.errors import Forbidden
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
 from app.services.kit.bulk import BulkService, check_known, path_of
+from app.services.kit.fields import reference_in
 from app.services.kit.permissions import WRITERS, Roles, allowed
 
 if TYPE_CHECKING:
@@ -84,12 +85,13 @@ class TaskBatchService(BulkService):
 
 
 def _given(items: Items, field: str) -> Given:
-    return {at: item[field] for at, item in enumerate(items) if item.get(field) is not None}
+    found = ((at, reference_in(item, field)) for at, item in enumerate(items))
+    return {at: key for at, key in found if key is not None}
 
 
 def _check_addressees(items: Items, given: Given, at_work: Mapping[UUID, Record]) -> None:
     mistakes = [
-        why_unfit(at_work[key], path_of((at, "agent_id")), items[at]["queue"])
+        why_unfit(at_work[key], path_of((at, "agent_id")), str(items[at]["queue"]))
         for at, key in given.items()
     ]
     if found := [mistake for mistake in mistakes if mistake is not None]:

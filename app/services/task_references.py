@@ -12,7 +12,8 @@ from app.models import Task
 from app.repositories import TaskRepository
 from app.services.agents import AgentService
 from app.services.conversations import ConversationService
-from app.services.kit.writes import NO_ROW, Writes
+from app.services.kit.fields import NO_ROW
+from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,6 +14,7 @@ from app.models import Task
 from app.repositories import AttemptRepository, TaskQueue, TaskRepository
 from app.services.conversations import ConversationService
 from app.services.kit.changes import differences
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
@@ -25,7 +26,6 @@ from app.services.kit.permissions import (
 )
 from app.services.kit.reading import read_page
 from app.services.kit.resources import ResourceService
-from app.services.kit.writes import NO_ROW
 from app.services.task_references import TaskReferences
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from app.domain.actors import ActorKind
 from app.models import Todo
 from app.repositories import TodoRepository
 from app.services.conversations import ConversationService
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import READERS, WRITERS, Roles, allowed
 from app.services.kit.resources import ResourceService
-from app.services.kit.writes import NO_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

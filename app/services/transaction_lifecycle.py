@@ -1,4 +1,4 @@
-"""What is done with transactions after they were made: posted, voided, approved, reversed."""
+"""Posts, voids, approves, reverses and expires transactions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.domain.actors import ActorKind
 from app.domain.transactions import (
     ApprovalRequired,
     Leg,
+    NewTransaction,
     TransactionKind,
     TransactionStatus,
     check_transaction_action,
@@ -22,7 +23,7 @@ from app.repositories import ConversationRepository, Ledger
 from app.services.kit.base import Service
 from app.services.kit.changes import differences
 from app.services.kit.permissions import SYSTEM_ONLY, WRITERS, allowed
-from app.services.transactions import TransactionService, told, with_legs
+from app.services.transactions import TransactionService, with_entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -52,7 +53,10 @@ class TransactionLifecycle(Service):
         amount: Money | None = None,
         expected: Collection[int] | None = None,
     ) -> Record:
-        """Book what is held, or less of it; raises ApprovalRequired, InvalidTransition."""
+        """Book what the transaction holds, or with `amount` a part of it.
+
+        Raises ApprovalRequired, InvalidTransition.
+        """
         with self.database.connect() as connection:
             held = self._checked(connection, key, "post", expected)
             if _awaits_approval(held):
@@ -63,7 +67,7 @@ class TransactionLifecycle(Service):
     @allowed(WRITERS)
     @retry
     def void(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """Nothing is held any more."""
+        """Release what the transaction holds; raises InvalidTransition."""
         with self.database.connect() as connection:
             held = self._checked(connection, key, "void", expected)
             self._check_may_move(connection, held["held"])
@@ -71,12 +75,12 @@ class TransactionLifecycle(Service):
             changes = {key: differences(Transaction, held, voided)}
             versions = {key: voided["version"]}
             self.record(connection, "voided", Transaction, changes, versions=versions)
-            return with_legs(voided, held["held"])
+            return with_entries(voided, held["held"])
 
     @allowed(WRITERS)
     @retry
     def approve(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """By a user who did not make it; what was to be posted at once is posted then."""
+        """Approve it as a user who did not create it; it is posted unless it was asked to wait."""
         with self.database.connect() as connection:
             held = self._checked(connection, key, "approve", expected)
             if self.actor.kind is not ActorKind.USER or self.actor.id is None:
@@ -90,7 +94,7 @@ class TransactionLifecycle(Service):
             self.record(connection, "approved", Transaction, changes, versions=versions)
             if held["post_when_approved"]:  # its own event holds only what posting changes
                 return self._post(connection, {**held, **approved}, held["held"])
-            return with_legs(approved, held["held"])
+            return with_entries(approved, held["held"])
 
     @allowed(WRITERS)
     @retry
@@ -98,15 +102,14 @@ class TransactionLifecycle(Service):
         """Make a transaction that undoes this one, in full and once; raises AlreadyReversed."""
         with self.database.connect() as connection:
             posted = self._checked(connection, key, "reverse", expected)
-            legs = [Leg(leg.account_id, -leg.amount) for leg in posted["booked"]]
-            values = {
-                "kind": TransactionKind.REVERSAL,
-                "reverses_id": key,
-                "description": posted["description"],
-                "conversation_id": self._goes_on_in(connection, posted["conversation_id"]),
-                "task_id": posted["task_id"],
-            }
-            made = self.related(TransactionService).make(connection, values, legs)
+            new = NewTransaction(
+                kind=TransactionKind.REVERSAL,
+                entries=[Leg(leg.account_id, -leg.amount) for leg in posted["booked"]],
+                description=posted["description"],
+                conversation_id=self._goes_on_in(connection, posted["conversation_id"]),
+                task_id=posted["task_id"],
+            )
+            made = self.related(TransactionService).make(connection, new, reverses_id=key)
             if made is None:  # it has no reference, so none can be taken
                 raise RuntimeError("A reversal was not made.")
             return made
@@ -114,7 +117,7 @@ class TransactionLifecycle(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def expire_due(self) -> int:
-        """End what was pending for too long; returns how many. Safe to run in parallel."""
+        """Expire up to a hundred pending transactions; returns how many. Safe in parallel."""
         with self.database.connect() as connection:
             due = self.ledger.lock_due(connection, limit=_EXPIRED_AT_ONCE)
             if due:
@@ -156,10 +159,11 @@ class TransactionLifecycle(Service):
         posted = self.ledger.post(connection, held["id"], legs)
         changes = differences(Transaction, held, posted)
         if legs != held["held"]:
-            changes["entries"] = (told(held["held"]), told(legs))
+            before, after = ([leg.as_json for leg in each] for each in (held["held"], legs))
+            changes["entries"] = (before, after)
         versions = {held["id"]: posted["version"]}
         self.record(connection, "posted", Transaction, {held["id"]: changes}, versions=versions)
-        return with_legs(posted, legs)
+        return with_entries(posted, legs)
 
 
 def _awaits_approval(transaction: Record) -> bool:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import orjson
 from uuid_utils.compat import uuid7
@@ -14,9 +14,7 @@ from app.domain.accounts import AccountClosed, AccountFrozen, AccountStatus
 from app.domain.actors import ActorKind
 from app.domain.money import CurrencyMismatch
 from app.domain.transactions import (
-    Leg,
     ReferenceReused,
-    TransactionKind,
     TransactionStatus,
     check_legs,
     is_over,
@@ -26,9 +24,10 @@ from app.models import Transaction
 from app.repositories import Ledger, TransactionRepository
 from app.services.conversations import ConversationService
 from app.services.kit.changes import first_values
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import READERS, WRITERS, Roles, allowed
 from app.services.kit.reads import Reads
-from app.services.kit.writes import NO_ROW, Writes
+from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.db import Record
+    from app.domain.transactions import Leg, NewTransaction
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,37 +52,34 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
 
     @allowed("writers")
     @retry
-    def create(
-        self, values: Mapping[str, Any], legs: Sequence[Leg], *, pending: bool = False
-    ) -> tuple[Record, bool]:
-        """Move money, or with `pending` hold it; returns the transaction, and whether it is new.
+    def create(self, new: NewTransaction) -> tuple[Record, bool]:
+        """Move money, or hold it; returns the transaction, and whether it is new.
 
         With a `reference` that was used before it is the one from then, if its content is the
         same; else ReferenceReused. Over the threshold it stays pending until it is approved.
         """
-        check_legs(legs)
-        if values.get("expires_at") is not None and not pending:
+        check_legs(new.entries)
+        if new.expires_at is not None and not new.pending:
             detail = "Only a pending transaction can expire."
             raise Invalid([Mistake(("expires_at",), "not-pending", detail)])
-        values = {"kind": TransactionKind.TRANSFER, **values}
-        content = None if values.get("reference") is None else _hash(values, legs, pending=pending)
+        content = None if new.reference is None else _content_hash(new)
         with self.database.connect() as connection:
-            known = self._known(connection, values, content)
+            # A repeat gets its answer even where an account would refuse a new transaction.
+            known = self._known(connection, new.reference, content)
             if known is not None:
                 return known, False
-            _check_lies_ahead(values.get("expires_at"))
-            self.check_live(connection, values)
-            made = self.make(connection, {**values, "content_hash": content}, legs, pending=pending)
+            _check_lies_ahead(new.expires_at)
+            about = {"conversation_id": new.conversation_id, "task_id": new.task_id}
+            self.check_live(connection, about)
+            made = self.make(connection, new, content_hash=content)
             if made is not None:
                 return made, True
-            known = self._known(connection, values, content)  # somebody was faster
+            known = self._known(connection, new.reference, content)  # made at the same moment
             if known is None:
                 raise AlreadyExists("transactions", ("reference",))
             return known, False
 
-    def check_live(
-        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
-    ) -> Mapping[str, Any]:
+    def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
         replaced = super().check_live(connection, values, row)
         self.related(ConversationService).check_not_merged(connection, {**row, **values})
         return replaced
@@ -89,37 +87,47 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
     def make(
         self,
         connection: Connection,
-        values: Mapping[str, Any],
-        legs: Sequence[Leg],
+        new: NewTransaction,
         *,
-        pending: bool = False,
+        reverses_id: UUID | None = None,
+        content_hash: bytes | None = None,
     ) -> Record | None:
-        """In the open unit of work; None where the reference is taken."""
-        self._lock(connection, legs)
-        needs_approval = self._needs_approval(legs)
-        waits = pending or needs_approval
+        """Insert it in the open unit of work; None where the reference is taken."""
+        self._lock(connection, new.entries)
+        needs_approval = self._needs_approval(new.entries)
+        waits = new.pending or needs_approval
         row = {
-            **_NOTHING,
             "id": uuid7(),
-            **values,
+            "kind": new.kind,
+            "description": new.description,
+            "conversation_id": new.conversation_id,
+            "task_id": new.task_id,
+            "reverses_id": reverses_id,
+            "reference": new.reference,
+            "content_hash": content_hash,
+            "expires_at": new.expires_at,
             "status": TransactionStatus.PENDING if waits else TransactionStatus.POSTED,
             "needs_approval": needs_approval,
-            "post_when_approved": needs_approval and not pending,
+            "post_when_approved": needs_approval and not new.pending,
             "created_by_kind": self.actor.kind,
             "created_by_id": self.actor.id,
             "created_by_name": self.actor.name,
         }
-        made = self.ledger.make(connection, row, legs)
+        made = self.ledger.make(connection, row, new.entries)
         if made is None:
             return None
-        changes = {**first_values(Transaction, made), "entries": (None, told(legs))}
+        entries = (None, [leg.as_json for leg in new.entries])
+        changes = {made["id"]: {**first_values(Transaction, made), "entries": entries}}
         versions = {made["id"]: made["version"]}
-        self.record(connection, "created", Transaction, {made["id"]: changes}, versions=versions)
-        return with_legs(made, legs)
+        self.record(connection, "created", Transaction, changes, versions=versions)
+        return with_entries(made, new.entries)
 
     def check_accounts(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
-        """Whether the transaction may be: Invalid, CurrencyMismatch, AccountClosed, AccountFrozen;
-        Forbidden where it is the firm's business alone."""
+        """Raises what forbids these legs on these locked accounts.
+
+        UnknownReference, CurrencyMismatch, AccountClosed, AccountFrozen, or Forbidden where only
+        an admin may move the money.
+        """
         for position, leg in enumerate(legs):
             if leg.account_id not in accounts:
                 raise UnknownReference("entries", position, "account_id")
@@ -135,8 +143,11 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         self.check_may_move(legs, accounts)
 
     def check_may_move(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
-        """Raises Forbidden where money goes from one of the firm's own accounts to another: in a
-        currency in which some of these give and some take, or without any customer."""
+        """Only admins move money from one of the firm's own accounts to another.
+
+        Raises Forbidden where no account is a customer's, or where in one currency some of the
+        firm's own accounts give and others take.
+        """
         if self.actor.is_admin:
             return
         own = [leg.amount for leg in legs if accounts[leg.account_id]["customer_id"] is None]
@@ -150,19 +161,20 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         self.check_accounts(legs, accounts)
 
     def _needs_approval(self, legs: Sequence[Leg]) -> bool:
-        """What the system does, whoever runs it has decided."""
+        """The command line acts as the system: its operator has decided already."""
         is_system = self.actor.kind is ActorKind.SYSTEM
         return not is_system and is_over(legs, self.rules.approval_threshold)
 
     def _known(
-        self, connection: Connection, values: Mapping[str, Any], content: bytes | None
+        self, connection: Connection, reference: str | None, content: bytes | None
     ) -> Record | None:
-        if content is None:
+        """The transaction with this reference; raises ReferenceReused for other content."""
+        if reference is None:
             return None
-        known = self.repository.with_reference(connection, values["reference"])
+        known = self.repository.with_reference(connection, reference)
         if known is None:
             return None
-        was = known.pop("content_hash")  # None where the transaction was erased
+        was = known.pop("content_hash")  # None where erasure has removed it
         if was is None or bytes(was) != content:
             raise ReferenceReused
         return known
@@ -173,35 +185,20 @@ def _check_lies_ahead(expires_at: datetime | None) -> None:
         raise Invalid([Mistake(("expires_at",), "range", "It must be in the future.")])
 
 
-# What may be absent.
-_NOTHING: dict[str, Any] = {
-    "description": "",
-    "conversation_id": None,
-    "task_id": None,
-    "reverses_id": None,
-    "reference": None,
-    "content_hash": None,
-    "expires_at": None,
-}
+def with_entries(record: Record, legs: Sequence[Leg]) -> Record:
+    """The record of a transaction that nobody has reversed, as its repository reads it."""
+    return {**record, "entries": [leg.columns for leg in legs], "reversed_by_id": None}
 
 
-def with_legs(record: Record, legs: Sequence[Leg], reversed_by_id: UUID | None = None) -> Record:
-    """A transaction as its repository reads it."""
-    entries = [
-        {"account_id": leg.account_id, "currency": leg.amount.currency, "amount": leg.amount.minor}
-        for leg in legs
-    ]
-    return {**record, "entries": entries, "reversed_by_id": reversed_by_id}
+def _content_hash(new: NewTransaction) -> bytes:
+    """Of all that a client says of a transaction.
 
-
-def told(legs: Sequence[Leg]) -> list[dict[str, Any]]:
-    """Legs as events tell of them, and the API."""
-    return [{"account_id": str(leg.account_id), "amount": leg.amount.as_json} for leg in legs]
-
-
-def _hash(values: Mapping[str, Any], legs: Sequence[Leg], *, pending: bool) -> bytes:
-    """Of all that a client says of a transaction."""
-    content = {**_NOTHING, **values, "pending": pending}
-    entries = [[str(leg.account_id), leg.amount.currency, leg.amount.minor] for leg in legs]
-    said = orjson.dumps({**content, "entries": entries}, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(said).digest()
+    Hashes are stored: what is hashed here must stay the same, the two empty names included.
+    """
+    content = {
+        **{each.name: getattr(new, each.name) for each in fields(new)},
+        "entries": [list(leg.columns.values()) for leg in new.entries],
+        "reverses_id": None,
+        "content_hash": None,
+    }
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()

@@ -15,7 +15,7 @@ import pytest
 
 from app import create_app
 from app.domain.money import Money
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.services import TransactionService
 from app.services.ledger_check import LedgerCheckService
 from app.services.transaction_lifecycle import TransactionLifecycle
@@ -209,7 +209,7 @@ def test_nobody_waits_for_an_account_without_a_stored_balance(
 
     def pay(key: str) -> None:
         legs = [Leg(UUID(hot), Money(-1, "GBP")), Leg(UUID(key), Money(1, "GBP"))]
-        service.create({}, legs)
+        service.create(NewTransaction(entries=legs))
 
     with database.connect():
         pay(keys[0])

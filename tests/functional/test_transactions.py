@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -280,6 +282,24 @@ def test_a_reversal_needs_the_money_to_be_there(bank: Bank) -> None:
     bank.transfer(two, bank.cash, "0.01")
     assert problem(bank.do("reverse", made)) == (409, "insufficient-funds")
     assert bank.client.get(f"/v1/transactions/{made['id']}").json == made
+
+
+def test_the_hash_behind_a_reference_never_changes(bank: Bank, sql: Sql) -> None:
+    """A repeat is recognised by it, also one that comes after an upgrade."""
+    two = bank.open()
+    made = bank.transfer(bank.cash, two, "1.50", reference="order-1", description="Rent")
+    content = {
+        "entries": [[bank.cash, "GBP", -150], [two, "GBP", 150]],
+        "kind": "transfer",
+        "description": "Rent",
+        "reference": "order-1",
+        "pending": False,
+        **dict.fromkeys(("conversation_id", "task_id", "expires_at")),
+        **dict.fromkeys(("reverses_id", "content_hash")),
+    }
+    said = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    ((kept,),) = sql(f"SELECT content_hash FROM transactions WHERE id = '{made['id']}'")
+    assert bytes(kept) == hashlib.sha256(said.encode()).digest()
 
 
 def test_a_reference_makes_repeating_harmless(bank: Bank) -> None:

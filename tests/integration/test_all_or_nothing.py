@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -14,10 +14,11 @@ import pytest
 from app.db import Query, Sort
 from app.db.listing import Seal
 from app.db.testing import NO_DIFFERENCE, WAYS, all_or_nothing
+from app.domain.accounts import NewAccount
 from app.domain.actors import Actor, ActorKind, Role
 from app.domain.money import Money
 from app.domain.rules import Rules
-from app.domain.transactions import Leg
+from app.domain.transactions import Leg, NewTransaction
 from app.repositories.event_feed import START
 from app.services import (
     AccountService,
@@ -321,22 +322,24 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
         TransactionService.as_system(database),
     )
     transfers = TransactionLifecycle.as_system(database)
-    cash = accounts.open({"name": "Cash", "currency": "GBP"})["id"]
-    new = {"customer_id": customer, "name": "Current", "currency": "GBP"}
+    cash = accounts.open(NewAccount(name="Cash", currency="GBP"))["id"]
+    new = NewAccount(customer_id=customer, name="Current", currency="GBP")
     key, empty, frozen = (accounts.open(new)["id"] for _ in range(3))
     accounts.freeze(frozen)
     legs = [Leg(cash, Money(-5, "GBP")), Leg(key, Money(5, "GBP"))]
 
     def hold(**values: Any) -> Any:
-        return transactions.create(values, legs, pending=True)[0]["id"]
+        return transactions.create(NewTransaction(entries=legs, pending=True, **values))[0]["id"]
 
-    posted = transactions.create({}, legs)[0]["id"]
+    new_transaction = NewTransaction(entries=legs)
+    posted = transactions.create(new_transaction)[0]["id"]
     held, given_up, _ = hold(), hold(), hold(description="late", expires_at=LATER)
     approver = UserService.as_system(database).create(user("ann@x.example"))
     second = Actor(ActorKind.USER, approver.id, "ann", Role.STAFF)
     strict = Rules(approval_threshold=Decimal(0))
     first = Actor(ActorKind.USER, uuid4(), "bob", Role.ADMIN)
-    waiting = TransactionService(database=database, rules=strict, actor=first).create({}, legs)
+    checking = TransactionService(database=database, rules=strict, actor=first)
+    waiting = checking.create(new_transaction)
     approving = TransactionLifecycle(database=database, actor=second)
     return {
         "accounts.open": lambda: accounts.open(new),
@@ -349,7 +352,7 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
         "transactions.get": lambda: transactions.get(posted),
         "transactions.get_many": lambda: transactions.get_many([posted]),
         "transactions.page": lambda: transactions.page(Query(), total=True),
-        "transactions.create": lambda: transactions.create({"reference": "r"}, legs),
+        "transactions.create": lambda: transactions.create(replace(new_transaction, reference="r")),
         "transfers.post": lambda: transfers.post(held, amount=Money(3, "GBP")),
         "transfers.void": lambda: transfers.void(given_up),
         "transfers.approve": lambda: approving.approve(waiting[0]["id"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
 from marshmallow import ValidationError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
+T = TypeVar("T")
+
 _MERGE_PATCH = "application/merge-patch+json"
 _NO_BODY = object()
 _MOST_PASSED_OVER = 16 * 1024 * 1024  # bytes
@@ -39,6 +41,11 @@ def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
         raise Invalid(_mistakes(messages, schema)) from error
     return loaded
+
+
+def load_as(makes: Callable[..., T], schema: Schema, *, empty_is_object: bool = False) -> T:
+    """As `load`, as the dataclass or TypedDict `makes`, whose fields are those of the schema."""
+    return makes(**load(schema, empty_is_object=empty_is_object))
 
 
 def load_many(schema: Schema, load_one: Callable[[Any], Any]) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable
 
+    from marshmallow import Schema
+
 
 class Coded(str):
     """A message with the code that programs read; survives marshmallow's formatting."""
@@ -197,7 +199,16 @@ class Actor(ComponentField, fields.Field[Any]):
 
 
 class Nested(_Coding, fields.Nested):
-    """An object with fields of its own."""
+    """An object with fields of its own, loaded as `makes`: a dataclass that has them too."""
+
+    def __init__(
+        self, nested: type[Schema], makes: Callable[..., object] = dict, **options: Any
+    ) -> None:
+        super().__init__(nested, **options)
+        self.makes = makes
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> object:
+        return self.makes(**super()._deserialize(value, *args, **kwargs))
 
 
 class JSONValue(_Coding, fields.Raw):

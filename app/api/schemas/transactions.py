@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import ValidationError, fields
 
 from app.api.kit.fields import (
     Actor,
@@ -11,6 +11,7 @@ from app.api.kit.fields import (
     Coded,
     Id,
     Messages,
+    Nested,
     Reference,
     Text,
     Timestamp,
@@ -37,17 +38,13 @@ class EntrySchema(StrictSchema):
     account_id = Id(required=True)
     amount = Money(required=True)
 
-    @post_load
-    def _leg(self, values: dict[str, Any], **_: Any) -> Leg:
-        return Leg(**values)
-
 
 class Entries(fields.List[Any]):
     """The domain counts them too; here too many are refused before each is looked at."""
 
     def __init__(self) -> None:
         bounds = {"minItems": LEAST_ENTRIES, "maxItems": MOST_ENTRIES}
-        entry = fields.Nested(EntrySchema)
+        entry = Nested(EntrySchema, Leg)
         super().__init__(entry, required=True, error_messages=_LIST, metadata=bounds)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:

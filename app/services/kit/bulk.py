@@ -14,13 +14,14 @@ from app.services.kit.json_limits import json_mistakes
 from app.services.kit.permissions import allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
     from app.db import BulkWriter, Record
+    from app.services.kit.fields import Fields
 
-    Items = Sequence[Mapping[str, Any]]
+    Items = Sequence[Fields]
 
 
 @dataclass(frozen=True, kw_only=True)

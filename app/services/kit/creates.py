@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.db import Resource, retry
 from app.services.kit.changes import initial_values
@@ -12,11 +12,10 @@ from app.services.kit.permissions import allowed
 from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy.orm import Session
 
     from app.db import Inserter
+    from app.services.kit.fields import Fields
 
 R = TypeVar("R", bound=Resource)
 
@@ -27,7 +26,7 @@ class Adds(Writes[R]):
 
     repository: Inserter[R]
 
-    def add(self, session: Session, values: Mapping[str, Any]) -> R:
+    def add(self, session: Session, values: Fields) -> R:
         """Insert a row with these values and record the event, in the open unit of work."""
         connection = session.connection()
         check_json(self.rules, self.model, values)
@@ -44,6 +43,6 @@ class Adds(Writes[R]):
 class Creates(Adds[R]):
     @allowed("writers")
     @retry
-    def create(self, values: Mapping[str, Any]) -> R:
+    def create(self, values: Fields) -> R:
         with self.database.session() as session:
             return self.add(session, values)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from app.db import DeletableResource, retry
 from app.db.errors import Contention, VersionMismatch
 from app.errors import InUse, NotDeleted, NotFound
 from app.services.kit.base import Service
+from app.services.kit.fields import NO_ROW
 from app.services.kit.permissions import allowed
-from app.services.kit.writes import NO_ROW, Writes
+from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection
 
     from app.db import Deleter, Record, Repository
+    from app.services.kit.fields import Fields
 
 D = TypeVar("D", bound=DeletableResource)
 
@@ -72,9 +74,7 @@ class Restores(Writes[D]):
             self.record(connection, "restored", self.model, {key: changes}, versions=versions)
             return restored
 
-    def _restored(
-        self, connection: Connection, deleted: Record, replaced: Mapping[str, Any]
-    ) -> Record:
+    def _restored(self, connection: Connection, deleted: Record, replaced: Fields) -> Record:
         """The row as it is now; raises Contention where it has changed since it was read."""
         key, expected = deleted["id"], [deleted["version"]]
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.db import JSONObject
 from app.db.errors import Invalid, Mistake
@@ -11,21 +11,20 @@ from app.domain.json_size import excess
 from app.models.base import TASK_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from app.db import Resource
     from app.domain.rules import Rules
+    from app.services.kit.fields import Fields
 
 
-def check_json(rules: Rules, model: type[Resource], values: Mapping[str, Any]) -> None:
+def check_json(rules: Rules, model: type[Resource], values: Fields) -> None:
     """Raises Invalid (`too-large`). `values` are a row's fields by attribute, after merging."""
     if mistakes := list(json_mistakes(rules, model, values)):
         raise Invalid(mistakes)
 
 
-def json_mistakes(
-    rules: Rules, model: type[Resource], values: Mapping[str, Any]
-) -> Iterator[Mistake]:
+def json_mistakes(rules: Rules, model: type[Resource], values: Fields) -> Iterator[Mistake]:
     for attribute, (name, is_task_data) in _json_columns(model).items():
         if (value := values.get(attribute)) is None:
             continue

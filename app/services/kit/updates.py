@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from app.db import Resource, retry
 from app.db.errors import Conflict, Contention, Invalid
 from app.errors import NotFound
 from app.services.kit.changes import merged
+from app.services.kit.fields import NO_ROW
 from app.services.kit.json_limits import check_json
 from app.services.kit.permissions import allowed
-from app.services.kit.writes import NO_ROW, Writes
+from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from app.db import Updater
     from app.db.repository.writing import Changes
+    from app.services.kit.fields import Fields
 
 R = TypeVar("R", bound=Resource)
 
@@ -43,7 +46,7 @@ class Applies(Writes[R]):
         self,
         session: Session,
         entity: R,
-        values: Mapping[str, Any],
+        values: Fields,
         *,
         expected: Collection[int] | None = None,
         action: str = "updated",
@@ -69,14 +72,12 @@ class Applies(Writes[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class Updates(Applies[R]):
-    checked_with: ClassVar[Mapping[str, frozenset[str]]] = NO_ROW
+    checked_with: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
     """By field that a client may give: the fields of the row that `check_live` needs with it."""
 
     @allowed("writers")
     @retry
-    def update(
-        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
-    ) -> R:
+    def update(self, key: UUID, values: Fields, *, expected: Collection[int] | None = None) -> R:
         """Set the named fields; of JSON objects, the named members (RFC 7396).
 
         An update that changes nothing moves no version and writes no event. `expected` are the
@@ -97,9 +98,7 @@ class Updates(Applies[R]):
             self.apply(session, entity, {**wanted, **replaced}, expected=expected)
             return entity
 
-    def _row_checked_with(
-        self, connection: Connection, key: UUID, values: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
+    def _row_checked_with(self, connection: Connection, key: UUID, values: Fields) -> Fields:
         """Read before the row is locked: `update` tries again where they have changed since."""
         names = frozenset[str]().union(*(self.checked_with.get(name, ()) for name in values))
         if not names:

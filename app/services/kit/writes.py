@@ -5,27 +5,26 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from app.db import Resource
 from app.db.errors import Unavailable, UnknownReference
 from app.domain.actors import ActorKind
 from app.errors import AlreadyExists, ParentDeleted
 from app.services.kit.base import Service
+from app.services.kit.fields import NO_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from uuid import UUID
 
     from sqlalchemy import Connection
 
     from app.db import ReferenceChecker
     from app.db.repository.writing import Changes
+    from app.services.kit.fields import Fields
 
 R = TypeVar("R", bound=Resource)
-
-NO_ROW: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +35,7 @@ class Writes(Service, Generic[R]):
     def model(self) -> type[R]:
         return self.repository.model
 
-    def check_live(
-        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
-    ) -> Mapping[str, Any]:
+    def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
         """Check what a row refers to. The one hook of create, update, restore and requeue.
 
         `values` are the fields that a client gives: all of a new row, none of a row that comes
@@ -59,7 +56,7 @@ class Writes(Service, Generic[R]):
         return NO_ROW
 
     @contextmanager
-    def _naming_holder(self, values: Mapping[str, Any]) -> Iterator[None]:
+    def _naming_holder(self, values: Fields) -> Iterator[None]:
         """An AlreadyExists that is raised inside can find the row that has one of the values.
 
         Not for agents: they see no rows but those of their tasks.
@@ -71,7 +68,7 @@ class Writes(Service, Generic[R]):
                 error.find_holder = partial(self._holder, error.fields, dict(values))
             raise
 
-    def _holder(self, fields: tuple[str, ...], values: Mapping[str, Any]) -> UUID | None:
+    def _holder(self, fields: tuple[str, ...], values: Fields) -> UUID | None:
         try:
             with self.database.connect(read_only=True) as connection:
                 found: UUID | None = self.repository.holder(connection, fields, values)
