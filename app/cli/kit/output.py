@@ -65,7 +65,9 @@ def as_record(entity: Resource) -> dict[str, Any]:
     """The values of the entity's columns, by the names that the API uses; no internal ones."""
     columns: Iterable[Any] = inspect(type(entity)).columns
     return {
-        c.name: getattr(entity, c.key) for c in columns if not c.info.keys() & {INTERNAL, SECRET}
+        str(c.name): getattr(entity, c.key)  # JSON's keys must be plain strings
+        for c in columns
+        if not c.info.keys() & {INTERNAL, SECRET}
     }
 
 
