@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_SINGULAR = {"entries": "entry", "faqs": "FAQ", "todos": "to-do"}
+_SINGULAR = {"faqs": "FAQ", "todos": "to-do"}
+_ENDINGS = {"ies": "y", "ches": "ch", "shes": "sh", "sses": "ss", "xes": "x", "s": ""}
 _ARTICLES = {"FAQ": "an", "user": "a"}
 _PARTICIPLES = {
     "cancel": "cancelled",
@@ -15,7 +16,15 @@ _PARTICIPLES = {
 
 def singular(resource: str) -> str:
     """What one row of the resource is called: `customers` are each a `customer`."""
-    return _SINGULAR.get(resource) or resource.removesuffix("s").replace("_", " ")
+    if resource in _SINGULAR:
+        return _SINGULAR[resource]
+    ending = next((ending for ending in _ENDINGS if resource.endswith(ending)), "")
+    return (resource.removesuffix(ending) + _ENDINGS.get(ending, "")).replace("_", " ")
+
+
+def plural(resource: str) -> str:
+    """What many rows of the resource are called."""
+    return f"{_SINGULAR[resource]}s" if resource in _SINGULAR else resource.replace("_", " ")
 
 
 def with_article(noun: str) -> str:

@@ -50,6 +50,10 @@ add_reads(blueprint, AccountService, AccountSchema, _state)
 @allow_callers_of(AccountService, "of_customer", parameters=None)
 @lists(AccountSchema, AccountService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
+    """List the accounts of a customer.
+
+    It takes the filters and sorts of the list of all accounts.
+    """
     return list_response(
         AccountService.repository,
         lambda query, total: _accounts().of_customer(key, query, total=total),
@@ -62,6 +66,10 @@ def list_of_customer(key: UUID) -> Response:
 @allow_callers_of(AccountService, "open")
 @answers(AccountSchema, status=201, body=AccountSchema, problems=(CurrencyMismatch,))
 def open_account() -> Response:
+    """Open an account.
+
+    Without `customer_id` it is the firm's own, which only administrators may open.
+    """
     account = _accounts().open(bodies.load_as(NewAccount, _new))
     return _answer(account, 201, location_of("accounts", account["id"]))
 
@@ -70,6 +78,10 @@ def open_account() -> Response:
 @allow_callers_of(AccountService, "change")
 @answers(AccountSchema, body=AccountPatchSchema, problems=_CHANGE)
 def change_account(key: UUID) -> Response:
+    """Update an account.
+
+    The body is a JSON Merge Patch (RFC 7396). Customer and currency stay as they were.
+    """
     changes = bodies.load_as(AccountChanges, _changes)
     return _answer(_accounts().change(key, changes, expected=expected_versions()))
 
@@ -78,6 +90,10 @@ def change_account(key: UUID) -> Response:
 @allow_callers_of(AccountService, "freeze")
 @answers(AccountSchema, problems=(InvalidTransition,))
 def freeze(key: UUID) -> Response:
+    """Freeze an account.
+
+    No money enters or leaves it until it is unfrozen.
+    """
     bodies.load_nothing()
     return _answer(_accounts().freeze(key, expected=expected_versions()))
 
@@ -86,6 +102,10 @@ def freeze(key: UUID) -> Response:
 @allow_callers_of(AccountService, "unfreeze")
 @answers(AccountSchema, problems=(InvalidTransition,))
 def unfreeze(key: UUID) -> Response:
+    """Unfreeze an account.
+
+    Money can enter and leave it again.
+    """
     bodies.load_nothing()
     return _answer(_accounts().unfreeze(key, expected=expected_versions()))
 
@@ -94,6 +114,10 @@ def unfreeze(key: UUID) -> Response:
 @allow_callers_of(AccountService, "close")
 @answers(AccountSchema, problems=(InvalidTransition, AccountNotEmpty))
 def close(key: UUID) -> Response:
+    """Close an account for good.
+
+    Its balance has to be zero, and no transaction may be pending on it.
+    """
     bodies.load_nothing()
     return _answer(_accounts().close(key, expected=expected_versions()))
 
@@ -102,7 +126,11 @@ def close(key: UUID) -> Response:
 @allow_callers_of(AccountService, "statement", parameters=None)
 @lists(StatementEntrySchema, AccountService.entries, within="account_id")
 def list_entries(key: UUID) -> Response:
-    """The statement, the newest first unless asked otherwise."""
+    """List the entries of an account.
+
+    This is its statement: each entry with the balance after it, the newest first unless `sort`
+    says otherwise.
+    """
     return list_response(
         AccountService.entries,
         lambda query, total: _accounts().statement(key, query, total=total),

@@ -32,6 +32,11 @@ add_routes(blueprint, AgentService, AgentSchema)
 @allow_callers_of(AgentService, "deactivate")
 @answers(AgentSchema, body=AgentDeactivationSchema)
 def deactivate(key: UUID) -> Response:
+    """Deactivate an agent.
+
+    Its open conversations and its tasks go to the agent in `reassign_to`. Without one, nobody has
+    the conversations, and any agent of the queue may claim the tasks.
+    """
     heir = bodies.load(_deactivation, empty_is_object=True)["reassign_to"]
     service = context.service(AgentService)
     agent = service.deactivate(key, reassign_to=heir, expected=expected_versions())

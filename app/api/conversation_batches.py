@@ -34,7 +34,11 @@ _assignment, _resolution = BulkAssignmentSchema(), BulkResolutionSchema()
 @allow_callers_of(ConversationBatchService, "assign")
 @answers(CountedSchema, body=BulkAssignmentSchema, problems=(CountMismatch,))
 def bulk_assign() -> Response:
-    """How many there are is expected, unless it is only tried."""
+    """Assign all conversations that fit a filter.
+
+    All of them are assigned, or none. If there are not `expected_count` of them, none is. With
+    `dry_run` they are counted only.
+    """
     body = bodies.load(_assignment)
     agent_id, reason = body["agent_id"], body.get("reason")
     return _answer(body, _service().assign(_filters(body), agent_id, reason=reason, **_how(body)))
@@ -44,7 +48,11 @@ def bulk_assign() -> Response:
 @allow_callers_of(ConversationBatchService, "resolve")
 @answers(CountedSchema, body=BulkResolutionSchema, problems=(CountMismatch,))
 def bulk_resolve() -> Response:
-    """How many there are is expected, unless it is only tried."""
+    """Resolve all conversations that fit a filter.
+
+    All of them are resolved, or none. If there are not `expected_count` of them, none is. With
+    `dry_run` they are counted only.
+    """
     body = bodies.load(_resolution)
     return _answer(body, _service().resolve(_filters(body), **_how(body)))
 

@@ -61,6 +61,10 @@ add_restore(blueprint, ConversationService, ConversationSchema)
 @allow_callers_of(ConversationService, "of_customer", parameters=None)
 @lists(ConversationSchema, ConversationService.repository, within="customer_id")
 def list_of_customer(key: UUID) -> Response:
+    """List the conversations of a customer.
+
+    It takes the filters and sorts of the list of all conversations.
+    """
     service = context.service(ConversationService)
     return list_response(
         service.repository,
@@ -74,7 +78,11 @@ def list_of_customer(key: UUID) -> Response:
 @allow_callers_of(ConversationLifecycle, "open")
 @answers(ConversationSchema, status=(200, 201), body=NewConversationSchema, problems=_OPEN)
 def open_conversation() -> Response:
-    """201, or 200 with the conversation to which its first message was delivered before."""
+    """Open a conversation.
+
+    Its first `message` and its `task` are created with it, or nothing is. If the message was
+    delivered before, the status is 200 and the response is the conversation that has it.
+    """
     values = bodies.load(_new)
     message, task = values.pop("message", None), values.pop("task", None)
     conversation, created = _lifecycle().open(values, message=message, task=task)
@@ -86,6 +94,10 @@ def open_conversation() -> Response:
 @allow_callers_of(ConversationLifecycle, "assign")
 @answers(ConversationSchema, body=AssignmentSchema, problems=_ACTION)
 def assign(key: UUID) -> Response:
+    """Assign a conversation.
+
+    `agent_id` is the agent who takes care of it from now on; null removes the agent.
+    """
     body = bodies.load(_assignment)
     return _answer(
         _lifecycle().assign(
@@ -98,6 +110,10 @@ def assign(key: UUID) -> Response:
 @allow_callers_of(ConversationLifecycle, "snooze")
 @answers(ConversationSchema, body=SnoozeSchema, problems=_ACTION)
 def snooze(key: UUID) -> Response:
+    """Snooze a conversation.
+
+    It is open again at the time in `until`, or when its customer writes.
+    """
     until = bodies.load(_snooze)["until"]
     return _answer(_lifecycle().snooze(key, until, expected=expected_states()))
 
@@ -106,6 +122,11 @@ def snooze(key: UUID) -> Response:
 @allow_callers_of(ConversationLifecycle, "resolve")
 @answers(ConversationSchema, body=ResolutionSchema, problems=_RESOLVE)
 def resolve(key: UUID) -> Response:
+    """Resolve a conversation.
+
+    A last `message`, a `refund` and the completion of a task are part of it: all of them happen,
+    or none.
+    """
     body = bodies.load(_resolution, empty_is_object=True)
     return _answer(_lifecycle().resolve(key, **body, expected=expected_states()))
 
@@ -114,6 +135,10 @@ def resolve(key: UUID) -> Response:
 @allow_callers_of(ConversationLifecycle, "reopen")
 @answers(ConversationSchema, problems=_ACTION)
 def reopen(key: UUID) -> Response:
+    """Reopen a conversation.
+
+    It is open again, and the clock of its resolution goes on.
+    """
     bodies.load_nothing()
     return _answer(_lifecycle().reopen(key, expected=expected_states()))
 
@@ -122,6 +147,10 @@ def reopen(key: UUID) -> Response:
 @allow_callers_of(ConversationLifecycle, "close")
 @answers(ConversationSchema, problems=_ACTION)
 def close(key: UUID) -> Response:
+    """Close a conversation for good.
+
+    A closed conversation is never opened again.
+    """
     bodies.load_nothing()
     return _answer(_lifecycle().close(key, expected=expected_states()))
 
@@ -130,7 +159,10 @@ def close(key: UUID) -> Response:
 @allow_callers_of(ConversationMerger, "merge")
 @answers(ConversationSchema, body=MergeSchema, problems=_MERGE)
 def merge(key: UUID) -> Response:
-    """Answers the conversation that it was merged into."""
+    """Merge a conversation into another one of the same customer.
+
+    The messages move to the other conversation, which the response returns. This one is closed.
+    """
     into = bodies.load(_merge)["into"]
     return _answer(context.service(ConversationMerger).merge(key, into, expected=expected_states()))
 

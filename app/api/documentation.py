@@ -10,7 +10,7 @@ from flask import Blueprint, current_app
 
 from app.api.about import ABOUT
 from app.api.kit.access import allow
-from app.api.kit.contract import JSON, answers
+from app.api.kit.contract import JSON, answers, documented
 from app.api.kit.openapi.document import build
 from app.api.kit.pages import HTML, cached
 
@@ -32,21 +32,25 @@ _POLICY = (
 @allow(None)
 @answers(status=(200, 304))
 def openapi() -> Response:
-    """This document."""
+    """Return this document.
+
+    It describes every operation in OpenAPI 3.1.
+    """
     return cached(_document(), JSON)
 
 
 def _document() -> bytes:
-    """Made when it is first asked for."""
-    made: bytes | None = current_app.extensions.get("openapi")
-    if made is None:
-        made = current_app.extensions["openapi"] = orjson.dumps(build(ABOUT))
-    return made
+    """The document as JSON, which is built at the first request for it."""
+    written: bytes | None = current_app.extensions.get("openapi")
+    if written is None:
+        written = current_app.extensions["openapi"] = orjson.dumps(build(ABOUT))
+    return written
 
 
 def _add_page(path: str, media: str, read: Callable[[], bytes]) -> None:
     @allow(None)
     @answers(status=(200, 304), media=media)
+    @documented(f"Return {path}.", "A part of the page on which this document can be browsed.")
     def page() -> Response:
         return cached(read(), media, policy=_POLICY)
 

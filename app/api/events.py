@@ -32,6 +32,10 @@ _dump = Dumper(EventSchema)
 @allow_callers_of(EventService, "page", parameters=None)
 @lists(EventSchema, EventService.events)
 def list_events() -> Response:
+    """List events.
+
+    Returns a page of the events that fit every filter, and the cursor of the next page.
+    """
     return list_response(EventService.events, context.service(EventService).page, _dump)
 
 
@@ -39,6 +43,10 @@ def list_events() -> Response:
 @allow_callers_of(EventService, "get", parameters=SELECTION)
 @answers(EventSchema)
 def read_event(key: UUID) -> Response:
+    """Read an event.
+
+    Returns the event under its ETag, or 304 if `If-None-Match` has that ETag.
+    """
     service = context.service(EventService)
     # What is erased or withheld moves no version.
     return read_response(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
@@ -48,7 +56,11 @@ def read_event(key: UUID) -> Response:
 @allow_callers_of(EventService, "feed", parameters=("cursor", "limit"))
 @answers(EventFeedSchema, problems=(InvalidCursor,))
 def read_feed() -> Response:
-    """`next_cursor` is always there: the place to read on from, now or later."""
+    """Read the change feed.
+
+    Returns the events after `cursor` in the order of their transactions; none is left out.
+    `next_cursor` is always there: the place from which to read on, now or later.
+    """
     given = parameters.read_parameters()
     limit = parameters.limit(given.get("limit"))
     after = _position(given["cursor"]) if "cursor" in given else START

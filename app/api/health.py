@@ -22,7 +22,10 @@ blueprint = Blueprint("health", __name__, url_prefix="/")
 @allow(None)
 @answers(StatusSchema)
 def livez() -> Response:
-    """The process answers; it asks nothing of the database."""
+    """Check that the process runs.
+
+    The database is not asked.
+    """
     return respond({"status": "ok"})
 
 
@@ -30,6 +33,9 @@ def livez() -> Response:
 @allow(None)
 @answers(StatusSchema, problems=(*UNAVAILABLE, SchemaMismatch))
 def readyz() -> Response:
-    """The database is reachable and its schema is the one this code knows; else 503."""
+    """Check that the service can work.
+
+    Returns 503 if the database cannot be reached, or if its schema is not the one of this version.
+    """
     check_ready(current_app.extensions["database"])
     return respond({"status": "ready"})

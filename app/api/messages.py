@@ -35,7 +35,10 @@ _POST = (ConversationMerged, ExternalIdReused, InvalidTransition)
 @allow_callers_of(MessageService, "page", parameters=None)
 @lists(MessageSchema, MessageService.messages, within="conversation_id")
 def list_messages(key: UUID) -> Response:
-    """In the order in which they came, unless asked otherwise."""
+    """List the messages of a conversation.
+
+    They are in the order in which they came, unless `sort` says otherwise.
+    """
     service = context.service(MessageService)
     return list_response(
         service.messages,
@@ -50,8 +53,11 @@ def list_messages(key: UUID) -> Response:
 @allow_callers_of(MessageService, "post")
 @answers(MessageSchema, status=(200, 201), body=MessageSchema, problems=_POST)
 def post_message(key: UUID) -> Response:
-    """201, or 200 with the message that this one repeats: one with the same `external_id`,
-    direction and body, to the same customer. If-Match is ignored: a message changes nothing."""
+    """Add a message to a conversation.
+
+    If its `external_id` is known with the same customer, direction and body, the status is 200 and
+    the response is that message. If-Match is ignored: a message changes nothing else.
+    """
     message, created = context.service(MessageService).post(key, bodies.load(_schema))
     location = location_of("messages", message.id)
     return respond_with(_dump.one(message), 201 if created else 200, location)
@@ -61,5 +67,9 @@ def post_message(key: UUID) -> Response:
 @allow_callers_of(MessageService, "get", parameters=SELECTION)
 @answers(MessageSchema)
 def read_message(key: UUID) -> Response:
+    """Read a message.
+
+    Returns the message under its ETag, or 304 if `If-None-Match` has that ETag.
+    """
     service = context.service(MessageService)
     return read_response(_dump, lambda: service.get(key))

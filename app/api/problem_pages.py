@@ -42,7 +42,11 @@ _ONE = """<p>Status {status}, <code>{code}</code>.</p>
 @allow(None)
 @answers(ProblemTypeSchema, status=(200, 304), many=True, page=True)
 def problems() -> Response:
-    """Every problem that this service answers with: JSON, or a page where Accept prefers HTML."""
+    """List the problems.
+
+    Returns each kind of problem that a response may be, as JSON, or as a page if Accept prefers
+    HTML.
+    """
     kinds = sorted(PROBLEM_TYPES.values(), key=lambda kind: (kind.status, kind.code))
     rows = "\n".join(_ROW.format_map(_as_html(kind)) for kind in kinds)
     data = {"items": [_schema.dump(kind) for kind in kinds]}
@@ -53,7 +57,10 @@ def problems() -> Response:
 @allow(None)
 @answers(ProblemTypeSchema, status=(200, 304), page=True)
 def problem(code: str) -> Response:
-    """What one problem means and what to do: JSON, or a page where Accept prefers HTML."""
+    """Explain a problem.
+
+    Returns what it means and what to do, as JSON, or as a page if Accept prefers HTML.
+    """
     kind = PROBLEM_TYPES.get(code)
     if kind is None:
         raise NotFound("problems", code)

@@ -66,7 +66,10 @@ database, and its schema is the right one.</dd>
 @allow(None)
 @answers(StartSchema, status=(200, 304), page=True)
 def start() -> Response:
-    """What this service is, and where to go on: JSON, or a page where Accept prefers HTML."""
+    """Introduce the service.
+
+    Returns the paths to go on from, as JSON, or as a page if Accept prefers HTML.
+    """
     first = escape(f"{request.host_url}v1/me" if request.host else "/v1/me")
     body = _BODY.format(description=_DESCRIPTION, token=_TOKEN, tour=_TOUR, first=first)
     return json_or_page(_DATA, _NAME, body)
@@ -76,7 +79,10 @@ def start() -> Response:
 @allow(None)
 @answers(status=204)
 def favicon() -> Response:
-    """There is no icon. Browsers ask for one unasked, and report a 404 on their console."""
+    """Return no icon.
+
+    Browsers ask for one by themselves, and would report a 404 on their console.
+    """
     response = no_content()
     response.headers["Cache-Control"] = "max-age=86400"
     return response

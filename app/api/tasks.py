@@ -55,7 +55,11 @@ add_bulk_route(blueprint, TaskBatchService, TaskSchema, _PLACE)
 @allow_callers_of(TaskService, "submit")
 @answers(TaskSchema, status=(200, 201), body=TaskSchema, problems=_PLACE)
 def create() -> Response:
-    """201, or 200 with the pending or running task that has this `dedupe_key`."""
+    """Create a task.
+
+    If a pending or running task has this `dedupe_key`, the status is 200 and the response is that
+    task.
+    """
     task, created = context.service(TaskService).submit(bodies.load(_new))
     return respond_with(_dump.one(task), 201 if created else 200, location_of("tasks", task.id))
 
@@ -64,6 +68,10 @@ def create() -> Response:
 @allow_callers_of(TaskService, "subtasks", parameters=None)
 @lists(TaskSchema, TaskService.repository, within="parent_id")
 def list_subtasks(key: UUID) -> Response:
+    """List the sub-tasks of a task.
+
+    The oldest is first, unless `sort` says otherwise.
+    """
     service = context.service(TaskService)
     return list_response(
         service.repository,
@@ -78,6 +86,10 @@ def list_subtasks(key: UUID) -> Response:
 @allow_callers_of(TaskService, "attempts", parameters=None)
 @lists(TaskAttemptSchema, TaskService.attempts_, within="task_id")
 def list_attempts(key: UUID) -> Response:
+    """List the attempts of a task.
+
+    Each is one run of the task by an agent; the first is first, unless `sort` says otherwise.
+    """
     service = context.service(TaskService)
     return list_response(
         service.attempts_,
@@ -92,7 +104,11 @@ def list_attempts(key: UUID) -> Response:
 @allow_callers_of(TaskQueueService, "claim")
 @answers(ClaimedTasksSchema, body=ClaimSchema)
 def claim() -> Response:
-    """Tasks to work off, each with its `lease_token`; none where there is nothing to do."""
+    """Claim tasks.
+
+    Returns pending tasks of the agent's queues, which run from now on, each with its `lease_token`.
+    The list is empty if there is nothing to do.
+    """
     body = bodies.load(_claim, empty_is_object=True)
     return respond({"items": _dump_claimed.many(_queue().claim(**body))})
 
@@ -101,6 +117,10 @@ def claim() -> Response:
 @allow_callers_of(TaskQueueService, "heartbeat")
 @answers(LeaseSchema, body=HeartbeatSchema, problems=(LeaseLost,))
 def heartbeat(key: UUID) -> Response:
+    """Extend the lease of a task.
+
+    An agent sends it while it works. `cancel_requested` says whether it should stop.
+    """
     body = bodies.load(_heartbeat)
     renewed = _queue().heartbeat(
         key, body["lease_token"], progress=body.get("progress"), expected=expected_versions()
@@ -118,6 +138,10 @@ def heartbeat(key: UUID) -> Response:
 @allow_callers_of(TaskQueueService, "complete")
 @answers(TaskSchema, body=CompletionSchema, problems=(LeaseLost, OpenSubtasks))
 def complete(key: UUID) -> Response:
+    """Complete a task.
+
+    It needs the current `lease_token`, and no open sub-task.
+    """
     body = bodies.load(_completion)
     return _answer(
         _queue().complete(key, body["lease_token"], body["output"], expected=expected_versions())
@@ -128,6 +152,10 @@ def complete(key: UUID) -> Response:
 @allow_callers_of(TaskQueueService, "fail")
 @answers(TaskSchema, body=FailureSchema, problems=(LeaseLost,))
 def fail(key: UUID) -> Response:
+    """Report that a task failed.
+
+    It is pending again after a while, unless `retry` is false or it has no attempts left.
+    """
     body = bodies.load(_failure)
     retry = body.get("retry", True)
     return _answer(
@@ -141,6 +169,10 @@ def fail(key: UUID) -> Response:
 @allow_callers_of(TaskQueueService, "release")
 @answers(TaskSchema, body=ReleaseSchema, problems=(LeaseLost,))
 def release(key: UUID) -> Response:
+    """Give a task back.
+
+    It is pending again at once, for any agent that may claim it.
+    """
     token = bodies.load(_release)["lease_token"]
     return _answer(_queue().release(key, token, expected=expected_versions()))
 
@@ -149,6 +181,11 @@ def release(key: UUID) -> Response:
 @allow_callers_of(TaskService, "cancel")
 @answers(TaskSchema, problems=(InvalidTransition,))
 def cancel(key: UUID) -> Response:
+    """Cancel a task.
+
+    A pending task is cancelled at once, with its sub-tasks. The agent of a running task is told by
+    its next heartbeat.
+    """
     bodies.load_nothing()
     return _answer(context.service(TaskService).cancel(key, expected=expected_versions()))
 
@@ -157,6 +194,10 @@ def cancel(key: UUID) -> Response:
 @allow_callers_of(TaskService, "requeue")
 @answers(TaskSchema, problems=(InvalidTransition, ParentFinished, AlreadyExists))
 def requeue(key: UUID) -> Response:
+    """Queue a failed or cancelled task again.
+
+    It is pending again, with all of its attempts.
+    """
     bodies.load_nothing()
     return _answer(context.service(TaskService).requeue(key, expected=expected_versions()))
 

@@ -31,7 +31,10 @@ add_delete(blueprint, TokenService, TokenSchema)
 @allow_callers_of(TokenService, "issue")
 @answers(IssuedTokenSchema, status=201, body=TokenSchema)
 def create() -> Response:
-    """The only answer that holds the token itself."""
+    """Create a token.
+
+    Only this response holds the token itself: it cannot be read again.
+    """
     token, secret = context.service(TokenService).issue(bodies.load(_schema))
     body = {**_dump.one(token), "token": secret}
     return respond_with(body, 201, location_of("tokens", token.id))

@@ -53,7 +53,12 @@ add_reads(blueprint, TransactionService, TransactionSchema, _state)
 @allow_callers_of(TransactionService, "create")
 @answers(TransactionSchema, status=(200, 201), body=TransactionSchema, problems=CREATE)
 def create() -> Response:
-    """201, or 200 with the transaction that has this `reference` and content already."""
+    """Move or hold money.
+
+    The transaction is posted at once; with `pending` the money is held until it is posted or
+    voided. If its `reference` is known with the same content, the status is 200 and the response
+    is that transaction.
+    """
     new = bodies.load_as(NewTransaction, _new)
     made, is_new = context.service(TransactionService).create(new)
     return _answer(made, 201 if is_new else 200, location_of("transactions", made["id"]))
@@ -63,6 +68,10 @@ def create() -> Response:
 @allow_callers_of(TransactionLifecycle, "post")
 @answers(TransactionSchema, body=PostingSchema, problems=_POST)
 def post(key: UUID) -> Response:
+    """Post a pending transaction.
+
+    `amount` posts less than is held, if the transaction has two entries.
+    """
     body = bodies.load(_posting, empty_is_object=True)
     return _answer(_lifecycle().post(key, **body, expected=expected_versions()))
 
@@ -71,6 +80,10 @@ def post(key: UUID) -> Response:
 @allow_callers_of(TransactionLifecycle, "void")
 @answers(TransactionSchema, problems=(InvalidTransition,))
 def void(key: UUID) -> Response:
+    """Void a pending transaction.
+
+    The money is not held any more.
+    """
     bodies.load_nothing()
     return _answer(_lifecycle().void(key, expected=expected_versions()))
 
@@ -79,6 +92,11 @@ def void(key: UUID) -> Response:
 @allow_callers_of(TransactionLifecycle, "approve")
 @answers(TransactionSchema, problems=_APPROVE)
 def approve(key: UUID) -> Response:
+    """Approve a transaction over the firm's threshold.
+
+    Another user than its creator has to do it. The money moves, unless the transaction is to stay
+    pending.
+    """
     bodies.load_nothing()
     return _answer(_lifecycle().approve(key, expected=expected_versions()))
 
@@ -87,7 +105,10 @@ def approve(key: UUID) -> Response:
 @allow_callers_of(TransactionLifecycle, "reverse")
 @answers(TransactionSchema, status=201, problems=_REVERSE)
 def reverse(key: UUID) -> Response:
-    """Answers the transaction that undoes this one."""
+    """Reverse a posted transaction.
+
+    Returns a new transaction with the opposite entries. A transaction can be reversed once.
+    """
     bodies.load_nothing()
     made = _lifecycle().reverse(key, expected=expected_versions())
     return _answer(made, 201, location_of("transactions", made["id"]))

@@ -40,6 +40,10 @@ add_routes(
 @allow_callers_of(UserService, "deactivate")
 @answers(DeactivatedSchema, body=DeactivationSchema, problems=(LastAdmin,))
 def deactivate() -> Response:
+    """Deactivate users.
+
+    Returns how many of them were active. Their tokens are refused from now on.
+    """
     ids = bodies.load(_deactivation)["ids"]
     return respond({"deactivated": context.service(UserService).deactivate(ids)})
 
@@ -48,7 +52,10 @@ def deactivate() -> Response:
 @allow(roles_of(UserService, "me") | roles_of(AgentService, "me"))
 @answers(UserSchema, AgentSchema)
 def me() -> Response:
-    """The user or agent whose token it is."""
+    """Read the user or agent who sends the request.
+
+    It is the one to whom the token belongs.
+    """
     if g.actor.kind is ActorKind.AGENT:
         return respond_with(_dump_agent.one(context.service(AgentService).me()))
     return respond_with(_dump.one(context.service(UserService).me()))

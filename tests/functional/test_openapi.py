@@ -80,7 +80,11 @@ def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> N
     assert len(set(names)) == len(names)
     for path, method, operation in _operations(told):
         statuses = set(operation["responses"])
-        assert operation["summary"]
+        summary, description = operation["summary"], operation["description"]
+        assert len(summary.split()) > 1
+        assert summary[0].isupper()
+        assert description.endswith((".", ":"))
+        assert summary not in description
         assert {"400", "500"} <= statuses
         assert ({"401", "403", "503"} <= statuses) == ("security" not in operation)
         assert ("404" in statuses) == ("{" in path)

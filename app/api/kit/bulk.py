@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from app.api.kit import bodies, context
 from app.api.kit.access import allow_callers_of
 from app.api.kit.compiled import Load
-from app.api.kit.contract import answers, conflicts_of, repository_of
+from app.api.kit.contract import answers, conflicts_of, documented, repository_of
 from app.api.kit.dumper import Dumper
 from app.api.kit.responses import respond
+from app.wording import plural
 
 if TYPE_CHECKING:
     from flask import Blueprint, Response
@@ -19,23 +20,26 @@ if TYPE_CHECKING:
     from app.services.kit.bulk import BulkService
 
 
+_DESCRIPTION = "Creates all of them or none. A mistake names its place, such as `/items/3/name`."
+
+
 def add_bulk_route(
     blueprint: Blueprint,
     kind: type[BulkService],
     schema: type[ResourceSchema],
     problems: Problems = (),
 ) -> None:
-    """Add `POST /<plural>/bulk`; `problems` are those that the table doesn't tell."""
+    """Add `POST /<plural>/bulk`; `problems` are those that the table does not imply."""
     repository = repository_of(kind)
     name = repository.model.__tablename__
     new, dump = schema(), Dumper(schema)
     load = Load(new)
-    told = (*conflicts_of(repository, new, "create"), *problems)
+    known = (*conflicts_of(repository, new, "create"), *problems)
 
     @allow_callers_of(kind, "create_many")
-    @answers(schema, status=201, body=schema, problems=told, many=True)
+    @answers(schema, status=201, body=schema, problems=known, many=True)
+    @documented(f"Create many {plural(name)}.", _DESCRIPTION)
     def create_many() -> Response:
-        """All of them or none; what is wrong is told by index, as `/items/3/name`."""
         created = context.service(kind).create_many(bodies.load_many(new, load.one))
         return respond({"items": dump.many(created)}, 201)
 

@@ -85,6 +85,16 @@ def lists(
     return _declare(Contract((schema,), reader=reader, within=within))
 
 
+def documented(summary: str, description: str) -> Callable[[View], View]:
+    """The docstring of a view that is made for each resource."""
+
+    def declare(view: View) -> View:
+        view.__doc__ = f"{summary}\n\n{description}"
+        return view
+
+    return declare
+
+
 def _declare(contract: Contract) -> Callable[[View], View]:
     def declare(view: View) -> View:
         view.contract = contract  # type: ignore[attr-defined] # read by contract_of

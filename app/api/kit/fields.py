@@ -36,16 +36,28 @@ class Coded(str):
         return Coded(self.code, super().format(*args, **kwargs))
 
 
-SOMETIMES = {"sometimes": True}
-"""A field's metadata, where not every answer has it."""
+Metadata = dict[str, object]
 
-SEARCHED = {**SOMETIMES, "searched": True}
-"""A field's metadata, where only the answer to `q=` has it."""
 
-ANSWERED_NULL = {"answered_null": True}
-"""A field's metadata, where it may be null in an answer and yet may not be sent as null."""
+def describe(description: str, example: object = None) -> Metadata:
+    """The metadata with which a field is described in the OpenAPI document."""
+    return {"description": description, **({} if example is None else {"examples": [example]})}
 
-ONE_OF = {"one_of": True}
+
+SOMETIMES: Metadata = {"sometimes": True}
+"""A field's metadata, where not every response has it."""
+
+SEARCHED: Metadata = {
+    **SOMETIMES,
+    **describe("Where the words of `q` occur, between `<b>` and `</b>`.", "a <b>fee</b>"),
+    "searched": True,
+}
+"""A field's metadata, where only the response to `q=` has it."""
+
+ANSWERED_NULL: Metadata = {"answered_null": True}
+"""A field's metadata, where it may be null in a response and yet may not be sent as null."""
+
+ONE_OF: Metadata = {"one_of": True}
 """The metadata of fields of which exactly one is sent."""
 
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
@@ -176,11 +188,20 @@ class Actor(ComponentField, fields.Field[Any]):
         "Actor",
         {
             "type": "object",
-            "description": "Who did it. The system has no id; an erased name is null.",
+            "description": "The user, the agent or the system that did it. The system has no id; "
+            "an erased name is null.",
             "properties": {
-                "type": {"type": "string", "enum": list(ActorKind)},
-                "id": {"type": ["string", "null"], "format": "uuid"},
-                "name": {"type": ["string", "null"]},
+                "type": {
+                    "type": "string",
+                    "description": "The kind of actor.",
+                    "enum": list(ActorKind),
+                },
+                "id": {
+                    "type": ["string", "null"],
+                    "description": "The id of the user or agent.",
+                    "format": "uuid",
+                },
+                "name": {"type": ["string", "null"], "description": "The name at that time."},
             },
             "required": ["type", "id", "name"],
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.api.kit.context import settings
-from app.api.kit.fields import JSONValue, Length
+from app.api.kit.fields import JSONValue, Length, describe
 from app.api.kit.schemas import StrictSchema
 
 
@@ -20,4 +20,4 @@ class Items(JSONValue):
 
 
 class ItemsSchema(StrictSchema):
-    items = Items(required=True)
+    items = Items(required=True, metadata=describe("The new rows, each with its fields."))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.api.kit import bodies, context, parameters
 from app.api.kit.access import allow_callers_of
-from app.api.kit.contract import answers, conflicts_of, lists, repository_of
+from app.api.kit.contract import answers, conflicts_of, documented, lists, repository_of
 from app.api.kit.dumper import Dumper
 from app.api.kit.expansions import add_expandable
 from app.api.kit.lists import list_response
@@ -15,6 +15,7 @@ from app.api.kit.reads import read_response
 from app.api.kit.responses import expected_states, no_content, respond_with
 from app.api.kit.selection import SELECTION
 from app.db.listing import parse_boolean
+from app.wording import plural, singular, with_article
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
     from app.services.kit.updates import Updates
 
     Schema = type[ResourceSchema]
+
+
+_LIST = "Returns a page of the rows that fit every filter, and the cursor of the next page."
+_READ = "Returns the resource under its ETag, or 304 if `If-None-Match` has that ETag."
+_CREATE = "Returns the new resource. `Location` is its address."
+_UPDATE = (
+    "The body is a JSON Merge Patch (RFC 7396): an absent field stays as it is, null clears it. "
+    "An update that changes nothing leaves the version as it is."
+)
+_DELETE = (
+    "The resource is not found any more. Only administrators see it with `include_deleted`, and it "
+    "can be restored where the resource has that action."
+)
+_RESTORE = "Undoes the deletion, unless the row would break a rule by now."
 
 
 def add_routes(
@@ -71,12 +86,14 @@ def add_reads(
     @blueprint.get(f"/{name}", endpoint=f"{name}_list")
     @allow_callers_of(kind, "page", parameters=None)
     @lists(schema, repository)
+    @documented(f"List {plural(name)}.", _LIST)
     def list_all() -> Response:
         return list_response(repository, context.service(kind).page, dump)
 
     @blueprint.get(f"/{name}/<id:key>", endpoint=f"{name}_read")
     @allow_callers_of(kind, "get", parameters=known)
     @answers(schema)
+    @documented(f"Read {with_article(singular(name))}.", _READ)
     def read(key: UUID) -> Response:
         service = context.service(kind)
         include_deleted = _include_deleted()
@@ -95,6 +112,7 @@ def add_create(
     @blueprint.post(f"/{name}", endpoint=f"{name}_create")
     @allow_callers_of(kind, "create")
     @answers(schema, status=201, body=schema, problems=known)
+    @documented(f"Create {with_article(singular(name))}.", _CREATE)
     def create() -> Response:
         created = context.service(kind).create(bodies.load(new))
         return respond_with(dump.one(created), 201, location_of(name, created.id))
@@ -116,6 +134,7 @@ def add_update(
     @blueprint.patch(f"/{name}/<id:key>", endpoint=f"{name}_update")
     @allow_callers_of(kind, "update")
     @answers(schema, body=patch or schema, problems=known)
+    @documented(f"Update {with_article(singular(name))}.", _UPDATE)
     def update(key: UUID) -> Response:
         values = bodies.load(changes)
         updated = context.service(kind).update(key, values, expected=expected_states())
@@ -132,6 +151,7 @@ def add_delete(
     @blueprint.delete(f"/{name}/<id:key>", endpoint=f"{name}_delete")
     @allow_callers_of(kind, "remove")
     @answers(status=204, problems=known)
+    @documented(f"Delete {with_article(singular(name))}.", _DELETE)
     def delete(key: UUID) -> Response:
         context.service(kind).remove(key, expected=expected_states())
         return no_content()
@@ -147,6 +167,7 @@ def add_restore(
     @blueprint.post(f"/{name}/<id:key>/restore", endpoint=f"{name}_restore")
     @allow_callers_of(kind, "restore")
     @answers(schema, problems=known)
+    @documented(f"Restore {with_article(f'deleted {singular(name)}')}.", _RESTORE)
     def restore(key: UUID) -> Response:
         bodies.load_nothing()
         restored = context.service(kind).restore(key, expected=expected_states())

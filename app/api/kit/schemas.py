@@ -1,10 +1,14 @@
+"""What the schemas of all resources have in common."""
+
 from __future__ import annotations
 
 from typing import ClassVar
 
 from marshmallow import RAISE, Schema
 
-from app.api.kit.fields import SOMETIMES, Coded, Id, Integer, Timestamp
+from app.api.kit.fields import SOMETIMES, Coded, Id, Integer, Timestamp, describe
+
+_DELETED_AT = SOMETIMES | describe("When the row was deleted. Only administrators see it.")
 
 
 class StrictSchema(Schema):
@@ -27,13 +31,15 @@ class ResourceSchema(StrictSchema):
 
     numbered_by: ClassVar[str | None] = None
 
-    id = Id(dump_only=True)
-    version = Integer(dump_only=True)
-    created_at = Timestamp(dump_only=True)
-    updated_at = Timestamp(dump_only=True)
+    id = Id(dump_only=True, metadata=describe("The id of the row, a UUID of version 7."))
+    version = Integer(
+        dump_only=True, metadata=describe("It is 1 at first, and every change adds 1. The ETag.")
+    )
+    created_at = Timestamp(dump_only=True, metadata=describe("When the row was created."))
+    updated_at = Timestamp(dump_only=True, metadata=describe("When the row was last changed."))
 
 
 class DeletableSchema(ResourceSchema):
     """Of a table with `deleted_at`, which only admins are shown."""
 
-    deleted_at = Timestamp(dump_only=True, metadata=SOMETIMES, allow_none=True)
+    deleted_at = Timestamp(dump_only=True, metadata=_DELETED_AT, allow_none=True)

@@ -18,6 +18,24 @@ _TIME: Shape = {"type": "string", "format": "date-time"}
 _TYPES: dict[type, Shape] = {str: STRING, bool: BOOLEAN, UUID: ID, datetime: _TIME, list: STRING}
 
 
+_MEANINGS = {
+    "eq": "Only rows whose `{field}` is this value.",
+    "ne": "Only rows whose `{field}` is not this value.",
+    "in": "Only rows whose `{field}` is one of these values, which commas separate.",
+    "lt": "Only rows whose `{field}` is less than this value.",
+    "lte": "Only rows whose `{field}` is this value or less.",
+    "gt": "Only rows whose `{field}` is greater than this value.",
+    "gte": "Only rows whose `{field}` is this value or greater.",
+    "is_null": "`true`: only rows without `{field}`. `false`: only rows with one.",
+    "contains": "Only rows whose `{field}` contains this value.",
+}
+
+
+def meaning_of(field: str, operator: str) -> str:
+    """The description of a filter."""
+    return _MEANINGS[operator].format(field=field)
+
+
 def shape_of(declared: Filter) -> Shape:
     allowed = declared.integers
     integer = {"type": "integer", "minimum": allowed.start, "maximum": allowed.stop - 1}
@@ -27,14 +45,17 @@ def shape_of(declared: Filter) -> Shape:
 def in_body(reader: Reader[Any]) -> Shape:
     """The same filters where they are the fields of a body."""
     properties = {
-        f"{field}__{operator}".removesuffix("__eq"): _value(declared, operator)
+        f"{field}__{operator}".removesuffix("__eq"): {
+            **_value(declared, operator),
+            "description": meaning_of(field, operator),
+        }
         for field, declared in reader.filters.items()
         if not declared.internal
         for operator in sorted(declared.operators)
     }
     return {
         "type": "object",
-        "description": "The filters of the list, and what they must be.",
+        "description": "Filters of the list, by name, with their values.",
         "properties": properties,
         "minProperties": 1,
         "additionalProperties": False,
@@ -44,7 +65,7 @@ def in_body(reader: Reader[Any]) -> Shape:
 def _value(declared: Filter, operator: str) -> Shape:
     """Booleans and integers may be strings there, as they are in a query."""
     if operator == "in":
-        return {"type": "string", "minLength": 1, "description": "Values between commas."}
+        return {"type": "string", "minLength": 1}
     if operator == "is_null" or declared.type is bool:
         return {"type": ["boolean", "string"], "pattern": "^(true|false)$"}
     if declared.type is int:

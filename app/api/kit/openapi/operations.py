@@ -26,23 +26,27 @@ if TYPE_CHECKING:
 
 _MERGE_PATCH = "application/merge-patch+json"
 CREATED, NO_CONTENT = 201, 204
-_TOLD = {200: "Done.", 201: "Made.", 204: "Gone.", 304: "Not changed."}
+_MEANINGS = {
+    200: "The request was carried out.",
+    201: "The resource was created.",
+    204: "The request was carried out; the response has no body.",
+    304: "The resource still has the ETag that If-None-Match names.",
+}
 
 
 def operation_of(route: Route, schemas: Schemas, problem_types: Mapping[str, ProblemType]) -> Shape:
-    told = (getdoc(route.view) or "").strip()
+    summary, _, description = (getdoc(route.view) or "").partition("\n\n")
     operation: Shape = {
         "operationId": route.name,
         "tags": [route.tag],
-        "summary": route.name.replace("_", " ").capitalize(),
+        "summary": summary.removesuffix("."),
+        "description": description or summary,
         "parameters": list(_parameters(route)),
         "responses": {
             **_answers(route, schemas),
             **responses_of([problem_types[code] for code in _codes(route)], route.method),
         },
     }
-    if told:
-        operation["description"] = told
     if route.policy.roles is None:
         operation["security"] = []
     if route.method in ("POST", "PATCH"):
@@ -87,7 +91,7 @@ def _answers(route: Route, schemas: Schemas) -> Shape:
 
 def _answer(route: Route, status: int, schemas: Schemas) -> Shape:
     contract = route.contract
-    answer: Shape = {"description": _TOLD[status]}
+    answer: Shape = {"description": _MEANINGS[status]}
     if status not in (NO_CONTENT, NOT_MODIFIED):
         answer["content"] = {contract.media: {"schema": _shape(route, schemas)}}
         if contract.page:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.api.kit.expansions import paths_of
 from app.api.kit.idempotency import HEADER, LONGEST, REPLAYED
 from app.api.kit.openapi.examples import ID as EXAMPLE
-from app.api.kit.openapi.filters import BOOLEAN, ID, STRING, shape_of
+from app.api.kit.openapi.filters import BOOLEAN, ID, STRING, meaning_of, shape_of
 from app.api.kit.parameters import LONGEST_SEARCH
 from app.api.kit.rate_limits import LEFT, POLICY
 from app.api.kit.selection import fields_of
@@ -35,23 +35,33 @@ _WORDS: Shape = {
 _TAG: Shape = {"type": "string"}
 _KEY: Shape = {"type": "string", "pattern": r"^[!#-~]([ -~]*[!-~])?$", "maxLength": LONGEST}
 
-_KEPT = "Kept and answered, if it is 1 to 64 of `A-Za-z0-9._-`."
+_KEPT = "The id of the request: 1 to 64 of `A-Za-z0-9._-`. Without it, the service makes one."
+_REPEATED = (
+    "A name of the request. Sent again with the same name, it is not carried out again: the stored "
+    "response is returned."
+)
+_DELETED = "Whether deleted rows are found too. Only administrators may ask for them."
 
+_SORT = "Fields to sort by, the most important first. `-` before a name: in descending order."
+_EXPAND = "References to show in full; null where there is no resource that the caller may read."
+_FIELDS = "The fields to show, besides the expanded references. Without it, all are shown."
+
+_HEADERS = {
+    "ETag": "The version of the resource, in quotes.",
+    "Location": "The address of the new resource.",
+    "Link": 'The address of the next page: `<...>; rel="next"`.',
+    REPLAYED: "`true` if this is the stored response to an earlier request.",
+    LEFT: 'The requests left, and the seconds until there are more: `"token";r=999;t=1`.',
+    POLICY: 'The requests that are allowed, and in how many seconds: `"token";q=1000;w=1`.',
+    "X-Request-Id": "The id of the request, which the log of the service has too.",
+    "Accept-Post": "The media types that a body may have.",
+    "Accept-Patch": "The media types that a body may have.",
+    "Retry-After": "The seconds to wait before the request is sent again.",
+    "WWW-Authenticate": "The scheme of authentication: Bearer.",
+}
 HEADERS: Shape = {
-    "ETag": {"schema": _TAG, "description": "The version of what is answered, in quotes."},
-    "Location": {"schema": {"type": "string"}, "description": "Where the thing is from now on."},
-    "Link": {"schema": {"type": "string"}, "description": 'The next page: `<...>; rel="next"`.'},
-    REPLAYED: {"schema": {"type": "string"}, "description": "`true` where it was given before."},
-    LEFT: {
-        "schema": {"type": "string"},
-        "description": 'Left: `"token";r=<requests>;t=<seconds>`.',
-    },
-    POLICY: {"schema": {"type": "string"}, "description": '`"token";q=<requests>;w=<seconds>`.'},
-    "X-Request-Id": {"schema": {"type": "string"}, "description": "What the log calls it."},
-    "Accept-Post": {"schema": {"type": "string"}, "description": "What a body may be."},
-    "Accept-Patch": {"schema": {"type": "string"}, "description": "What a body may be."},
-    "Retry-After": {"schema": {"type": "string"}, "description": "In seconds."},
-    "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer."},
+    name: {"schema": {"type": "string"}, "description": description}
+    for name, description in _HEADERS.items()
 }
 
 
@@ -61,21 +71,17 @@ def common(settings: Settings, problem_types: Mapping[str, ProblemType]) -> dict
     limit["default"] = settings.default_page
     code: Shape = {"type": "string", "enum": sorted(problem_types)}
     return {
-        "id": {**_parameter("id", {**ID, "examples": [EXAMPLE]}), "in": "path", "required": True},
-        "code": {
-            **_parameter("code", code, "The code of a problem: the last part of its `type`."),
-            "in": "path",
-            "required": True,
-        },
+        "id": _in_path("id", {**ID, "examples": [EXAMPLE]}, "The id of the resource."),
+        "code": _in_path("code", code, "The code of a problem: the last part of its `type`."),
         "X-Request-Id": _header("X-Request-Id", {"type": "string"}, _KEPT),
-        HEADER: _header(HEADER, _KEY, "Names the request, so that it can be repeated."),
-        "If-Match": _header("If-Match", _TAG, "Only at this version: 412 at any other."),
-        "If-None-Match": _header("If-None-Match", _TAG, "What the client has: 304 to the same."),
-        "limit": _parameter("limit", limit, "How many items at most."),
-        "cursor": _parameter("cursor", STRING, "`next_cursor`."),
-        "q": _parameter("q", _WORDS, "Words that all occur."),
-        "include_total": _parameter("include_total", BOOLEAN, "Count the items too."),
-        "include_deleted": _parameter("include_deleted", BOOLEAN, "For admins."),
+        HEADER: _header(HEADER, _KEY, _REPEATED),
+        "If-Match": _header("If-Match", _TAG, "The ETag to change: any other is refused with 412."),
+        "If-None-Match": _header("If-None-Match", _TAG, "The ETag for which to return just 304."),
+        "limit": _parameter("limit", limit, "The largest number of items on a page."),
+        "cursor": _parameter("cursor", STRING, "The `next_cursor` of the page before."),
+        "q": _parameter("q", _WORDS, "Only rows in which all of these words occur."),
+        "include_total": _parameter("include_total", BOOLEAN, "Whether to count all rows."),
+        "include_deleted": _parameter("include_deleted", BOOLEAN, _DELETED),
     }
 
 
@@ -89,7 +95,7 @@ def of_list(reader: Reader[Resource], within: str | None) -> Iterator[Parameter 
     choices = [f"{sign}{name}" for name in reader.sorts for sign in ("", "-")]
     sort: Shape = {"type": "array", "items": {"type": "string", "enum": choices}}
     sort |= {"minItems": 1, "maxItems": len(reader.sorts), "uniqueItems": True}
-    yield _commas(_parameter("sort", sort, "The first counts most; `-` is descending."))
+    yield _commas(_parameter("sort", sort, _SORT))
     for field, declared in reader.filters.items():
         if not declared.internal and field != within:
             yield from _of_filter(field, declared)
@@ -98,10 +104,8 @@ def of_list(reader: Reader[Resource], within: str | None) -> Iterator[Parameter 
 def of_selection(schema: type[Schema]) -> Iterator[Parameter]:
     """What of a resource is shown."""
     if paths := list(paths_of(schema)):
-        told = "Shown in full beside its id; null where there is nothing that the caller may read."
-        yield _commas(_parameter("expand", _some_of(paths), told))
-    told = "Shown alone, with what is expanded."
-    yield _commas(_parameter("fields", _some_of(fields_of(schema)), told))
+        yield _commas(_parameter("expand", _some_of(paths), _EXPAND))
+    yield _commas(_parameter("fields", _some_of(fields_of(schema)), _FIELDS))
 
 
 def _some_of(names: Sequence[str]) -> Shape:
@@ -116,14 +120,18 @@ def _of_filter(field: str, declared: Filter) -> Iterator[Parameter]:
         if operator == "in":
             item = _BETWEEN_COMMAS if shape is STRING else shape
             several = {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_VALUES}
-            yield _commas(_parameter(name, several))
+            yield _commas(_parameter(name, several, meaning_of(field, operator)))
         else:
-            yield _parameter(name, BOOLEAN if operator == "is_null" else shape)
+            value = BOOLEAN if operator == "is_null" else shape
+            yield _parameter(name, value, meaning_of(field, operator))
 
 
-def _parameter(name: str, shape: Shape, description: str | None = None) -> Parameter:
-    told = {} if description is None else {"description": description}
-    return {"name": name, "in": "query", "schema": shape, **told}
+def _parameter(name: str, shape: Shape, description: str) -> Parameter:
+    return {"name": name, "in": "query", "schema": shape, "description": description}
+
+
+def _in_path(name: str, shape: Shape, description: str) -> Parameter:
+    return {**_parameter(name, shape, description), "in": "path", "required": True}
 
 
 def _header(name: str, shape: Shape, description: str) -> Parameter:

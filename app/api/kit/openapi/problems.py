@@ -14,31 +14,37 @@ if TYPE_CHECKING:
     from app.api.kit.components import Shape
     from app.api.kit.problem_type import ProblemType
 
+
+def _text(description: str) -> Shape:
+    return {"type": "string", "description": description}
+
+
 _ERROR: Shape = {
     "type": "object",
     "description": "One thing wrong with the input, and where.",
     "properties": {
-        "pointer": {"type": "string", "description": "Into the body (RFC 6901)."},
-        "parameter": {"type": "string"},
-        "header": {"type": "string"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
+        "pointer": _text("A JSON Pointer (RFC 6901) to the place in the body."),
+        "parameter": _text("The name of the parameter of the query string."),
+        "header": _text("The name of the header."),
+        "code": _text("The kind of mistake, for programs."),
+        "detail": _text("The mistake in words."),
     },
     "required": ["code", "detail"],
 }
 PROBLEM: Shape = {
     "type": "object",
-    "description": "RFC 9457. The last part of `type` is what programs go by; GET it to read "
-    "what it means.",
+    "description": "A problem (RFC 9457). Programs go by the last part of `type`; GET `type` for "
+    "an explanation.",
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "request_id": {"type": "string"},
+        "type": _text("The address of the page that explains this kind of problem."),
+        "title": _text("The kind of problem in words."),
+        "status": {"type": "integer", "description": "The status of the response."},
+        "detail": _text("This problem in words."),
+        "instance": _text("The path of the request."),
+        "request_id": _text("The value of X-Request-Id, which the log of the service has too."),
         "errors": {
             "type": "array",
+            "description": "Each mistake of the request, with its place.",
             "items": {"$ref": "#/components/schemas/Error"},
             "maxItems": MOST_MISTAKES,
         },
@@ -47,12 +53,28 @@ PROBLEM: Shape = {
             "const": True,
             "description": f"There are more than {MOST_MISTAKES} mistakes; `errors` has the first.",
         },
-        "from": {"type": "string", "description": "Of an invalid-transition: the status."},
-        "allowed": {"type": "array", "items": {"type": "string"}},
-        "expected": {"type": "integer", "description": "Of a count-mismatch."},
-        "count": {"type": "integer"},
-        "existing_id": {"type": "string", "format": "uuid"},
-        "merged_into_id": {"type": "string", "format": "uuid"},
+        "from": _text("`invalid-transition`: the current status of the resource."),
+        "allowed": {
+            "type": "array",
+            "description": "`invalid-transition`: the actions that the status allows.",
+            "items": {"type": "string"},
+        },
+        "expected": {
+            "type": "integer",
+            "description": "`count-mismatch`: the number that the request expected.",
+        },
+        "count": {
+            "type": "integer",
+            "description": "`count-mismatch`: the number of rows that fit the filter.",
+        },
+        "existing_id": {
+            **_text("`already-exists`: the id of the row that has the value."),
+            "format": "uuid",
+        },
+        "merged_into_id": {
+            **_text("`conversation-merged`: the id of the conversation to use instead."),
+            "format": "uuid",
+        },
     },
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
 }
@@ -87,7 +109,7 @@ def responses_of(kinds: Iterable[ProblemType], method: str) -> Shape:
 def _response(codes: list[str], headers: tuple[str, ...]) -> Shape:
     names = ["X-Request-Id", *headers]
     return {
-        "description": ", ".join(f"`{code}`" for code in codes),
+        "description": f"A problem: {', '.join(f'`{code}`' for code in codes)}.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
         "content": {
             MEDIA_TYPE: {

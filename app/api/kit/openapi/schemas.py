@@ -24,8 +24,24 @@ if TYPE_CHECKING:
     from app.api.kit.compiled.source import AnyField
 
 SPARSE = "Sparse"
-_EXPANDED = "Where `expand` names it."
-_SPARSE = "What `fields` names, and what is expanded."
+_EXPANDED = "The whole resource, if `expand` names it. Null if there is none that may be read."
+_SPARSE = "The fields that `fields` names, and the expanded resources."
+_PAGE: Shape = {
+    "next_cursor": {
+        "type": ["string", "null"],
+        "description": "The `cursor` of the next page; null on the last page.",
+    },
+    "total": {
+        "type": "integer",
+        "description": "With `include_total`: the number of rows on all pages.",
+        "minimum": 0,
+    },
+    "total_is_estimate": {
+        "type": "boolean",
+        "description": "True if `total` is an estimate: it is exact up to 10,000.",
+        "const": True,
+    },
+}
 _REF = "#/components/schemas/"
 
 
@@ -76,12 +92,8 @@ class Schemas:
         return {"anyOf": [whole, self.add(f"{SPARSE}{name}", sparse)]}
 
     def page(self, kind: type[Schema]) -> Shape:
-        properties = {
-            "items": {"type": "array", "items": self.selected(kind)},
-            "next_cursor": {"type": ["string", "null"]},
-            "total": {"type": "integer", "minimum": 0},
-            "total_is_estimate": {"type": "boolean", "const": True},
-        }
+        items = {"type": "array", "items": self.selected(kind)}
+        properties = {"items": {**items, "description": "The rows of this page."}, **_PAGE}
         return self.add(
             f"{_name(kind)}Page",
             {"type": "object", "properties": properties, "required": ["items", "next_cursor"]},
@@ -90,7 +102,7 @@ class Schemas:
     def items(self, shape: Shape, *, most: int | None = None) -> Shape:
         """An object with a list of these; up to `most`, where it is a request."""
         name = shape["$ref"].removeprefix(_REF)
-        listed: Shape = {"type": "array", "items": shape}
+        listed: Shape = {"type": "array", "description": "All of them.", "items": shape}
         whole: Shape = {"type": "object", "properties": {"items": listed}, "required": ["items"]}
         if most is not None:
             listed |= {"minItems": 1, "maxItems": most}
@@ -119,8 +131,8 @@ class Schemas:
         self._named.add(name)
         self.spec.components.schema(name, schema=schema)
         shape: Shape = self.shapes[name]
-        if told := vars(type(schema)).get("__doc__"):
-            shape["description"] = told
+        if description := vars(type(schema)).get("__doc__"):
+            shape["description"] = description
         return shape
 
 
