@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tru
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
-from app.db.marks import BOOKKEEPING, INTERNAL, LIVE_WHILE
+from app.db.marks import BOOKKEEPING, INTERNAL, LIVE_WHILE, RULES
 from app.db.types import MinorUnits
 from app.domain.accounts import (
     AccountClosed,
@@ -23,9 +23,10 @@ _BOOKKEEPING = {BOOKKEEPING: True}
 class Account(Resource):
     """A customer's account or, without a customer, one of the firm's own. It is never deleted.
 
-    Triggers alone keep `balance`, the sum of its entries, and `held`, what pending transactions
-    are to take. An account of the firm's that may go as low as it likes may do without them
-    (`stores_balance`): then nobody waits for its row, and its balance is summed when it is read.
+    Only triggers write `balance`, the sum of the entries, and `held`, the sum that pending
+    transactions will take. With `stores_balance` false both stay 0: transactions then do not wait
+    for the account's row, and a read sums its entries. Only an account of the firm without an
+    overdraft limit can be so.
     """
 
     __tablename__ = "accounts"
@@ -74,7 +75,7 @@ class Account(Resource):
             "info": {
                 CHANGED: ("name", "overdraft_limit", "status", "balance", "held"),
                 LIVE_WHILE: "accounts.status <> 'closed'",
-                "rules": {
+                RULES: {
                     "ck_accounts_funds": InsufficientFunds,
                     "ck_accounts_balance": BalanceOutOfRange,
                     "ck_accounts_held": BalanceOutOfRange,

@@ -35,6 +35,6 @@ class Agent(DeletableResource):
 
 
 Index("uq_agents_name", Agent.name, unique=True, postgresql_where=LIVE)
-# A user's token claims as the agent of that user: there can be but one.
+# A user's token claims as the agent of that user, so a user has at most one.
 Index("uq_agents_user_id", Agent.user_id, unique=True, postgresql_where=LIVE)
 Index("ix_agents_created_at", Agent.created_at, Agent.id)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Conversation(DeletableResource):
-    """What a customer and the desk talk about.
+    """Messages between a customer and the desk about one subject.
 
-    `last_seq` is the number of its newest message. `resolution_left` is set while the resolution
-    clock stands still: the open time between then and when it would have been due.
+    `last_seq` is the number of the newest message. While the resolution clock is stopped,
+    `resolution_left` is the open time that was left when it stopped; negative if overdue.
     """
 
     __tablename__ = "conversations"

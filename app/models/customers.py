@@ -6,10 +6,10 @@ from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import LIVE, DeletableResource
-from app.db.marks import LARGE
+from app.db.marks import FIELDS, LARGE
 from app.models.base import PERSONAL, json_size
 
-# What `q=` looks in, spelt as PostgreSQL spells it back, so that index and query are the same.
+# The text that `q=` searches. Spelt as PostgreSQL prints it, so that the query matches the index.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)
 
 
@@ -46,7 +46,7 @@ Index(
     func.lower(Customer.email),
     unique=True,
     postgresql_where=LIVE,
-    info={"fields": ("email",)},
+    info={FIELDS: ("email",)},
 )
 Index("ix_customers_created_at", Customer.created_at, Customer.id)
 Index("ix_customers_name", Customer.name, Customer.id)

@@ -24,18 +24,19 @@ from app.db.types import TransactionId
 from app.models.base import CHANGED, PERSONAL
 
 EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
-"""Its last value is the epoch in which events are written; 0 before the first."""
+"""Its last value is the epoch of the events that are written now; 0 before the first restore."""
 
 CURRENT_EPOCH = text("coalesce(pg_sequence_last_value('event_epochs'), 0)")
 
 
 class Event(Identified):
-    """One change of one object. A trigger refuses to change or remove it, but for what was written
-    of personal columns before they were marked so: that may be erased.
+    """One change of one object. A trigger refuses to change or delete events, with one exception:
+    values of columns that became PERSONAL after the event was written may be erased.
 
     `object_version` is the object's version after the change. `xid` is the id of the writer's
-    transaction: with it a feed can wait for late commits. It is unique within an `epoch`, which
-    ends where a dump is restored: the new server counts its transactions from the beginning.
+    transaction: by it the feed waits for transactions that commit late. It is unique within an
+    `epoch`. Restoring a dump begins a new epoch, because the new server counts its transactions
+    from the beginning.
     """
 
     __tablename__ = "events"
@@ -61,7 +62,7 @@ class Event(Identified):
 
 
 class PersonalValues(Base):
-    """The values of personal columns in an event's changes: they can be erased, not altered."""
+    """The part of an event's changes that is personal. It can be erased, but not altered."""
 
     __tablename__ = "event_personal_values"
 
@@ -80,12 +81,12 @@ Index("ix_events_feed", Event.epoch, Event.xid, Event.id)
 
 
 def before(name: str) -> ColumnElement[str]:
-    """What the field held before the change, as text; for the fields in MOVED there is an index."""
+    """The value of the field before the change, as text; indexed for the fields in MOVED."""
     return literal_column(f"(events.changes #>> '{{{name},before}}')", Text)
 
 
 MOVED = ("conversation_id", "customer_id", "parent_id")
-"""References to what a row is part of. Few events change one: an erasure finds these."""
+"""References to the row that a row is part of. Few events change one; an erasure looks for them."""
 
 for _name in MOVED:
     _before = f"(changes #>> '{{{_name},before}}')"

@@ -12,9 +12,9 @@ from app.models.base import CHANGED, REMOVED
 
 
 class IdempotencyKey(Base):
-    """A request that an actor named by a key, and its sealed answer; the key itself is not kept.
+    """A request with an Idempotency-Key, and its sealed response. Only the hash of the key is kept.
 
-    Written in the unit of work that it names, so that a row without its effects is never seen.
+    The row is written in the unit of work of the request: it and the effects commit together.
     """
 
     __tablename__ = "idempotency_keys"
@@ -22,7 +22,7 @@ class IdempotencyKey(Base):
     actor_id: Mapped[UUID] = mapped_column(primary_key=True)
     key_hash: Mapped[bytes] = mapped_column(primary_key=True)
     request_hash: Mapped[bytes]
-    answer: Mapped[bytes | None]  # None where it was erased
+    answer: Mapped[bytes | None]  # None after an erasure
     objects: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default="{}")
     expires_at: Mapped[datetime]
 
@@ -40,7 +40,8 @@ class IdempotencyKey(Base):
 
 
 Index("ix_idempotency_keys_expires_at", IdempotencyKey.expires_at)
-# For erasures. The limit spreads over many POSTs what one would do for all those before it.
+# For erasures. PostgreSQL merges pending entries into a GIN index in bulk: the low limit, in
+# kilobytes, spreads that work over many POSTs instead of delaying one.
 Index(
     "ix_idempotency_keys_objects",
     IdempotencyKey.objects,

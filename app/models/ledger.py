@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from app.db import Identified
 from app.db.errors import Invalid, Mistake
+from app.db.marks import RULES, SIDE_EFFECTS
 from app.db.types import MinorUnits
 from app.domain.accounts import AccountClosed, AccountFrozen
 from app.models.base import CHANGED
@@ -27,8 +28,10 @@ def _wrong(detail: str) -> partial[Invalid]:
     return partial(Invalid, [Mistake(("entries",), "unbalanced", detail)])
 
 
-class Leg(Identified):
-    """What a transaction does to one account. Never changed, never removed."""
+class LedgerRow(Identified):
+    """One leg of a transaction, as it is stored: an amount on one account. It is never changed or
+    deleted.
+    """
 
     __abstract__ = True
 
@@ -41,11 +44,11 @@ class Leg(Identified):
     amount: Mapped[int] = mapped_column(MinorUnits)
 
 
-class Entry(Leg):
-    """A leg of a posted transaction. `balance` is what the account had then, with this entry.
+class Entry(LedgerRow):
+    """A leg of a posted transaction. `balance` is that of the account after this entry.
 
-    A trigger sets `seq` and `created_at` under the lock of the account: `seq` orders its entries.
-    It also keeps the accounts' balances, so that a write of entries changes other tables.
+    A trigger sets `seq`, which orders the entries of an account, and `created_at`, while it holds
+    the lock on the account. It also updates the balance of the account.
     """
 
     __tablename__ = "entries"
@@ -63,8 +66,8 @@ class Entry(Leg):
         {
             "info": {
                 CHANGED: (),
-                "side_effects": True,
-                "rules": {
+                SIDE_EFFECTS: True,
+                RULES: {
                     "entries_unbalanced": _wrong("They do not sum to zero, or are too few."),
                     "entries_account_closed": AccountClosed,
                     "entries_account_frozen": AccountFrozen,
@@ -74,7 +77,7 @@ class Entry(Leg):
     )
 
 
-class Hold(Leg):
+class Hold(LedgerRow):
     """A leg of a transaction that is, or was, pending."""
 
     __tablename__ = "holds"
@@ -90,8 +93,8 @@ class Hold(Leg):
         {
             "info": {
                 CHANGED: (),
-                "side_effects": True,
-                "rules": {
+                SIDE_EFFECTS: True,
+                RULES: {
                     "holds_unbalanced": _wrong("They do not sum to zero, or are too few."),
                     "holds_account_closed": AccountClosed,
                     "holds_account_frozen": AccountFrozen,

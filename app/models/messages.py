@@ -6,16 +6,17 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
-from app.db.marks import INTERNAL, LARGE
+from app.db.marks import FIELDS, INTERNAL, LARGE
 from app.domain.conversations import Channel, Direction
 from app.models.base import CHANGED, PERSONAL, UNRECORDED, one_of
 
 
 class Message(Resource):
-    """Never edited or deleted, which a trigger sees to; a merge moves it to another conversation,
-    and an erasure puts fixed values in the place of personal ones.
+    """What a customer or the desk wrote in a conversation.
 
-    `channel` is its conversation's: `external_id` is unique per channel.
+    A trigger refuses to edit or delete it. Only a merge moves it to another conversation, and only
+    an erasure overwrites its personal values. `channel` repeats the conversation's, because
+    `external_id` is unique per channel.
     """
 
     __tablename__ = "messages"
@@ -48,7 +49,7 @@ Index(
     Message.external_id,
     unique=True,
     postgresql_where=text("external_id IS NOT NULL"),
-    info={"fields": ("external_id",)},
+    info={FIELDS: ("external_id",)},
 )
 Index(
     "ix_messages_original_conversation_id",

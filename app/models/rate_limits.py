@@ -11,16 +11,17 @@ from app.models.base import CHANGED, REMOVED
 
 
 class RateLimit(Base):
-    """What a token has spent of its rate, over all processes, and has not leaked away since.
+    """The level of a token's leaky bucket, over all processes, in requests.
 
-    Unlogged: it is of no use after a crash, and a COMMIT of it waits for no disk.
+    `level` is that at `updated_at`; `reported` is the number of requests that the last process
+    added. The table is unlogged: a crash empties it, and a COMMIT of it waits for no disk.
     """
 
     __tablename__ = "rate_limits"
 
     token_id: Mapped[UUID] = mapped_column(primary_key=True)
-    spent: Mapped[float]
-    told: Mapped[int]  # requests, by the process that was the last to tell
+    level: Mapped[float] = mapped_column("spent", key="level")
+    reported: Mapped[int] = mapped_column("told", key="reported")
     updated_at: Mapped[datetime]
 
     __table_args__ = (

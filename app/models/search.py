@@ -1,4 +1,4 @@
-"""The words that full-text search knows, and the tables that have it."""
+"""The words that full-text search knows, and how a table becomes searchable."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ class SearchWord(SearchWords, Base):
 
 
 def make_searchable(table: Table, weights: dict[str, str]) -> None:
-    """Give the table its search column; raises ValueError for personal data.
+    """Add the search column to the table; `weights` maps columns to A (highest) to D.
 
-    Words outlive the rows in which they occurred.
+    Raises ValueError for a PERSONAL column: the words of a row stay when the row is erased.
     """
     if personal := [name for name in weights if table.c[name].info.get(PERSONAL)]:
-        raise ValueError(f"Words outlive their rows: {personal} may not be among them.")
+        raise ValueError(
+            f"{table.name}: {personal} are PERSONAL and cannot be searched by words, which stay "
+            "when a row is erased."
+        )
     search_column(table, weights)

@@ -12,7 +12,7 @@ from app.models.base import CHANGED, PERSONAL, one_of
 
 
 class TaskAttempt(Identified):
-    """One run of a task, from its claim on; `outcome` is None while it lasts."""
+    """One run of a task, which begins with a claim; `outcome` is None until it ends."""
 
     __tablename__ = "task_attempts"
 

@@ -8,14 +8,15 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, SmallIntege
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import DeletableResource
-from app.db.marks import BOOKKEEPING, HISTORY_UNLESS, INTERNAL, LARGE, SECRET
+from app.db.marks import BOOKKEEPING, FIELDS, HISTORY_UNLESS, INTERNAL, LARGE, RULES, SECRET
 from app.domain.tasks import DEFAULT_PRIORITY, OpenSubtasks, ParentFinished, TaskCycle, TaskStatus
 from app.models.base import PERSONAL, TASK_DATA, json_size, one_of
 
-# Where a claim looks for a task: in its queue or, if it is for one agent, in that agent's lane.
+# A claim finds a task by its lane: its queue or, for a task of one agent, that queue and the agent.
 _LANE = "CASE WHEN agent_id IS NULL THEN queue ELSE queue || '/' || agent_id::text END"
-# From when on it may be claimed: a running one, once its lease has run out.
-# (Spelt as PostgreSQL spells it back, so that no difference is seen where there is none.)
+# The time from which a claim may take the task. For a running task that is the end of its lease: a
+# running task whose `available_at` has passed has an expired lease.
+# Spelt as PostgreSQL prints it: autogenerate would report any other spelling as a difference.
 _AVAILABLE_AT = (
     "CASE status WHEN 'pending'::text THEN run_after WHEN 'running'::text THEN lease_expires_at"
     " ELSE NULL::timestamp with time zone END"
@@ -29,10 +30,10 @@ _DATA = {PERSONAL: True, TASK_DATA: True, LARGE: True}
 class Task(DeletableResource):
     """Work that agents claim.
 
-    `attempt` numbers the attempts; those that do not count against `max_attempts` (released ones,
-    and all from before a requeue) are `attempts_forgiven`. `claimed_by_id` is who runs it, or ran
-    it last. Triggers count `open_subtasks`, refuse cycles, and let no task be due (`run_after`)
-    before it was made.
+    `attempt` is the number of the current or last attempt. `attempts_forgiven` of them do not
+    count against `max_attempts`: released ones, and all before a requeue. `claimed_by_id` is the
+    agent that runs the task, or ran it last. Triggers count `open_subtasks`, refuse cycles, and
+    raise `run_after` to the time of creation where it is earlier.
     """
 
     __tablename__ = "tasks"
@@ -50,7 +51,7 @@ class Task(DeletableResource):
     input: Mapped[dict[str, Any]] = mapped_column(
         default=dict, server_default=text("'{}'"), info=_DATA
     )
-    # `metadata` itself is taken by SQLAlchemy.
+    # Every model of SQLAlchemy has an attribute `metadata` already.
     metadata_: Mapped[dict[str, Any]] = mapped_column(
         "metadata",
         key="metadata_",
@@ -61,8 +62,8 @@ class Task(DeletableResource):
     run_after: Mapped[datetime] = mapped_column(server_default=func.now())
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
     dedupe_key: Mapped[str | None] = mapped_column(info={PERSONAL: True})
-    # Within which `dedupe_key` is unique: the parent's sub-tasks for a task that an agent made,
-    # all tasks of users and of the system (NULL) for any other.
+    # `dedupe_key` is unique within this scope: the id of the parent for a task that an agent
+    # created, NULL for all tasks of users and of the system.
     dedupe_scope: Mapped[UUID | None] = mapped_column(info=_INTERNAL)
     status: Mapped[str] = mapped_column(
         default=TaskStatus.PENDING, server_default=TaskStatus.PENDING
@@ -119,7 +120,7 @@ class Task(DeletableResource):
         ),
         {
             "info": {
-                "rules": {
+                RULES: {
                     "ck_tasks_parent_id": TaskCycle,
                     "tasks_no_cycle": TaskCycle,
                     "ck_tasks_open_subtasks": OpenSubtasks,
@@ -148,7 +149,7 @@ Index(
     unique=True,
     postgresql_nulls_not_distinct=True,
     postgresql_where=text(f"{_IS_OPEN} AND dedupe_key IS NOT NULL"),
-    info={"fields": ("dedupe_key",)},
+    info={FIELDS: ("dedupe_key",)},
 )
 Index(
     "ix_tasks_claimed_by_id",

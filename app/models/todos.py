@@ -11,7 +11,7 @@ from app.models.base import PERSONAL
 
 
 class Todo(DeletableResource):
-    """A reminder that a member of staff sets themselves."""
+    """A reminder that a member of staff sets for themselves."""
 
     __tablename__ = "todos"
 

@@ -12,7 +12,10 @@ from app.models.base import CHANGED
 
 
 class Token(DeletableResource):
-    """What a user or agent shows to be let in. Only its SHA-256 is kept; deleting it revokes it."""
+    """A secret by which a user or agent authenticates. Only its SHA-256 is stored.
+
+    Deleting the row revokes the token.
+    """
 
     __tablename__ = "tokens"
 
@@ -31,7 +34,7 @@ class Token(DeletableResource):
     )
 
 
-# Over deleted rows too: a revoked token is never handed out again.
+# On deleted rows too: a revoked token is never issued again.
 Index("uq_tokens_token_hash", Token.token_hash, unique=True)
 Index("ix_tokens_user_id", Token.user_id)
 Index("ix_tokens_agent_id", Token.agent_id)

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
-from app.db.marks import HISTORY, INTERNAL
+from app.db.marks import HISTORY, INTERNAL, RULES
 from app.domain.transactions import (
     AlreadyReversed,
     ApprovalRequired,
@@ -20,11 +20,12 @@ from app.models.base import CHANGED, PERSONAL, one_of
 
 
 class Transaction(Resource):
-    """Money that moved, or is held to be moved. What moved is in its entries, see `ledger`.
+    """Money that moved, or is held to be moved. The amounts are in its entries, see `ledger`.
 
-    It is never deleted, and changes only while it is pending. `reference` is the client's own:
-    `content_hash` tells whether one that comes again is the same. Where it was to be posted at
-    once and awaits approval, `post_when_approved` remembers it.
+    It is never deleted, and changes only while it is pending. `reference` is the client's own: a
+    request with a known reference is a repeat if it has the same `content_hash`, and a conflict
+    otherwise. `post_when_approved` is true where the client asked to post at once and the
+    transaction waits for approval.
     """
 
     __tablename__ = "transactions"
@@ -67,7 +68,7 @@ class Transaction(Resource):
         {
             "info": {
                 CHANGED: ("status", "posted_at", "approved_by_id"),
-                "rules": {
+                RULES: {
                     "uq_transactions_reverses_id": AlreadyReversed,
                     "ck_transactions_needs_approval": ApprovalRequired,
                     "ck_transactions_approved_by_id": partial(

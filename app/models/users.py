@@ -4,6 +4,7 @@ from sqlalchemy import CheckConstraint, Index, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import LIVE, DeletableResource
+from app.db.marks import FIELDS, RULES
 from app.domain.actors import USER_ROLES
 from app.domain.users import LastAdmin
 from app.models.base import PERSONAL, one_of
@@ -23,7 +24,7 @@ class User(DeletableResource):
         CheckConstraint("char_length(email) BETWEEN 3 AND 254", name="email"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
         one_of("role", USER_ROLES),
-        {"info": {"rules": {"users_last_admin": LastAdmin}}},
+        {"info": {RULES: {"users_last_admin": LastAdmin}}},
     )
 
 
@@ -32,6 +33,6 @@ Index(
     func.lower(User.email),
     unique=True,
     postgresql_where=LIVE,
-    info={"fields": ("email",)},
+    info={FIELDS: ("email",)},
 )
 Index("ix_users_created_at", User.created_at, User.id)

@@ -1,4 +1,4 @@
-"""The only layer that builds SQL."""
+"""Repositories: the only layer that builds SQL."""
 
 from app.repositories.account_entries import EntryRepository
 from app.repositories.accounts import AccountRepository

@@ -19,7 +19,7 @@ def _of_transaction(name: str) -> ScalarSelect[Any]:
 
 
 class EntryRepository(Reader[Entry]):
-    """The statement of an account: its entries, each with the balance that it left."""
+    """The statement of an account: its entries, each with the balance after it."""
 
     model = Entry
     filters = filters_on(Entry.account_id, Entry.transaction_id, Entry.created_at)
@@ -27,5 +27,6 @@ class EntryRepository(Reader[Entry]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        told = ("kind", "description")
-        return [*super().columns, *(_of_transaction(name).label(name) for name in told)]
+        """With the `kind` and `description` of the entry's transaction."""
+        names = ("kind", "description")
+        return [*super().columns, *(_of_transaction(name).label(name) for name in names)]

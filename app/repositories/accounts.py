@@ -20,7 +20,7 @@ _ACCOUNTS, _ENTRIES = Account.__table__, Entry.__table__
 _HOLDS, _TRANSACTIONS = Hold.__table__, Transaction.__table__
 _NEXT_SERIAL = select(Sequence("account_numbers").next_value())
 
-# For the few accounts that store neither.
+# For the few accounts whose row stores neither balance nor held amount.
 _SUM_OF_ENTRIES = (
     select(func.coalesce(func.sum(_ENTRIES.c.amount), 0))
     .where(_ENTRIES.c.account_id == _ACCOUNTS.c.id)
@@ -59,21 +59,22 @@ class AccountRepository(Inserter[Account], Updater[Account]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        """With `available`: what of the balance is not held."""
+        """With `available`: the balance less the amounts that pending transactions hold."""
         kept = [column for column in super().columns if column.key != "balance"]
         return [*kept, _BALANCE.label("balance"), _AVAILABLE.label("available")]
 
     def next_serial(self, connection: Connection) -> int:
-        """For the number of a new account; no two get the same."""
+        """The next value of a sequence, from which the number of a new account is made."""
         serial: int = connection.execute(_NEXT_SERIAL).scalar_one()
         return serial
 
     def with_numbers(self, connection: Connection, numbers: Collection[str]) -> list[Record]:
+        """The whole rows of the accounts that have these numbers, in any order."""
         rows = connection.execute(_WITH_NUMBERS, {"numbers": list(numbers)})
         return [row._asdict() for row in rows]
 
     def with_entries(self, connection: Connection, keys: Collection[UUID]) -> set[UUID]:
-        """Those of the accounts into or out of which money has gone, or is held to go."""
+        """The ids of those of these accounts that have entries or holds."""
         return set(connection.execute(_WITH_ENTRIES, {"keys": list(keys)}).scalars())
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _AGENTS, _USERS = Agent.__table__, User.__table__
 
-# Whoever deactivates a user deactivates the agent too, but SQL and older versions did not.
+# UserService deactivates the agent with the user. Older versions and plain SQL did not.
 _USER_IS_ACTIVE = or_(
     _AGENTS.c.user_id.is_(None),
     exists().where(_USERS.c.id == _AGENTS.c.user_id, _USERS.c.is_active),
 )
-_WORKING: Select[Any] = (
+_LOCKED_AGENTS: Select[Any] = (
     select(
         *(column for column in _AGENTS.c if column.key != "is_active"),
         (_AGENTS.c.is_active & _USER_IS_ACTIVE).label("is_active"),
@@ -30,9 +30,11 @@ _WORKING: Select[Any] = (
     .where(_AGENTS.c.deleted_at.is_(None))
     .with_for_update(read=True)
 )
-_AMONG = _WORKING.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(_AGENTS.c.id)
-_BY_ID = _WORKING.where(_AGENTS.c.id == bindparam("key"))
-_BY_USER = _WORKING.where(_AGENTS.c.user_id == bindparam("key"))
+_AMONG = _LOCKED_AGENTS.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(
+    _AGENTS.c.id
+)
+_BY_ID = _LOCKED_AGENTS.where(_AGENTS.c.id == bindparam("key"))
+_BY_USER = _LOCKED_AGENTS.where(_AGENTS.c.user_id == bindparam("key"))
 _KINDS = select(_AGENTS.c.id, _AGENTS.c.kind).where(
     _AGENTS.c.id.in_(bindparam("keys", expanding=True))
 )
@@ -76,31 +78,34 @@ class AgentRepository(Repository[Agent]):
     searched = Agent.name.expression
 
     def at_work(self, connection: Connection, key: UUID) -> Record | None:
-        """The agent, locked FOR SHARE: it is not deactivated before the unit ends.
+        """The live agent's row, locked FOR SHARE: nobody deactivates it before the unit ends.
 
-        `is_active` is false where its user is inactive too.
+        `is_active` is also false where its user is inactive. None for an unknown or deleted id.
         """
         return self._one(connection.execute(_BY_ID, {"key": key}).one_or_none())
 
     def at_work_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """Those that are there, by id, as `at_work`; locked in the order of their ids."""
+        """The live agents among these by id, as by `at_work`; locked in the order of their ids."""
         found = connection.execute(_AMONG, {"keys": list(keys)})
         return {row.id: row._asdict() for row in found}
 
     def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
-        """The agent of this user, as `at_work`."""
+        """The live agent of this user, as by `at_work`."""
         return self._one(connection.execute(_BY_USER, {"key": user_id}).one_or_none())
 
     def deactivate_of_users(self, connection: Connection, users: Collection[UUID]) -> list[UUID]:
-        """Deactivate the active agents of these users, locked in the order of their ids."""
+        """Deactivate the active agents of these users, locked in the order of their ids.
+
+        Returns the ids of these agents.
+        """
         return list(connection.execute(_DEACTIVATE, {"users": list(users)}).scalars())
 
     def kinds(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, str]:
-        """Person or program, by id; of deleted ones too."""
+        """The AgentKind of each agent by its id, of deleted agents too."""
         return {row.id: row.kind for row in connection.execute(_KINDS, {"keys": list(keys)})}
 
     def touch(self, connection: Connection, key: UUID) -> None:
-        """Note that the agent was seen."""
+        """Set the time at which the agent was last seen to now."""
         connection.execute(_TOUCH, {"key": key})
 
     def _one(self, row: Row[Any] | None) -> Record | None:

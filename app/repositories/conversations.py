@@ -100,7 +100,7 @@ class ConversationRepository(Repository[Conversation]):
     searched = Conversation.subject.expression
 
     def whole(self, session: Session, key: UUID) -> Conversation | None:
-        """With its customer, assignee, messages and tasks, in five statements."""
+        """The conversation with its customer, assignee, messages and tasks, in five statements."""
         return self.get(session, key, load=(*PEOPLE, *WHOLE))
 
     def with_people(self, session: Session, query: Query) -> Page[Conversation]:
@@ -108,25 +108,29 @@ class ConversationRepository(Repository[Conversation]):
         return self.page(session, query, load=PEOPLE)
 
     def lock_two(self, session: Session, one: UUID, other: UUID) -> dict[UUID, Conversation]:
-        """Both, locked in the order of their ids, as far as they are there."""
+        """The live ones of the two, by id; locked in the order of their ids."""
         return {found.id: found for found in self.get_many(session, {one, other}, lock=True)}
 
     def take_numbers(self, connection: Connection, key: UUID, count: int = 1) -> int:
-        """The last of the next `count` message numbers of a conversation, which is locked."""
+        """Reserve the next `count` message numbers of a conversation, and return the last of them.
+
+        Locks the conversation.
+        """
         last: int = connection.execute(_NUMBERED, {"key": key, "count": count}).scalar_one()
         return last
 
     def redirect(self, connection: Connection, source: UUID, target: UUID) -> list[UUID]:
-        """Let what was merged into `source` lead to `target`."""
+        """Point the conversations that were merged into `source` to `target`; returns their ids."""
         bound = {"source": source, "target": target}
         return list(connection.execute(_REDIRECT, bound).scalars())
 
     def reassign(
         self, connection: Connection, agents: Collection[UUID], to: UUID | None, *, at_most: int
     ) -> list[Record]:
-        """Assign all that these agents have and that is not closed to another agent, or to nobody.
+        """Assign all conversations of these agents that are not closed to `to`, or to nobody.
 
-        Returns `id`, and `assignee_id` and `assignment_reason` as they were. Raises TooManyRows.
+        Locks them in the order of their ids. Returns for each its `id`, and the `assignee_id` and
+        `assignment_reason` from before. Raises TooManyRows for more than `at_most`.
         """
         bound = {"agents": list(agents), "to": to, "limit": at_most + 1}
         reassigned = [row._asdict() for row in connection.execute(_REASSIGN, bound)]
@@ -135,7 +139,7 @@ class ConversationRepository(Repository[Conversation]):
         return reassigned
 
     def merged_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, UUID]:
-        """Those of them that were merged, each with what it was merged into."""
+        """The merged ones among these, each with the id that it was merged into."""
         found = connection.execute(_MERGED, {"keys": list(keys)})
         return {row.id: row.merged_into_id for row in found}
 
@@ -147,20 +151,24 @@ class ConversationRepository(Repository[Conversation]):
         *,
         limit: int,
     ) -> Sequence[Row[Any]]:
-        """Whole rows of these statuses that fit, locked in the order of their ids."""
+        """Up to `limit` live rows of these statuses to which the filters apply.
+
+        Returns whole rows, locked in the order of their ids.
+        """
         bound = {"statuses": list(statuses), **self._bind(filters), "limit": limit}
         return self._prepared(connection, _lock_in, tuple(sorted(filters)), bound).all()
 
     def count_in(
         self, connection: Connection, statuses: Collection[str], filters: Mapping[str, Any]
     ) -> int:
+        """The number of live conversations of these statuses to which the filters apply."""
         bound = {"statuses": list(statuses), **self._bind(filters)}
         names = tuple(sorted(filters))
         count: int = self._prepared(connection, _count_in, names, bound).scalar_one()
         return count
 
     def due(self, session: Session, *, limit: int) -> list[Conversation]:
-        """Snoozed ones whose time has come and that nobody else holds, locked."""
+        """Up to `limit` snoozed conversations to wake now, locked; skips those locked by others."""
         return list(session.scalars(_DUE, {"limit": limit}))
 
 

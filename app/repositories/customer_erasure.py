@@ -1,7 +1,7 @@
-"""What tells of a customer is overwritten by values that tell nothing.
+"""Overwrites the personal data of a customer with fixed values.
 
-The triggers that keep messages, closed accounts and transactions as they are let these values pass,
-and no others.
+Triggers keep messages, closed accounts and transactions from being changed, and allow exactly
+these values.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
 
 ERASED = "[erased]"
 ERASED_PREFIX = "erased-"
-"""In front of the row's id, where the value has to be unique."""
+"""Begins a value that must be unique; the id of the row follows."""
 
 _MESSAGES, _TRANSACTIONS = Message.__table__, Transaction.__table__
 _ATTEMPTS = TaskAttempt.__table__
 _BY_CUSTOMER = _MESSAGES.c.author_kind == ActorKind.CUSTOMER
-# A repeat of what has a leg on a closed account is refused for that, of others by the reference.
-_IS_CLOSED = or_(
+# Erase `reference` only where an account of the transaction is closed. A client that repeats such a
+# transaction is refused by AccountClosed; for all others only the unique reference prevents it.
+_HAS_CLOSED_ACCOUNT = or_(
     *(
         exists().where(
             legs.c.transaction_id == _TRANSACTIONS.c.id,
@@ -58,6 +59,7 @@ _IS_CLOSED = or_(
     )
 )
 
+# The new values by the attribute of the column.
 ALWAYS: Overwritten = {
     Customer: {
         "reference": ERASED_PREFIX + cast(Customer.__table__.c.id, Text),
@@ -78,7 +80,7 @@ ALWAYS: Overwritten = {
     Todo: {"description": ERASED},
     Transaction: {
         "description": case((_TRANSACTIONS.c.description == "", ""), else_=ERASED),
-        "reference": case((_IS_CLOSED, None), else_=_TRANSACTIONS.c.reference),
+        "reference": case((_HAS_CLOSED_ACCOUNT, None), else_=_TRANSACTIONS.c.reference),
         "content_hash": None,
     },
     Account: {"name": ERASED},
@@ -93,9 +95,9 @@ WITH_MESSAGES: Overwritten = {
     Conversation: {"subject": ERASED, "tags": []},
     Message: {"body": ERASED},
 }
-"""And where what was said is erased too."""
+"""What is overwritten as well where the texts of messages are erased."""
 
-_FORGET_ERRORS = (
+_ERASE_ERRORS = (
     update(_ATTEMPTS)
     .where(among(_ATTEMPTS.c.task_id, "tasks"), _ATTEMPTS.c.error.is_not(None))
     .values(error=None)
@@ -111,16 +113,20 @@ class Erasure:
         *,
         messages: bool,
     ) -> list[UUID]:
-        """Returns those of the rows that have told something until now."""
+        """Overwrite the personal columns of the rows with these ids.
+
+        `messages` erases subjects, tags and bodies too. Returns the ids of the rows that had
+        other values until now.
+        """
         statement = _overwrite(model, messages=messages)
         return list(connection.execute(statement, {"keys": list(keys)}).scalars())
 
-    def forget_errors(self, connection: Connection, tasks: Collection[UUID]) -> int:
-        """Of the attempts of tasks; returns how many had one."""
-        return connection.execute(_FORGET_ERRORS, {"tasks": list(tasks)}).rowcount
+    def erase_errors(self, connection: Connection, tasks: Collection[UUID]) -> int:
+        """Erase the errors of the attempts of these tasks; returns how many attempts had one."""
+        return connection.execute(_ERASE_ERRORS, {"tasks": list(tasks)}).rowcount
 
     def fields(self, model: type[Resource], *, messages: bool) -> list[str]:
-        """What is overwritten, as events name it."""
+        """The names of the columns that are overwritten, as events have them."""
         columns = [model.__table__.c[name] for name in _values(model, messages=messages)]
         return [str(c.name) for c in columns if not c.info.keys() & {INTERNAL, BOOKKEEPING}]
 
@@ -133,6 +139,6 @@ def _values(model: type[Resource], *, messages: bool) -> dict[str, Any]:
 def _overwrite(model: type[Resource], *, messages: bool) -> ReturningUpdate[Any]:
     table: Any = model.__table__
     values = _values(model, messages=messages)
-    tells = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
-    statement = update(table).where(among(table.c.id, "keys"), tells).values(values)
+    differs = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
+    statement = update(table).where(among(table.c.id, "keys"), differs).values(values)
     return statement.returning(table.c.id)

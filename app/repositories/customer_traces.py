@@ -1,7 +1,8 @@
-"""All that tells of a customer, found and locked, also what was moved away from them before.
+"""Finds and locks all rows about a customer, also rows that were moved to another one since.
 
-The order of locks is everybody's: customer, conversations, tasks, transactions, accounts. Who adds
-to one of them holds it FOR SHARE, so that nothing is added to what has been looked through.
+The order of locks is that of all services: customer, conversations, tasks, transactions, accounts.
+A service that adds a row to one of these locks it FOR SHARE, so nobody adds to a row that is
+locked here.
 """
 
 from __future__ import annotations
@@ -55,15 +56,17 @@ _ACCOUNTS, _CONVERSATIONS, _MESSAGES = Account.__table__, Conversation.__table__
 _TASKS, _TODOS, _TRANSACTIONS = Task.__table__, Todo.__table__, Transaction.__table__
 _EVENTS = Event.__table__
 _CUSTOMER = bindparam("customer", type_=Uuid)
-_OWN = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.customer_id == _CUSTOMER)
+_OWN_ACCOUNTS = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.customer_id == _CUSTOMER)
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether the column is one of the ids in the parameter `name`, which is an array."""
     return column == any_(bindparam(name, type_=ARRAY(Uuid)))
 
 
 def _moved(table: Any, name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """The ids of rows whose field `name` once held what the conditions say, by their events."""
+    """The ids of the table's rows whose events say that field `name` changed, and that its value
+    before the change meets the conditions."""
     return select(_EVENTS.c.object_id.label("id")).where(
         _EVENTS.c.object_type == table.name, before(name).is_not(None), *conditions
     )
@@ -75,7 +78,10 @@ _FORMER = _moved(
 
 
 def _in_conversations(table: Any) -> ColumnElement[bool]:
-    """In one of the customer's, or in one that was theirs, and from before it was given away."""
+    """Whether a row is in a conversation of the customer.
+
+    Or in a former one of theirs, and older than the change that gave it to another customer.
+    """
     given_away = select(func.max(_EVENTS.c.occurred_at)).where(
         _EVENTS.c.object_id == table.c.conversation_id,
         before("customer_id") == cast(_CUSTOMER, Text),
@@ -88,7 +94,7 @@ def _in_conversations(table: Any) -> ColumnElement[bool]:
 
 
 def _from_conversations(table: Any) -> ColumnElement[bool]:
-    """In one of the customer's conversations, now or before it was moved to another."""
+    """Whether a row is in a conversation of the customer, or was before it was moved."""
     ids = cast(bindparam("conversations", type_=ARRAY(Uuid)), ARRAY(Text))
     moved = _moved(table, "conversation_id", before("conversation_id") == any_(ids))
     return or_(_in_conversations(table), table.c.id.in_(moved))
@@ -105,36 +111,43 @@ _child = union_all(
     _moved(_TASKS, "parent_id", before("parent_id") == cast(_below.c.id, Text)),
 ).lateral("child")
 _below = _below.union(select(_child.c.id).select_from(_below.join(_child, true())))
-# What a task is about may stand in what programs wrote there alone; there is no index on that.
-_TOLD = ("input", "metadata_", "output", "progress", "error", "dedupe_key")
-_NAMED = func.strpos(
-    func.lower(func.concat_ws(" ", *(_TASKS.c[name] for name in _TOLD))), cast(_CUSTOMER, Text)
+# Programs may have written the customer's id into a task that refers to the customer in no other
+# column. No index has these texts: PostgreSQL reads all tasks.
+_FREE_TEXTS = ("input", "metadata_", "output", "progress", "error", "dedupe_key")
+_NAMES_CUSTOMER = (
+    func.strpos(
+        func.lower(func.concat_ws(" ", *(_TASKS.c[name] for name in _FREE_TEXTS))),
+        cast(_CUSTOMER, Text),
+    )
+    > 0
 )
-_MOVED = union(
+_TRANSACTIONS_ABOUT = union(
     *(
-        select(legs.c.transaction_id).where(legs.c.account_id.in_(_OWN))
+        select(legs.c.transaction_id).where(legs.c.account_id.in_(_OWN_ACCOUNTS))
         for legs in (Entry.__table__, Hold.__table__)
     ),
     select(_TRANSACTIONS.c.id).where(
         or_(_in_conversations(_TRANSACTIONS), _TRANSACTIONS.c.task_id.in_(select(_below.c.id)))
     ),
 )
-# A conversation may have been this customer's once, and another's by now.
-_WRITTEN = union(
+# Messages that the customer wrote stay theirs where the conversation is another customer's by now.
+_MESSAGES_ABOUT = union(
     select(_MESSAGES.c.id).where(_in_conversations(_MESSAGES)),
     select(_MESSAGES.c.id).where(_MESSAGES.c.author_id == _CUSTOMER),
 )
 
 _LOCK = select(Customer.id).where(Customer.id == _CUSTOMER).with_for_update()
-_IS_THEIRS = _CONVERSATIONS.c.customer_id == _CUSTOMER
-_TALKS = _locked(_CONVERSATIONS, or_(_IS_THEIRS, _CONVERSATIONS.c.id.in_(_FORMER)))
-_THEIRS = select(_CONVERSATIONS.c.id).where(_IS_THEIRS)
-_WORK = _locked(_TASKS, or_(_TASKS.c.id.in_(select(_below.c.id)), _NAMED > 0))
-_REST: dict[type[Resource], Select[Any]] = {
+_IS_OWN = _CONVERSATIONS.c.customer_id == _CUSTOMER
+_LOCK_CONVERSATIONS = _locked(_CONVERSATIONS, or_(_IS_OWN, _CONVERSATIONS.c.id.in_(_FORMER)))
+_OWN_CONVERSATIONS = select(_CONVERSATIONS.c.id).where(_IS_OWN)
+_LOCK_TASKS = _locked(_TASKS, or_(_TASKS.c.id.in_(select(_below.c.id)), _NAMES_CUSTOMER))
+_OTHERS: dict[type[Resource], Select[Any]] = {
     Todo: _locked(_TODOS, _from_conversations(_TODOS)),
-    Transaction: _locked(_TRANSACTIONS, _TRANSACTIONS.c.id.in_(_MOVED.scalar_subquery())),
+    Transaction: _locked(
+        _TRANSACTIONS, _TRANSACTIONS.c.id.in_(_TRANSACTIONS_ABOUT.scalar_subquery())
+    ),
     Account: _locked(_ACCOUNTS, _ACCOUNTS.c.customer_id == _CUSTOMER),
-    Message: select(_MESSAGES.c.id).where(_MESSAGES.c.id.in_(_WRITTEN.scalar_subquery())),
+    Message: select(_MESSAGES.c.id).where(_MESSAGES.c.id.in_(_MESSAGES_ABOUT.scalar_subquery())),
 }
 
 _UNFINISHED = {
@@ -155,29 +168,35 @@ _COUNTS = select(*(count.scalar_subquery().label(name) for name, count in _UNFIN
 
 class CustomerTraces:
     def lock(self, connection: Connection, key: UUID) -> bool:
-        """Hold the customer, live or deleted, so that nothing new comes to be theirs."""
+        """Lock the customer, live or deleted; False for an unknown id."""
         return connection.execute(_LOCK, {"customer": key}).one_or_none() is not None
 
     def find(self, connection: Connection, key: UUID) -> Traces:
-        """The ids of all that tells of a locked customer, by model, locked in its turn."""
+        """The ids of all rows about a locked customer, by model.
+
+        Locks them too, but for messages, which only a locked conversation can get or lose.
+        """
         bound: dict[str, Any] = {"customer": key}
-        talks = _all_ids(connection, _TALKS, bound)
-        bound["conversations"] = _ids(connection, _THEIRS, bound)
-        bound["former"] = sorted(set(talks) - set(bound["conversations"]))
-        tasks = _all_ids(connection, _WORK, bound)
-        rest = {model: _ids(connection, statement, bound) for model, statement in _REST.items()}
-        return {Customer: [key], Conversation: talks, Task: tasks, **rest}
+        conversations = _all_ids(connection, _LOCK_CONVERSATIONS, bound)
+        bound["conversations"] = _ids(connection, _OWN_CONVERSATIONS, bound)
+        bound["former"] = sorted(set(conversations) - set(bound["conversations"]))
+        tasks = _all_ids(connection, _LOCK_TASKS, bound)
+        others = {model: _ids(connection, statement, bound) for model, statement in _OTHERS.items()}
+        return {Customer: [key], Conversation: conversations, Task: tasks, **others}
 
     def unfinished(
         self, connection: Connection, key: UUID, tasks: Sequence[UUID]
     ) -> dict[str, int]:
-        """What the firm still has to know the customer for, with how many there are."""
+        """The numbers of rows that prevent an erasure, by what they are.
+
+        `tasks` are those that `find` returned.
+        """
         row = connection.execute(_COUNTS, {"customer": key, "tasks": list(tasks)}).one()
         return {name: count for name, count in row._asdict().items() if count}
 
 
 def _all_ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:
-    """Asked again until there is no more: some may have come or gone while one was waited for."""
+    """Repeats the statement until it finds the same ids: others commit while it waits for locks."""
     ids: list[UUID] = []
     while (found := _ids(connection, statement, bound)) != ids:
         ids = found

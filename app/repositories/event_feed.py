@@ -1,15 +1,17 @@
-"""The events in the order of their writers' transactions, for readers who must miss none.
+"""The change feed: events in the order of the transactions that wrote them.
 
-Neither the time nor the id of an event will do: a unit of work that began early may commit late,
-and its events would appear behind a reader's back. So the feed is ordered by the writer's xid8,
-and ends before the oldest transaction that is still running (the xmin of the snapshot). That
-horizon is the whole server's: a transaction left open anywhere holds the feed back.
+A reader must not miss an event, so neither the time nor the id of events can order the feed: a
+unit of work that began early may commit late, and a reader may already be past its events. The
+feed is ordered by the writer's xid8, and ends before the oldest transaction that is still running
+(the xmin of the snapshot). All databases of a server share that horizon: a transaction that stays
+open in any of them stops the feed.
 
-It is not the order of one object's changes: a unit gets its xid8 with its first write, and may
-then wait for a row that a unit with a later xid8 changes first. `object_version` has that order.
+The feed is not in the order of one object's changes: a unit gets its xid8 with its first write,
+and may then wait for a row that a unit with a later xid8 changes first. `object_version` has that
+order.
 
-A server counts its transactions from the beginning. So whoever restores a dump begins an epoch,
-and events are ordered by epoch first. All events of the epochs before are final.
+A new server counts its transactions from the beginning. After a dump was restored, `flask db
+restored` begins a new epoch; events are ordered by epoch first.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Behind the event with this id, written by the transaction `xid` in this epoch."""
+    """The place in the feed after an event, with the epoch and the `xid` of its writer."""
 
     epoch: int
     xid: str
@@ -45,7 +47,7 @@ class Position:
 
     @classmethod
     def of(cls, event: Record) -> Self:
-        """Behind an event that was read from the feed."""
+        """The place after an event that was read from the feed."""
         return cls(event["epoch"], event["xid"], event["id"])
 
 
@@ -58,7 +60,7 @@ _AFTER = (
     cast(bindparam("xid", type_=Text), TransactionId),
     bindparam("id", type_=Uuid),
 )
-# A scalar subquery is read once per statement, so that the index ends the scan.
+# PostgreSQL evaluates a scalar subquery once, so that the scan of the index ends at the horizon.
 _EPOCH_NOW: ColumnElement[int] = literal_column(f"(SELECT {CURRENT_EPOCH.text})")
 _HORIZON = (_EPOCH_NOW, func.pg_snapshot_xmin(func.pg_current_snapshot()))
 
@@ -74,10 +76,10 @@ READ_FEED = bounded(
     EventRepository().large_columns,
 )
 
-# The lock waits for all who write events or read the feed, and holds up those who come: what has
-# been written in the epoch that ends is committed, and no reader has a snapshot from before.
+# The lock waits for all units that write events or read the feed, and makes new ones wait. Once it
+# is held, all events of the epoch that ends are committed, and no reader has an older snapshot.
 _LOCK = text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-# Unlike nextval(), setval() writes no value ahead that would show after a crash.
+# nextval() would log values in advance, and a crash would skip some; setval() does not.
 _BEGIN_EPOCH = text(f"SELECT setval('{EPOCHS.name}', {CURRENT_EPOCH.text} + 1)")
 
 
@@ -89,9 +91,10 @@ def read_feed(
     most_bytes: int,
     hidden: Sequence[str] = (),
 ) -> list[Record]:
-    """Up to `limit` events behind `after`, without those of `hidden` types.
+    """Up to `limit` events after a position, without those about the tables in `hidden`.
 
-    They end with the one whose changes exceed `most_bytes`. These are JSON as PostgreSQL wrote it.
+    The page ends with the event whose `changes` make its size exceed `most_bytes`. `changes` is
+    the text of the JSON.
     """
     parameters = {
         "epoch": after.epoch,
@@ -106,9 +109,9 @@ def read_feed(
 
 
 def begin_epoch(connection: Connection) -> int:
-    """Order all events written from now on behind those that are there; returns the new epoch.
+    """Begin a new epoch, in which events are ordered after all existing ones; returns its number.
 
-    Locks the events until the unit of work ends.
+    Locks the table of events until the unit of work ends.
     """
     connection.execute(_LOCK)
     epoch: int = connection.execute(_BEGIN_EPOCH).scalar_one()

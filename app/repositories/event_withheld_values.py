@@ -1,7 +1,7 @@
-"""The personal values that an event shows no more, because the row it is about is deleted.
+"""Hides the personal values of events about deleted rows.
 
-A deleted row is in no list and no read, so its name must not be in the events either. After a
-restore the event shows it again: nothing is erased.
+No list and no read shows a deleted row, so its events must not show its personal values either.
+They are not erased: after a restore the events show them again.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ _EVENTS, _MESSAGES = Event.__table__, Message.__table__
 _CONVERSATIONS = Conversation.__table__
 
 
-def _is_there(table: Any) -> ColumnElement[bool]:
+def _is_live(table: Any) -> ColumnElement[bool]:
     return exists().where(table.c.id == _EVENTS.c.object_id, table.c.deleted_at.is_(None))
 
 
-# Messages are deleted with their conversation. All other rows without `deleted_at` stay.
-_MESSAGE_IS_THERE = exists().where(
+# A message is hidden with its conversation. Other tables without `deleted_at` hide no rows.
+_MESSAGE_IS_LIVE = exists().where(
     _MESSAGES.c.id == _EVENTS.c.object_id,
     _CONVERSATIONS.c.id == _MESSAGES.c.conversation_id,
     _CONVERSATIONS.c.deleted_at.is_(None),
 )
-_OBJECT_IS_THERE = case(
+_OBJECT_IS_LIVE = case(
     *(
-        (_EVENTS.c.object_type == table.name, _is_there(table))
+        (_EVENTS.c.object_type == table.name, _is_live(table))
         for table in Base.metadata.sorted_tables
         if "deleted_at" in table.c
     ),
-    (_EVENTS.c.object_type == _MESSAGES.name, _MESSAGE_IS_THERE),
+    (_EVENTS.c.object_type == _MESSAGES.name, _MESSAGE_IS_LIVE),
     else_=true(),
 )
-# CASE looks at one table per event: a page of 100 costs 100 index look-ups.
+# CASE evaluates the condition of one table per event: 100 events cost 100 look-ups in an index.
 _WITHHELD = select(
     _EVENTS.c.id,
     func.erased_changes(
         _EVENTS.c.object_type, _EVENTS.c.changes, type_=_EVENTS.c.changes.type
     ).label("changes"),
-).where(_EVENTS.c.id == any_(bindparam("events", type_=ARRAY(Uuid))), ~_OBJECT_IS_THERE)
+).where(_EVENTS.c.id == any_(bindparam("events", type_=ARRAY(Uuid))), ~_OBJECT_IS_LIVE)
 
 
 def withheld_changes(connection: Connection, events: Iterable[UUID]) -> dict[UUID, Any]:
-    """The changes of those of these events whose row is deleted, without the personal values."""
+    """The changes without personal values of those of these events whose row is deleted, by id."""
     rows = connection.execute(_WITHHELD, {"events": list(events)})
     return {row.id: row.changes for row in rows}

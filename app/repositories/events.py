@@ -1,4 +1,4 @@
-"""Events are added and read, never changed; personal values can be erased."""
+"""Events: added and read, never changed. Their personal values can be erased."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """`changes` names all changed fields; the values of personal ones are in `personal` alone.
+    """An event to add.
 
+    `changes` names all changed fields, with None for personal ones, whose values are in `personal`.
     `object_version` is the version after the change; None where the caller does not know it.
     """
 
@@ -86,7 +87,7 @@ _ROWS = (
 
 
 def _add(object_version: ColumnElement[Any]) -> Insert:
-    """Any number of events, and their personal values, in one statement."""
+    """Adds any number of events, and their personal values, in one statement."""
     columns = {**_ROWS.c, "object_version": object_version}
     events = insert(_EVENTS).from_select(_NAMES, select(*(columns[name] for name in _NAMES)))
     personal = select(_ROWS.c.id, _ROWS.c.personal)
@@ -112,7 +113,7 @@ _PERSONAL_CHANGES = (
 
 _OF_OBJECTS = _EVENTS.c.object_id == any_(bindparam("objects", type_=ARRAY(Uuid)))
 _ERASE = delete(_PERSONAL).where(_PERSONAL.c.event_id == _EVENTS.c.id, _OF_OBJECTS)
-# Of what was not yet marked as personal when it was written; the function leaves all else as it is.
+# The function erases values of columns that became PERSONAL after the event was written.
 _ERASED = func.erased_changes(_EVENTS.c.object_type, _EVENTS.c.changes, type_=JSONB)
 _ERASE_EARLIER = (
     update(_EVENTS).where(_OF_OBJECTS, _EVENTS.c.changes != _ERASED).values(changes=_ERASED)
@@ -140,7 +141,7 @@ class EventRepository(Reader[Event]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        """With the personal values, as far as they are not erased, in their places."""
+        """`changes` includes the personal values that are not erased."""
         changes = _EVENTS.c.changes.concat(func.coalesce(_PERSONAL_CHANGES, text("'{}'::jsonb")))
         return [
             *(column for column in _EVENTS.c if column.name not in ("changes", "epoch", "xid")),
@@ -153,19 +154,25 @@ class EventRepository(Reader[Event]):
     def add_many(
         self, connection: Connection, model: type[Resource], events: Sequence[NewEvent]
     ) -> None:
-        """Events of the model's rows, which the unit of work has changed already."""
+        """Add the events of rows of `model`, after the unit of work has changed these rows.
+
+        An event without `object_version` gets the version that its row has now.
+        """
         if events:
             known = all(event.object_version is not None for event in events)
             statement = _ADD if known else _add_with_version(model.__tablename__)
             connection.execute(statement, {"rows": [_row(event) for event in events]})
 
     def erase(self, connection: Connection, objects: Collection[UUID]) -> int:
-        """The personal values in all events of these objects; returns how many events had any."""
+        """Erase the personal values in all events of these objects.
+
+        Returns how many events had any.
+        """
         bound = {"objects": list(objects)}
         erased = connection.execute(_ERASE, bound).rowcount
         return erased + connection.execute(_ERASE_EARLIER, bound).rowcount
 
 
 def _row(event: NewEvent) -> dict[str, Any]:
-    """As `asdict`, without a deep copy of every value."""
+    """Like `asdict`, but without a deep copy of each value."""
     return {each.name: getattr(event, each.name) for each in _FIELDS}

@@ -1,4 +1,4 @@
-"""Who takes a key first executes its request; the others wait for that unit of work to end."""
+"""Idempotency keys: the unit that takes a key first executes the request; others wait for it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _KEYS = IdempotencyKey.__table__
-_KEY = (_KEYS.c.actor_id, _KEYS.c.key_hash)
+_PRIMARY_KEY = (_KEYS.c.actor_id, _KEYS.c.key_hash)
 _NOW = func.clock_timestamp()
-_THIS = (_KEYS.c.actor_id == bindparam("actor"), _KEYS.c.key_hash == bindparam("hash"))
+_IS_KEY = (_KEYS.c.actor_id == bindparam("actor"), _KEYS.c.key_hash == bindparam("hash"))
 
 _INSERT = insert(_KEYS).values(
     actor_id=bindparam("actor"),
@@ -28,9 +28,9 @@ _INSERT = insert(_KEYS).values(
     request_hash=bindparam("request"),
     expires_at=_NOW + bindparam("lifetime"),
 )
-# What has expired and was not removed yet is as good as gone.
+# An expired key that no job has removed yet can be taken again.
 _TAKE = _INSERT.on_conflict_do_update(
-    index_elements=_KEY,
+    index_elements=_PRIMARY_KEY,
     set_={
         "request_hash": _INSERT.excluded.request_hash,
         "answer": None,
@@ -39,15 +39,16 @@ _TAKE = _INSERT.on_conflict_do_update(
     },
     where=_KEYS.c.expires_at <= _NOW,
 ).returning(_KEYS.c.actor_id)
-_FIND = select(_KEYS.c.request_hash, _KEYS.c.answer).where(*_THIS)
-# What a constraint has to say at COMMIT, it says here: the answer would be another one.
-_KEEP = text(
+_FIND = select(_KEYS.c.request_hash, _KEYS.c.answer).where(*_IS_KEY)
+# Deferred constraints are checked now: failing at COMMIT would be too late to change the response
+# that is stored. Today no constraint is deferrable; one that will be must not break this.
+_STORE = text(
     "SET CONSTRAINTS ALL IMMEDIATE; UPDATE idempotency_keys"
     " SET answer = :answer, objects = CAST(:objects AS uuid[])"
     " WHERE actor_id = :actor AND key_hash = :hash"
 ).execution_options(**{CHANGES_NOTHING: True})
-# One look into the index per id. PostgreSQL takes `objects && :objects` for much of the table as
-# soon as there are some ids, and would read all of it; so it would to find the rows by their keys.
+# One look-up in the index per id. For `objects && :objects` with several ids PostgreSQL expects
+# that much of the table matches, and reads all of it. So it would for the primary keys: hence ctid.
 _ERASE = text(
     "UPDATE idempotency_keys SET answer = NULL WHERE ctid = ANY (ARRAY("
     " SELECT kept.ctid FROM unnest(CAST(:objects AS uuid[])) AS erased (id)"
@@ -55,13 +56,13 @@ _ERASE = text(
     " WHERE kept.answer IS NOT NULL))"
 ).execution_options(**{CHANGES_NOTHING: True})
 _EXPIRED = (
-    select(*_KEY)
+    select(*_PRIMARY_KEY)
     .where(_KEYS.c.expires_at <= _NOW)
     .order_by(_KEYS.c.expires_at)
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)
 )
-_REMOVE_EXPIRED = delete(_KEYS).where(tuple_(*_KEY).in_(_EXPIRED))
+_REMOVE_EXPIRED = delete(_KEYS).where(tuple_(*_PRIMARY_KEY).in_(_EXPIRED))
 
 
 class IdempotencyKeyRepository:
@@ -73,7 +74,10 @@ class IdempotencyKeyRepository:
         request_hash: bytes,
         lifetime: timedelta,
     ) -> bool:
-        """Whether the key is the unit's own now. Waits for the unit that is taking it."""
+        """Whether this unit has taken the key. Waits for the end of another unit that takes it.
+
+        `request_hash` identifies the request. The key can be taken again after `lifetime`.
+        """
         values = {
             "actor": actor_id,
             "hash": key_hash,
@@ -83,7 +87,7 @@ class IdempotencyKeyRepository:
         return connection.execute(_TAKE, values).one_or_none() is not None
 
     def find(self, connection: Connection, actor_id: UUID, key_hash: bytes) -> Any | None:
-        """The request and the answer of a key that is taken."""
+        """The `request_hash` and `answer` of a key, None for an unknown key."""
         return connection.execute(_FIND, {"actor": actor_id, "hash": key_hash}).one_or_none()
 
     def keep(
@@ -94,13 +98,20 @@ class IdempotencyKeyRepository:
         answer: bytes,
         objects: Collection[UUID],
     ) -> None:
-        """Store the answer of a key that was taken; deferred constraints are checked first."""
+        """Store the sealed response of a key that this unit has taken.
+
+        `objects` are the ids in the response. Deferred constraints are checked first.
+        """
         values = {"answer": answer, "objects": list(map(str, objects))}
-        connection.execute(_KEEP, {"actor": actor_id, "hash": key_hash, **values})
+        connection.execute(_STORE, {"actor": actor_id, "hash": key_hash, **values})
 
     def erase_answers(self, connection: Connection, objects: Collection[UUID]) -> int:
-        """Those in which one of these ids occurs; their keys stay taken. Returns how many."""
+        """Erase the responses in which one of these ids occurs; returns how many.
+
+        Their keys stay taken.
+        """
         return connection.execute(_ERASE, {"objects": list(map(str, objects))}).rowcount
 
     def remove_expired(self, connection: Connection, *, at_most: int) -> int:
+        """Delete up to `at_most` expired keys, the oldest first; returns how many."""
         return connection.execute(_REMOVE_EXPIRED, {"at_most": at_most}).rowcount

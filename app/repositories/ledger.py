@@ -1,7 +1,7 @@
-"""Money is moved here, in named SQL: accounts are locked, transactions are made with their legs.
+"""Moves money, in named SQL: locks accounts, and inserts transactions with their legs.
 
-The order of locks is transaction, then accounts in the order of their ids: first those that store
-their balance, which are changed, then those that do not, which only must not be closed meanwhile.
+The order of locks is the transaction, then the accounts in the order of their ids: first those that
+store their balance, for an update, then the others, FOR SHARE, so that nobody closes them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from app.db import Record
 
 _ACCOUNTS, _TRANSACTIONS = Account.__table__, Transaction.__table__
-_LOCKED = ("id", "customer_id", "currency", "status", "stores_balance")
+_ACCOUNT_COLUMNS = ("id", "customer_id", "currency", "status", "stores_balance")
 _SET_BY_DATABASE = ("version", "posted_at", "approved_by_id", "created_at", "updated_at")
 _GIVEN = [c.name for c in _TRANSACTIONS.c if c.name not in _SET_BY_DATABASE]
 _RETURNED = ", ".join(f"transactions.{c.name}" for c in _TRANSACTIONS.c)
 
 _LOCK_ACCOUNTS = f"""
 WITH changing AS (
-    SELECT {", ".join(_LOCKED)} FROM accounts
+    SELECT {", ".join(_ACCOUNT_COLUMNS)} FROM accounts
     WHERE id = ANY(:keys) AND stores_balance ORDER BY id FOR NO KEY UPDATE
 ), staying AS (
-    SELECT {", ".join(_LOCKED)} FROM accounts
+    SELECT {", ".join(_ACCOUNT_COLUMNS)} FROM accounts
     WHERE id = ANY(:keys) AND NOT stores_balance ORDER BY id FOR SHARE
 )
 SELECT * FROM changing UNION ALL SELECT * FROM staying
@@ -46,7 +46,7 @@ _LEGS = """
 jsonb_to_recordset(:legs)
     AS leg (id uuid, account_id uuid, currency text, amount bigint, position int)
 """
-# The ids of entries are the database's, see the trigger.
+# A trigger makes the ids of entries.
 _ADD_ENTRIES = f"""
     INSERT INTO entries (transaction_id, account_id, currency, amount)
     SELECT {{transaction}}.id, leg.account_id, leg.currency, leg.amount
@@ -58,7 +58,7 @@ _ADD_HOLDS = f"""
     FROM {{transaction}}, {_LEGS} ORDER BY leg.position
 """  # noqa: S608 - same
 
-# A reference that is taken makes nothing, and so adds no legs.
+# With a reference that exists already, nothing is inserted: no transaction, and no legs.
 _MAKE = f"""
 WITH made AS (
     INSERT INTO transactions ({", ".join(_GIVEN)}, posted_at)
@@ -84,7 +84,7 @@ _END = f"""
 UPDATE transactions SET status = :status WHERE id = ANY(:ids) RETURNING {_RETURNED}
 """  # noqa: S608 - same
 
-# In one message, but as two statements: what the second sees was there once the lock was had.
+# Two statements in one message: the snapshot of the second is taken after the first has the lock.
 _LOCK_TRANSACTION = f"""
 SELECT FROM transactions WHERE id = :id FOR NO KEY UPDATE;
 SELECT {_RETURNED}, coalesce(expires_at <= clock_timestamp(), false) AS is_due,
@@ -104,7 +104,7 @@ ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 
 
 def _typed(sql: str, *more: Any) -> TextualSelect:
-    """With the types of what goes in and what comes out."""
+    """The statement with the types of its parameters and columns; `more` are further columns."""
     types: dict[str, Any] = {c.name: c.type for c in _TRANSACTIONS.c}
     types |= {"legs": JSONB(), "ids": ARRAY(Uuid)}
     named = [bindparam(name, type_=types.get(name)) for name in re.findall(r":(\w+)", sql)]
@@ -115,7 +115,7 @@ def _typed(sql: str, *more: Any) -> TextualSelect:
 _LOCKING = (
     text(_LOCK_ACCOUNTS)
     .bindparams(bindparam("keys", type_=ARRAY(Uuid)))
-    .columns(*(column(name, _ACCOUNTS.c[name].type) for name in _LOCKED))
+    .columns(*(column(name, _ACCOUNTS.c[name].type) for name in _ACCOUNT_COLUMNS))
 )
 _MAKING = {
     "posted": _typed(
@@ -132,21 +132,26 @@ _FINDING = text(_DUE).columns(column("id", Uuid), column("keys", ARRAY(Uuid)))
 
 class Ledger:
     def lock_accounts(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """What a transaction must know of its accounts, as far as they are there."""
+        """Lock the accounts; returns their `_ACCOUNT_COLUMNS` by id, unknown ids left out."""
         rows = connection.execute(_LOCKING, {"keys": list(keys)})
         return {row.id: row._asdict() for row in rows}
 
     def make(self, connection: Connection, values: Record, legs: Sequence[Leg]) -> Record | None:
-        """A new transaction, posted or pending, with its legs; None where its reference is taken.
+        """Insert a transaction with its legs; returns it, or None where its reference exists.
 
-        Its accounts are locked. Raises InsufficientFunds and what else the database refuses.
+        `values` has all columns but those in `_SET_BY_DATABASE`, and `status` is "posted" or
+        "pending". The caller has locked the accounts. Raises what the triggers refuse:
+        InsufficientFunds, AccountClosed, AccountFrozen, BalanceOutOfRange, Invalid.
         """
         statement = _MAKING[values["status"]]
         row = connection.execute(statement, {**values, "legs": _rows(legs)}).one_or_none()
         return None if row is None else row._asdict()
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
-        """A transaction with its legs, `held` or `booked`, and whether it `is_due` to expire."""
+        """Lock a transaction; None for an unknown id.
+
+        Its record has the legs, `held` and `booked`, and `is_due`: whether it has to expire.
+        """
         row = connection.execute(_LOOKING, {"id": key}).one_or_none()
         if row is None:
             return None
@@ -154,20 +159,24 @@ class Ledger:
         return {**record, "held": _legs(record["held"]), "booked": _legs(record["booked"])}
 
     def post(self, connection: Connection, key: UUID, legs: Sequence[Leg]) -> Record:
-        """Book the legs of a locked pending transaction, which holds nothing any more."""
+        """Post a locked pending transaction with these legs; its holds end."""
         return connection.execute(_POSTING, {"id": key, "legs": _rows(legs)}).one()._asdict()
 
     def approve(self, connection: Connection, key: UUID, user_id: UUID) -> Record:
+        """Store who has approved a locked transaction."""
         bound = {"id": key, "approved_by_id": user_id}
         return connection.execute(_APPROVING, bound).one()._asdict()
 
     def end(self, connection: Connection, keys: Collection[UUID], status: str) -> list[Record]:
-        """Void locked pending transactions, or let them expire."""
+        """Set the status of locked pending transactions to "voided" or "expired"."""
         rows = connection.execute(_ENDING, {"ids": list(keys), "status": status})
         return [row._asdict() for row in rows]
 
     def lock_due(self, connection: Connection, *, limit: int) -> list[UUID]:
-        """Pending ones whose time is over and that nobody else has locked, and their accounts."""
+        """Lock up to `limit` expired pending transactions, then their accounts; returns the ids.
+
+        Skips transactions that another unit has locked.
+        """
         due = connection.execute(_FINDING, {"limit": limit}).all()
         self.lock_accounts(connection, {key for row in due for key in row.keys or ()})
         return [row.id for row in due]

@@ -1,6 +1,7 @@
-"""Everything that must be true of the money, recomputed from entries and holds in plain sets.
+"""Checks of the ledger: rules about money, computed again from all entries and holds.
 
-Each check is one statement that finds what differs: the thing, what it should be, what it is.
+Each check is one statement. It finds the rows that break the rule: the table as `thing`, the id,
+and the value that was expected and that was found.
 """
 
 from __future__ import annotations
@@ -150,17 +151,26 @@ CHECKS = {
         WHERE CASE WHEN number ~ '^[0-9]{12}$' THEN number::bigint % 97 <> 1 ELSE true END
     """,
 }
-_TOLD = (column("thing", Text), column("id", Uuid), column("expected", Text), column("found", Text))
+_FOUND = (
+    column("thing", Text),
+    column("id", Uuid),
+    column("expected", Text),
+    column("found", Text),
+)
 _STATEMENTS = {
     name: text(
         f"SELECT * FROM ({sql}) AS difference (thing, id, expected, found) LIMIT :at_most"  # noqa: S608 - from above
-    ).columns(*_TOLD)
+    ).columns(*_FOUND)
     for name, sql in CHECKS.items()
 }
 
 
 def differences(connection: Connection, *, at_most: int) -> list[Record]:
-    """What is not as it must be, at most so many per check; read in a unit with a snapshot."""
+    """The rows that break a rule, at most `at_most` per check.
+
+    Each has `check`, `thing`, `id`, `expected` and `found`. The unit must read from one snapshot:
+    REPEATABLE READ.
+    """
     return [
         {"check": name, **row._asdict()}
         for name, statement in _STATEMENTS.items()

@@ -31,8 +31,8 @@ _DELIVERED: Select[Message, UUID, bool] = (
     .where(Message.channel == bindparam("channel"), Message.external_id == bindparam("external_id"))
 )
 
-# Numbered anew in the order in which they came; the numbers that follow `last` are free.
-_ORDER = (
+# The moved messages get the numbers after `last`, in their order. The caller has reserved these.
+_MOVED = (
     select(
         _MESSAGES.c.id,
         func.row_number().over(order_by=_MESSAGES.c.seq).label("position"),
@@ -42,13 +42,13 @@ _ORDER = (
 )
 _MOVE = (
     update(_MESSAGES)
-    .where(_MESSAGES.c.id == _ORDER.c.id)
+    .where(_MESSAGES.c.id == _MOVED.c.id)
     .values(
         conversation_id=bindparam("target"),
         original_conversation_id=func.coalesce(
             _MESSAGES.c.original_conversation_id, _MESSAGES.c.conversation_id
         ),
-        seq=bindparam("last") + _ORDER.c.position,
+        seq=bindparam("last") + _MOVED.c.position,
     )
     .returning(_MESSAGES.c.id, _MESSAGES.c.seq, _MESSAGES.c.original_conversation_id)
 )
@@ -86,21 +86,21 @@ class MessageRepository(Inserter[Message]):
     def delivered(
         self, session: Session, channel: str, external_id: str
     ) -> Row[Message, UUID, bool] | None:
-        """The message that was delivered under this id before, of any customer.
+        """The message of this channel that has the external id already, of any customer.
 
-        With the `customer_id` of its conversation, and whether that `is_deleted`.
+        With the `customer_id` of its conversation, and `is_deleted`: whether that is deleted.
         """
         bound = {"channel": channel, "external_id": external_id}
         return session.execute(_DELIVERED, bound).one_or_none()
 
     def is_unanswered(self, connection: Connection, conversation_id: UUID, since: datetime) -> bool:
-        """Whether the customer has written since then and the desk has not answered."""
+        """Whether the customer has written since then without a later answer of the desk."""
         bound = {"conversation": conversation_id, "since": since}
         found: bool = connection.execute(_UNANSWERED, bound).scalar_one()
         return found
 
     def move(self, connection: Connection, source: UUID, target: UUID, last: int) -> list[Record]:
-        """Move all messages behind number `last` of another conversation.
+        """Move all messages of `source` to the end of `target`, whose last number is `last`.
 
         Returns the `id`, `seq` and `original_conversation_id` of each.
         """

@@ -1,6 +1,7 @@
-"""What PostgreSQL's planner keeps of the values of rows: in pg_statistic, and in some dumps.
+"""The statistics of PostgreSQL's planner, which hold values of rows.
 
-It stays there when the rows have changed, until the next ANALYZE.
+They are in pg_statistic, and in dumps that include statistics. They keep the values of changed
+rows until the next ANALYZE.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.models.base import PERSONAL
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# Events hold in themselves what became personal after they were written.
+# Events written before a column became PERSONAL hold its values in a column without the mark.
 TABLES = sorted(
     {Event.__tablename__}
     | {
@@ -28,13 +29,13 @@ TABLES = sorted(
 )
 """The tables with personal data."""
 
-# To somebody else ANALYZE gives a warning and does nothing.
+# For a role that does not own the table, ANALYZE only prints a warning.
 _IS_OWNER = text(
     "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class"
     " WHERE oid = ANY (CAST(:tables AS regclass[]))"
 ).bindparams(bindparam("tables", type_=ARRAY(Text)))
-# ANALYZE leaves what it had of a table or partial index that is empty now, and of a column whose
-# target was set to 0 later. Only since version 18 may an owner remove that.
+# ANALYZE keeps the old statistics of a table or partial index that is empty now, and of a column
+# whose statistics target is 0 now. Since version 18 an owner can remove these.
 _CAN_CLEAR = text("SELECT current_setting('server_version_num')::int >= 180000")
 _CLEAR = text(
     """
@@ -50,13 +51,14 @@ _ANALYZE = text(f"ANALYZE {', '.join(TABLES)}")
 
 class PlannerStatistics:
     def renew(self, connection: Connection) -> None:
-        """Forget the values that rows had and have no more, as far as this server lets an owner.
+        """Replace the statistics of all tables with personal data, so that old values disappear.
 
-        ANALYZE sees what is committed: the rows must have been changed by an earlier unit of work.
-        Raises NotPermitted for any role but the owner of the tables.
+        Before version 18 PostgreSQL keeps some, see `_CAN_CLEAR`. ANALYZE sees committed rows
+        only: an earlier unit of work must have changed them. Raises NotPermitted for any role but
+        the owner of the tables.
         """
         if not connection.execute(_IS_OWNER, {"tables": TABLES}).scalar_one():
-            raise NotPermitted("Only the owner of the tables renews their statistics.")
+            raise NotPermitted("Only the owner of the tables can renew their statistics.")
         if connection.execute(_CAN_CLEAR).scalar_one():
             connection.execute(_CLEAR, {"tables": TABLES})
         connection.execute(_ANALYZE)

@@ -10,17 +10,17 @@ from app.repositories.task_statements import IS_OPEN, named
 if TYPE_CHECKING:
     from sqlalchemy import TextualSelect
 
-# One lane of one priority, read off the index alone, the longest waiting first.
-_LANE = """
+# The tasks of one lane and priority, the longest waiting first. PostgreSQL reads only the index.
+_TASKS_OF_LANE = """
 (SELECT id, available_at FROM tasks
  WHERE lane = :lane_{number} AND priority = level.priority
    AND available_at <= statement_timestamp() AND {open}
  ORDER BY available_at, id)"""
 
-# Rows are taken one by one in the order of the lanes, merged, and no further than the limit: none
-# is locked that is not taken. The laterals see to it that PostgreSQL can't read them in another
-# order. What is taken as running had a lease that ran out: its attempt was lost, and where it
-# was to be cancelled or has no attempt left, it ends here.
+# PostgreSQL merges the lanes, locks rows one by one in that order, and stops at the limit: it locks
+# no row that is not claimed. The LATERAL joins keep it from reading rows in another order.
+# A running task among them has an expired lease: its attempt is lost. It ends here as cancelled or
+# failed where somebody has asked to cancel it or it has no attempts left.
 _CLAIM = """
 WITH taken AS (
     {first_of} SELECT held.*
@@ -62,9 +62,9 @@ WITH taken AS (
 SELECT * FROM claimed ORDER BY priority, was_available_at, id
 """
 
-# Of many tasks just the first are claimed, up to :most_bytes of what they hold; the others are not
-# locked for longer than the unit. The first one is claimed whatever its size.
-# Tasks that only end do not count: the claim does not answer with them.
+# Claims only the first of the locked tasks, up to :most_bytes of input and metadata; the others
+# stay locked until the unit ends. The first one is claimed whatever its size. Tasks that end here
+# do not count, because the response to a claim does not contain them.
 _WITHIN_BYTES = {
     "bytes": ", "
     + " + ".join(
@@ -81,22 +81,26 @@ _WITHIN_BYTES = {
 }
 _ANY_BYTES = {"bytes": "", "first_of": "", "that_fit": ""}
 
-# Which due tasks a claim takes. A spent one was lost, and does not run again.
+# Conditions on the tasks that a claim takes. A task whose lease ran out does not run again where
+# somebody has asked to cancel it or it has no attempts left: the claim ends it instead.
 ANY = "true"
-SPENT = """(status = 'running'
+ENDING = """(status = 'running'
     AND (cancel_requested OR attempt - attempts_forgiven >= max_attempts))"""
-RUNNABLE = f"NOT {SPENT}"
+RUNNABLE = f"NOT {ENDING}"
 
-# The columns of a claimed task that come with their values from before, as `was_...`.
-TAKEN = ("status", "available_at", "claimed_by_id", "started_at", "completed_at", "error")
+# The columns whose values from before the claim it returns, as `was_...`.
+BEFORE_CLAIM = ("status", "available_at", "claimed_by_id", "started_at", "completed_at", "error")
 
 
 @lru_cache(maxsize=128)
 def claim(lanes: int, which: str = ANY, *, within_bytes: bool = False) -> TextualSelect:
-    """`which` is ANY, RUNNABLE, or SPENT: those that only end.
+    """The statement that claims from so many lanes; `which` is ANY, RUNNABLE or ENDING.
 
-    With `within_bytes` there is one more parameter, `most_bytes`.
+    Its parameters are `lane_0`, `lane_1` ..., `agent`, `limit`, `lease` (seconds), and with
+    `within_bytes` also `most_bytes`.
     """
-    every = " UNION ALL ".join(_LANE.format(number=number, open=IS_OPEN) for number in range(lanes))
+    every = " UNION ALL ".join(
+        _TASKS_OF_LANE.format(number=number, open=IS_OPEN) for number in range(lanes)
+    )
     parts = _WITHIN_BYTES if within_bytes else _ANY_BYTES
-    return named(_CLAIM, "taken", TAKEN, lanes=every, which=which, **parts)
+    return named(_CLAIM, "taken", BEFORE_CLAIM, lanes=every, which=which, **parts)

@@ -1,11 +1,12 @@
-"""Tasks as a queue: claimed, held under a lease, and ended."""
+"""Tasks as a queue: agents claim them, hold them under a lease, and end them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from app.domain.tasks import TaskStatus
-from app.repositories import task_claims, task_statements
+from app.repositories import task_claims
+from app.repositories import task_statements as statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 
 class TaskQueue:
-    """A task's record holds its `lease_token` here, and, where the status was changed, under
-    `was` what it was before."""
+    """The records of tasks have their `lease_token` here.
+
+    The record of a task whose status was changed has the former values of some columns in `was`,
+    a dict by the names of the columns.
+    """
 
     def claim(
         self,
@@ -31,13 +35,12 @@ class TaskQueue:
         which: str = task_claims.ANY,
         most_bytes: int | None = None,
     ) -> list[Record]:
-        """Take up to `limit` tasks, by priority, then by how long they have been available.
+        """Claim up to `limit` tasks, by priority, then by how long they have been available.
 
-        Without `lease_seconds` they are held until they are given back. Tasks whose lease ran out
-        are taken too; those among them that may not run again, the SPENT ones, come back as failed
-        or cancelled. `which` restricts the claim to RUNNABLE or SPENT tasks. With
-        `most_bytes` it ends before the task whose input and metadata would exceed that, unless it
-        is the first.
+        Without `lease_seconds` the lease has no end. Running tasks with an expired lease are
+        claimed too; the ENDING ones among them are returned as failed or cancelled. `which`
+        restricts the claim to RUNNABLE or ENDING tasks. With `most_bytes` the claim ends before
+        the task whose input and metadata would exceed that, unless it is the first.
         """
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
         bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
@@ -45,12 +48,12 @@ class TaskQueue:
         within = most_bytes is not None
         statement = task_claims.claim(len(lanes), which, within_bytes=within)
         bound |= {"most_bytes": most_bytes} if within else {}
-        tasks = _records(connection.execute(statement, bound), task_claims.TAKEN)
+        tasks = _records(connection.execute(statement, bound), task_claims.BEFORE_CLAIM)
         self._end_lost(connection, tasks)
         return tasks
 
     def _end_lost(self, connection: Connection, tasks: Sequence[Record]) -> None:
-        """Close the attempts of those whose lease had run out when they were taken."""
+        """End the attempts of the tasks whose lease had expired when they were claimed."""
         lost = {}
         for task in tasks:
             task["was"]["attempt"] = task["attempt"] - (task["status"] == TaskStatus.RUNNING)
@@ -58,57 +61,68 @@ class TaskQueue:
                 lost[str(task["id"])] = task["was"]["attempt"]
         if lost:
             connection.execute(
-                task_statements.LOSE, {"tasks": list(lost), "numbers": list(lost.values())}
+                statements.END_LOST_ATTEMPTS,
+                {"tasks": list(lost), "numbers": list(lost.values())},
             )
 
     def complete(
         self, connection: Connection, key: UUID, token: UUID | None, output: Any
     ) -> Record | None:
-        """Complete the task that runs under this token; raises OpenSubtasks."""
+        """Complete the task that runs under this token, and end its attempt.
+
+        None where no task runs under it. Raises OpenSubtasks.
+        """
         bound = {"key": key, "token": token, "output": output}
-        row = connection.execute(task_statements.COMPLETED, bound).one_or_none()
+        row = connection.execute(statements.COMPLETE, bound).one_or_none()
         return None if row is None else row._asdict()
 
     def heartbeat(
         self, connection: Connection, key: UUID, token: UUID | None, progress: Any
     ) -> Record | None:
-        """Renew the lease for as long as it was given; returns when it ends."""
+        """Renew the lease for the seconds that the claim asked for.
+
+        Returns `lease_expires_at`, `cancel_requested` and `claimed_by_id`; None where no task
+        runs under the token.
+        """
         bound = {"key": key, "token": token, "progress": progress}
-        row = connection.execute(task_statements.HEARTBEAT, bound).one_or_none()
+        row = connection.execute(statements.HEARTBEAT, bound).one_or_none()
         return None if row is None else row._asdict()
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
-        """The live task, locked after its parent."""
-        row = connection.execute(task_statements.LOCKED, {"key": key}).one_or_none()
+        """The live task, locked after its parent; None for an unknown or deleted id."""
+        row = connection.execute(statements.LOCK, {"key": key}).one_or_none()
         return None if row is None else row._asdict()
 
     def end_attempt(
         self, connection: Connection, task: Record, outcome: str, error: str | None = None
     ) -> None:
-        """Close the record of the attempt that a locked task is in."""
+        """End the current attempt of a locked task."""
         bound = {"task": task["id"], "attempt": task["attempt"]}
         connection.execute(
-            task_statements.END_ATTEMPT, {**bound, "to_outcome": outcome, "to_error": error}
+            statements.END_ATTEMPT, {**bound, "to_outcome": outcome, "to_error": error}
         )
 
     def rescue(self, connection: Connection, *, limit: int) -> list[Record]:
-        """Give back up to `limit` tasks whose lease ran out and that nobody has locked."""
+        """Give back up to `limit` tasks whose lease has expired; skips those locked by others."""
         bound = {"error": "The lease ran out.", "forgiven": 0, "limit": limit}
-        return _records(connection.execute(task_statements.RESCUED, bound), task_statements.HELD)
+        return _records(connection.execute(statements.RESCUE, bound), statements.BEFORE_GIVING_BACK)
 
-    def let_go(
+    def give_back(
         self, connection: Connection, agents: Collection[UUID], *, to: UUID | None
     ) -> list[Record]:
-        """Give back all that these agents run, for any agent or for one alone."""
-        connection.execute(task_statements.LOCK_PARENTS, {"agents": list(agents)})
+        """Give back all tasks that these agents run: to the agent `to` alone, or to any."""
+        connection.execute(statements.LOCK_PARENTS, {"agents": list(agents)})
         bound = {"error": None, "forgiven": 1, "agents": [*map(str, agents)], "to": to}
-        return _records(connection.execute(task_statements.LET_GO_OF, bound), task_statements.HELD)
+        return _records(
+            connection.execute(statements.GIVE_BACK, bound), statements.BEFORE_GIVING_BACK
+        )
 
     def cancel(self, connection: Connection, key: UUID) -> list[Record]:
-        """Cancel a locked task and all that is open below it; running ones are asked to stop."""
+        """Cancel a locked task and the open tasks below it; running ones get `cancel_requested`."""
         cancelled: list[Record] = []
         while found := _records(
-            connection.execute(task_statements.CANCEL, {"key": key}), task_statements.CANCELLED
+            connection.execute(statements.CANCEL, {"key": key}),
+            statements.BEFORE_CANCELLING,
         ):
             cancelled += found
         return cancelled
@@ -121,21 +135,21 @@ class TaskQueue:
         to: UUID | None = None,
         but_in: Collection[str] = (),
     ) -> dict[UUID, UUID]:
-        """Address the open tasks of these agents to another one, or to none.
+        """Address the open tasks of these agents to the agent `to`, or to none.
 
-        Tasks in the queues `but_in` stay as they are. Returns the former agent of each.
+        Leaves out tasks in the queues `but_in`. Returns the former agent of each task by its id.
         """
         bound = {"agents": list(agents), "to": to, "kept": list(but_in)}
-        rows = connection.execute(task_statements.READDRESS, bound)
+        rows = connection.execute(statements.READDRESS, bound)
         return {row.id: row.agent_id for row in rows}
 
     def queues_of(self, connection: Connection, agent_id: UUID) -> list[str]:
-        """The queues of the tasks that the agent runs and of those addressed to it."""
-        return list(connection.execute(task_statements.QUEUES_OF, {"agent": agent_id}).scalars())
+        """The queues of the tasks that the agent runs, and of the open ones addressed to it."""
+        return list(connection.execute(statements.QUEUES_OF, {"agent": agent_id}).scalars())
 
     def stats(self, connection: Connection) -> list[Record]:
-        """How many live tasks each queue has in each status, and since when."""
-        return [row._asdict() for row in connection.execute(task_statements.STATS)]
+        """The number of live tasks by `queue` and `status`, with the `oldest` time of creation."""
+        return [row._asdict() for row in connection.execute(statements.STATS)]
 
 
 def _records(rows: CursorResult[Any], before: Sequence[str]) -> list[Record]:

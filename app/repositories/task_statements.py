@@ -1,7 +1,7 @@
-"""The statements of the task queue but the claim, in named SQL, each built once with its types.
+"""The statements of the task queue, except the claim. Each is built once, with its types.
 
-The order of locks is agent, conversation, parent, task: whoever ends a task holds its parent
-first, since a trigger counts the parent's open sub-tasks.
+The order of locks is agent, conversation, parent, task. A statement that ends a task locks its
+parent first, because a trigger counts the parent's open sub-tasks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _TASKS, _ATTEMPTS = Task.__table__, TaskAttempt.__table__
 _KEPT = [c for c in _TASKS.c if c.key not in ("lane", "available_at", "open_subtasks")]
 _COLUMNS = ", ".join(f"tasks.{c.name} AS {c.key}" for c in _KEPT)
 
-# What the index ix_tasks_claim holds, in its own words.
+# The condition of the index ix_tasks_claim, in the same words.
 IS_OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
 _COMPLETE = "SELECT {columns} FROM complete_task(:key, :token, :output) AS tasks"
 
-# A lost attempt ends at the moment when the claim began the next one, or ended the task.
-_LOST = """
+# The attempt ends at the time when the claim began the next one, or ended the task.
+_END_LOST_ATTEMPTS = """
 UPDATE task_attempts
 SET outcome = 'lost', ended_at = coalesce(tasks.completed_at, tasks.started_at),
     error = 'The lease ran out.'
@@ -38,6 +38,8 @@ FROM unnest(CAST(:tasks AS uuid[]), CAST(:numbers AS int[])) AS lost (task, atte
 WHERE task_id = lost.task AND number = lost.attempt
 """
 
+# The count is always >= 0. The condition makes PostgreSQL evaluate, and so lock, the parent before
+# it locks the task; a CTE that nothing reads would not run at all.
 _LOCK = """
 WITH parent AS MATERIALIZED (
     SELECT parent.id FROM tasks AS child JOIN tasks AS parent ON parent.id = child.parent_id
@@ -48,7 +50,8 @@ WHERE id = :key AND deleted_at IS NULL AND (SELECT count(*) FROM parent) >= 0
 FOR NO KEY UPDATE
 """
 
-# Running tasks that are given back, by whoever holds them or because the lease ran out.
+# Gives running tasks back to the queue: because their agent is deactivated, or their lease expired.
+# `held` are these tasks, with the status that each will have.
 _GIVE_BACK = """
 WITH held AS (
     SELECT id, attempt, {before},
@@ -76,8 +79,9 @@ WITH held AS (
 SELECT * FROM given ORDER BY id
 """
 
-# A task and what is open below it. Whoever runs one is asked to stop. The topmost is locked
-# before; what was put below one of the others meanwhile is found by doing it again.
+# Cancels a task and the open tasks below it; a running one only gets `cancel_requested`. The caller
+# has locked the topmost task, and repeats the statement until it finds no more: meanwhile somebody
+# may have added a task below one of the others.
 _CANCEL = """
 WITH RECURSIVE tree AS (
     SELECT id FROM tasks WHERE id = :key
@@ -99,16 +103,16 @@ WITH RECURSIVE tree AS (
 SELECT * FROM changed ORDER BY id
 """
 
-_RESCUE = {
+_EXPIRED = {
     "which": "lease_expires_at <= statement_timestamp()",
     "spent": "attempt - attempts_forgiven >= max_attempts",
     "agent": "tasks.agent_id",
     "outcome": "'lost'",
-    # In the order of ix_tasks_claimed_by_id, which holds running tasks alone: a batch of many
-    # thousands then reads and sorts no others.
+    # The order of ix_tasks_claimed_by_id, which contains only running tasks: PostgreSQL then reads
+    # and sorts no other tasks.
     "lock": "ORDER BY claimed_by_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED",
 }
-_LET_GO = {
+_OF_AGENTS = {
     "which": "claimed_by_id = ANY (CAST(:agents AS uuid[]))",
     "spent": "false",
     "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
@@ -201,13 +205,17 @@ STATS = (
     .order_by(_TASKS.c.queue, _TASKS.c.status)
 )
 
-# What is told of a task as it was before.
-CANCELLED = ("status", "cancel_requested", "completed_at")
-HELD = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
+# The columns whose values from before the statement it returns, as `was_...`.
+BEFORE_CANCELLING = ("status", "cancel_requested", "completed_at")
+BEFORE_GIVING_BACK = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
 
 
 def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
-    """The statement with the types of what goes in and what comes out."""
+    """The statement with the types of its parameters and columns.
+
+    `{columns}` in the SQL becomes the columns of a task, `{before}` the columns in `before`, and
+    `{was}` those of the table or CTE `was`, as `was_...`; `parts` are further texts.
+    """
     columns: list[ColumnElement[Any]] = [column(c.key, c.type) for c in _KEPT]
     columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
     parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
@@ -229,9 +237,9 @@ _PARAMETERS: dict[str, Any] = {
     "output": _TASKS.c.output.type,
 }
 
-COMPLETED = named(_COMPLETE)
-LOCKED = named(_LOCK)
-LOSE = text(_LOST)
-RESCUED = named(_GIVE_BACK, "held", HELD, **_RESCUE)
-CANCEL = named(_CANCEL, "held", CANCELLED)
-LET_GO_OF = named(_GIVE_BACK, "held", HELD, **_LET_GO)
+COMPLETE = named(_COMPLETE)
+LOCK = named(_LOCK)
+END_LOST_ATTEMPTS = text(_END_LOST_ATTEMPTS)
+RESCUE = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_EXPIRED)
+CANCEL = named(_CANCEL, "held", BEFORE_CANCELLING)
+GIVE_BACK = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_OF_AGENTS)

@@ -1,4 +1,4 @@
-"""Tasks as a resource: found, searched and read. Working them off is in `task_queue`."""
+"""Tasks as a resource: found, searched and read. Claiming and ending them is in `task_queue`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
 _KEYS: BindParameter[UUID] = bindparam("keys", expanding=True)
 _IS_OPEN = Task.status.in_(OPEN) & Task.deleted_at.is_(None)
 
-# What an agent has to do with: what it runs or ran last, and what waits for it alone.
-_MINE = or_(Task.claimed_by_id == bindparam("agent"), Task.agent_id == bindparam("agent"))
-_RUNS_OR_WAITS = Task.deleted_at.is_(None) & or_(
+# The tasks of an agent: those that it runs or ran last, and those that only it may claim.
+_IS_OF_AGENT = or_(Task.claimed_by_id == bindparam("agent"), Task.agent_id == bindparam("agent"))
+# Of these, the live ones that it runs now or can still claim.
+_IS_OPEN_OF_AGENT = Task.deleted_at.is_(None) & or_(
     (Task.claimed_by_id == bindparam("agent")) & (Task.status == "running"),
     (Task.agent_id == bindparam("agent")) & Task.status.in_(OPEN),
 )
 
 _WITH_SUBTASKS = (selectinload(Task.subtasks),)
-_LIVE_TWIN = select(Task).where(_IS_OPEN, Task.dedupe_key == bindparam("dedupe_key"))
-# Two statements: PostgreSQL looks up no index by IS NOT DISTINCT FROM.
-_LIVE_TWIN_OF_NO_SCOPE = _LIVE_TWIN.where(Task.dedupe_scope.is_(None))
-_LIVE_TWIN_IN_SCOPE = _LIVE_TWIN.where(Task.dedupe_scope == bindparam("dedupe_scope"))
+_OPEN_TWIN = select(Task).where(_IS_OPEN, Task.dedupe_key == bindparam("dedupe_key"))
+# Two statements, because PostgreSQL uses no index for IS NOT DISTINCT FROM.
+_OPEN_TWIN_OF_NO_SCOPE = _OPEN_TWIN.where(Task.dedupe_scope.is_(None))
+_OPEN_TWIN_IN_SCOPE = _OPEN_TWIN.where(Task.dedupe_scope == bindparam("dedupe_scope"))
 _PENDING = (
     select(Task)
     .where(
@@ -79,27 +80,29 @@ _below = _below.union(
 )
 _BELOW = select(func.max(_below.c.level))
 
-_mine, _other = aliased(Task), aliased(Task)
+_own = aliased(Task)
 _CONCERNS = select(Task.id).where(
     Task.id.in_(_KEYS),
     or_(
-        _MINE,
-        select(_mine.id)
+        _IS_OF_AGENT,
+        select(_own.id)
         .where(
-            or_(_mine.claimed_by_id == bindparam("agent"), _mine.agent_id == bindparam("agent")),
-            _mine.deleted_at.is_(None),
-            or_(_mine.parent_id == Task.id, _mine.id == Task.parent_id),
+            or_(_own.claimed_by_id == bindparam("agent"), _own.agent_id == bindparam("agent")),
+            _own.deleted_at.is_(None),
+            or_(_own.parent_id == Task.id, _own.id == Task.parent_id),
         )
         .exists(),
     ),
 )
-_CONVERSATIONS = (
-    select(Task.conversation_id).where(_RUNS_OR_WAITS, Task.conversation_id.in_(_KEYS)).distinct()
+_CONVERSATIONS_OF_AGENT = (
+    select(Task.conversation_id)
+    .where(_IS_OPEN_OF_AGENT, Task.conversation_id.in_(_KEYS))
+    .distinct()
 )
-_CUSTOMERS = (
+_CUSTOMERS_OF_AGENT = (
     select(Conversation.customer_id)
     .join(Task, Task.conversation_id == Conversation.id)
-    .where(_RUNS_OR_WAITS, Conversation.customer_id.in_(_KEYS))
+    .where(_IS_OPEN_OF_AGENT, Conversation.customer_id.in_(_KEYS))
     .distinct()
 )
 
@@ -136,59 +139,62 @@ class TaskRepository(Repository[Task]):
     def find_pending_for_agent(
         self, session: Session, agent_id: UUID, *, limit: int = 100
     ) -> list[Task]:
-        """What waits for this agent alone, in the order in which it would get it."""
+        """The pending tasks that only this agent may claim, in the order of its claims."""
         return list(session.scalars(_PENDING, {"agent": agent_id, "limit": limit}))
 
     def with_subtasks(self, session: Session, key: UUID) -> Task | None:
-        """With its sub-tasks, in two statements."""
+        """The live task with its sub-tasks, in two statements."""
         return self.get(session, key, load=_WITH_SUBTASKS)
 
     def find_open(
         self, session: Session, dedupe_key: str, dedupe_scope: UUID | None
     ) -> Task | None:
-        """The pending or running task with this key in this scope; see `Task.dedupe_scope`."""
-        statement = _LIVE_TWIN_OF_NO_SCOPE if dedupe_scope is None else _LIVE_TWIN_IN_SCOPE
+        """The live pending or running task with this key in this scope, see `Task.dedupe_scope`."""
+        statement = _OPEN_TWIN_OF_NO_SCOPE if dedupe_scope is None else _OPEN_TWIN_IN_SCOPE
         bound = {"dedupe_key": dedupe_key, "dedupe_scope": dedupe_scope}
         return session.scalars(statement, bound).one_or_none()
 
     def lock_tree(self, connection: Connection, *, shared: bool) -> None:
-        """Keep every task below the tasks that it is below, until the unit ends.
+        """Keep others from moving tasks in the tree until the unit ends.
 
-        Whoever moves tasks holds the lock alone, as the trigger that refuses cycles does. Those
-        who only add a leaf share it: they do not change how deep any other task is.
+        A unit that moves tasks needs the lock alone, as the trigger that refuses cycles does.
+        Units that only add tasks share it: they change the depth of no other task.
         """
         connection.execute(_SHARE_TREE if shared else _LOCK_TREE)
 
     def path_to(self, connection: Connection, key: UUID) -> set[UUID]:
-        """The ids of the tasks that lead down to this one, itself included."""
+        """The ids of the task and of all tasks above it."""
         return set(connection.execute(_ABOVE, {"key": key}).scalars())
 
     def levels_above_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, int]:
-        """How many tasks lead down to each of these, itself included."""
+        """The number of levels down to each of these tasks by id; 1 without a parent."""
         found = connection.execute(_EACH_ABOVE, {"keys": list(keys)})
         return {row.key: row.levels for row in found}
 
     def lock_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """The status of the live ones, by id; locked in the order of their ids."""
+        """`id`, `status` and `cancel_requested` of the live ones among these, by id.
+
+        Locks them in the order of their ids.
+        """
         found = connection.execute(_LOCK_AMONG, {"keys": list(keys)})
         return {row.id: row._asdict() for row in found}
 
     def levels_below(self, connection: Connection, key: UUID) -> int:
-        """How many levels hang from this one, itself included."""
+        """The number of levels from this task down; 1 for a task without sub-tasks."""
         level: int = connection.execute(_BELOW, {"key": key}).scalar_one()
         return level
 
     def concerning(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
-        """Those of these tasks that are the agent's, or above or below one that is."""
+        """Those of these tasks that are the agent's, or a parent or sub-task of one that is."""
         return self._among(connection, _CONCERNS, agent_id, keys)
 
     def conversations_of(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
-        """Those of these conversations that the agent's open tasks refer to."""
-        return self._among(connection, _CONVERSATIONS, agent_id, keys)
+        """Those of these conversations to which open tasks of the agent refer."""
+        return self._among(connection, _CONVERSATIONS_OF_AGENT, agent_id, keys)
 
     def customers_of(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
-        """Those of these customers that the agent's open tasks refer to."""
-        return self._among(connection, _CUSTOMERS, agent_id, keys)
+        """Those of these customers to whose conversations open tasks of the agent refer."""
+        return self._among(connection, _CUSTOMERS_OF_AGENT, agent_id, keys)
 
     def _among(
         self, connection: Connection, statement: Select[Any], agent_id: UUID, keys: Keys

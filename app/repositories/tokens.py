@@ -21,11 +21,11 @@ def _active(owners: Any, key: Any) -> ColumnElement[bool]:
     return and_(owners.c.id == key, owners.c.deleted_at.is_(None), owners.c.is_active)
 
 
-# The agent of a user works only while the user may.
-_USERS_OF_AGENTS = _USERS.alias("users_of_agents")
-_NO_USER_OR_ACTIVE = or_(
+# The agent of an inactive user is not active either.
+_AGENTS_USERS = _USERS.alias("users_of_agents")
+_USER_IS_ACTIVE = or_(
     _AGENTS.c.user_id.is_(None),
-    exists().where(_active(_USERS_OF_AGENTS, _AGENTS.c.user_id)),
+    exists().where(_active(_AGENTS_USERS, _AGENTS.c.user_id)),
 )
 
 _OWNER = (
@@ -40,7 +40,7 @@ _OWNER = (
     )
     .select_from(_TOKENS)
     .outerjoin(_USERS, _active(_USERS, _TOKENS.c.user_id))
-    .outerjoin(_AGENTS, and_(_active(_AGENTS, _TOKENS.c.agent_id), _NO_USER_OR_ACTIVE))
+    .outerjoin(_AGENTS, and_(_active(_AGENTS, _TOKENS.c.agent_id), _USER_IS_ACTIVE))
     .where(_TOKENS.c.token_hash == bindparam("token_hash"), _TOKENS.c.deleted_at.is_(None))
     .where(or_(_TOKENS.c.expires_at.is_(None), _TOKENS.c.expires_at > func.clock_timestamp()))
     .where(or_(_USERS.c.id.is_not(None), _AGENTS.c.id.is_not(None)))
@@ -72,12 +72,17 @@ class TokenRepository(Repository[Token]):
     sorts = sorts_on(Token.created_at, Token.name, Token.expires_at, Token.last_used_at)
 
     def owner(self, connection: Connection, token_hash: bytes) -> Any | None:
-        """The active user or agent whose token this is; one that is revoked or expired has none."""
+        """The active user or agent that owns the token; None for a revoked or expired one.
+
+        The row has `token_id`, `last_used_at`, `expires_at`, the owner's `id` and `name`,
+        `agent_id` for an agent's token, and `role` for a user's.
+        """
         return connection.execute(_OWNER, {"token_hash": token_hash}).one_or_none()
 
     def touch(self, connection: Connection, token_id: UUID) -> None:
+        """Set the time at which the token was last used to now."""
         connection.execute(_TOUCH, {"token_id": token_id})
 
     def revoke_all(self, connection: Connection, owner_id: UUID) -> list[Record]:
-        """Delete all live tokens of a user or agent; returns them."""
+        """Delete all live tokens of a user or agent; returns their `id` and `deleted_at`."""
         return [row._asdict() for row in connection.execute(_REVOKE_ALL, {"owner": owner_id})]

@@ -30,8 +30,8 @@ def _legs(table: Table, position: ColumnElement[Any]) -> ScalarSelect[Any]:
     )
 
 
-_HELD = _legs(Hold.__table__, Hold.__table__.c.position)
-_BOOKED = _legs(_ENTRIES, _ENTRIES.c.seq)
+_HOLD_LEGS = _legs(Hold.__table__, Hold.__table__.c.position)
+_ENTRY_LEGS = _legs(_ENTRIES, _ENTRIES.c.seq)
 _REVERSALS = Transaction.__table__.alias("reversals")
 _REVERSED_BY = (
     select(_REVERSALS.c.id)
@@ -42,10 +42,10 @@ _REVERSED_BY = (
 
 
 def _concerns(account_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether it moves, or holds or held, money of the account.
+    """Whether the transaction has an entry or a hold of the account.
 
-    As two conditions, PostgreSQL looks into few transactions of an account that has many, and
-    collects those of one that has few.
+    Two separate EXISTS: for an account with many transactions PostgreSQL then tests only those of
+    the page, and for an account with few it begins with these.
     """
     legs = (_ENTRIES, Hold.__table__)
     return or_(
@@ -62,8 +62,7 @@ _OF_ACCOUNT = Filter(
 
 
 class TransactionRepository(ReferenceChecker[Transaction]):
-    """A transaction's record has its `entries`: those that are booked, or while and where none
-    are, those that are or were held."""
+    """A transaction's record has its `entries`: those of a posted one, and the holds of others."""
 
     model = Transaction
     filters = {"account_id": _OF_ACCOUNT} | filters_on(
@@ -91,11 +90,11 @@ class TransactionRepository(ReferenceChecker[Transaction]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        booked = case((_TRANSACTIONS.c.status == "posted", _BOOKED), else_=_HELD)
+        booked = case((_TRANSACTIONS.c.status == "posted", _ENTRY_LEGS), else_=_HOLD_LEGS)
         return [*super().columns, booked.label("entries"), _REVERSED_BY.label("reversed_by_id")]
 
     def with_reference(self, connection: Connection, reference: str) -> Record | None:
-        """The one that has the client's own reference, with its `content_hash`."""
+        """The transaction with this reference of the client's, with its `content_hash`."""
         row = connection.execute(_BY_REFERENCE, {"reference": reference}).one_or_none()
         return None if row is None else row._asdict()
 

@@ -31,13 +31,13 @@ class UserRepository(Repository[User]):
     def deactivate(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, bool]:
         """Deactivate the live users with these ids, locked in the order of their ids.
 
-        Returns each user that was found, and whether it was active until now.
+        Returns by the id of each live user whether it was active until now.
         """
         rows = connection.execute(_DEACTIVATE, {"keys": list(keys)})
         return {row.id: row.was_active for row in rows}
 
 
-# Lock and look, then change, in one statement: RETURNING alone can't tell what a row was before.
+# One statement locks and reads, then changes: RETURNING alone has only the new values.
 _USERS = User.__table__
 _TARGET = (
     select(_USERS.c.id, _USERS.c.is_active.label("was_active"))

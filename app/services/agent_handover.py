@@ -70,7 +70,7 @@ class AgentHandover(Service):
             self.record(connection, action, Conversation, of)
 
     def _give_back(self, connection: Connection, agents: Collection[UUID], to: UUID | None) -> None:
-        given_back = self.queue.let_go(connection, agents, to=to)
+        given_back = self.queue.give_back(connection, agents, to=to)
         for action, status in (
             ("released", TaskStatus.PENDING),
             ("cancelled", TaskStatus.CANCELLED),

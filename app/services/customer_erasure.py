@@ -67,7 +67,7 @@ class ErasureService(Service):
             for model, keys in traces.items()
         }
         erased = {model.__tablename__: len(keys) for model, keys in changed.items()}
-        erased["task_attempts"] = self.erasure.forget_errors(connection, traces[Task])
+        erased["task_attempts"] = self.erasure.erase_errors(connection, traces[Task])
         everything = [key for keys in traces.values() for key in keys]
         parts = list(_parts(everything))
         erased["events"] = sum(self.events.erase(connection, part) for part in parts)

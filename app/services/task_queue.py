@@ -17,7 +17,7 @@ from app.domain.tasks import LeaseLost, Outcome, TaskStatus, after_failure
 from app.errors import Forbidden, NotFound
 from app.models import Task
 from app.repositories import AgentRepository, TaskQueue, TaskRepository
-from app.repositories.task_claims import RUNNABLE, SPENT
+from app.repositories.task_claims import ENDING, RUNNABLE
 from app.services.kit.base import Service
 from app.services.kit.changes import differences
 from app.services.kit.json_limits import check_json
@@ -74,7 +74,7 @@ class TaskQueueService(Service):
             if len(taken) == limit and (ended := limit - len(_running(taken))):
                 # The limit was met by tasks that only end. There may be thousands more of them:
                 # end one batch, and pass over the others instead of taking them one by one.
-                taken += take(limit=_ENDED_AT_ONCE, which=SPENT)
+                taken += take(limit=_ENDED_AT_ONCE, which=ENDING)
                 taken += take(limit=ended, which=RUNNABLE)
             self._record_each(connection, taken)
             self._note_seen(agent)
