@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,52 @@ def test_every_relative_link_leads_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+_FILE = re.compile(r"`((?:app|tests|docs|alembic|benchmarks|examples|fuzz)/[\w./-]*\.\w+)`")
+_NAMES = re.compile(r"`([\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)")
+_TEST = re.compile(r"`(test_\w+)`")
+
+
+def pages() -> list[Path]:
+    """All but the history, which names files of its time."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return [page for page in found if page.name != "CHANGELOG.md" and page.parent.name != "adr"]
+
+
+def names_in(path: Path) -> set[str]:
+    """Functions and classes of a module, and methods as `Class.method`."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = (each for each in node.body if isinstance(each, ast.FunctionDef))
+            found |= {f"{node.name}.{method.name}" for method in methods}
+    return found
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    """By its path from the root."""
+    for page in pages():
+        for name in _FILE.findall(page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_every_name_after_a_file_is_in_it() -> None:
+    """Where a page says `file.py`: `name`."""
+    found = [(page, *match) for page in pages() for match in _NAMES.findall(page.read_text())]
+    assert len(found) > 15
+    for page, path, names in found:
+        assert set(re.findall(r"[\w.]+", names)) <= names_in(ROOT / path), f"{page.name}: {path}"
+
+
+def test_the_guard_tests_exist() -> None:
+    """By the names that docs/guard-tests.md gives them."""
+    named = set(_TEST.findall((ROOT / "docs/guard-tests.md").read_text()))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 40
+    assert {name for name in named if f"def {name}(" not in tests} == set()
 
 
 _TEXTLESS = (Integer, Float, Boolean, Uuid, DateTime, Interval, TransactionId, MinorUnits)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from app.settings import ROOT
-from tests.server import copy_template, drop
+from tests.tree import Copy, copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,77 +155,17 @@ FILES = {
     "app/api/branches.py": ROUTES,
 }
 
-# Sends the requests of standard input, one after the other, as a new administrator. A path may hold
-# the id and the version of an earlier response: {0[id]}. Prints the status and body of each.
-CLIENT = """\
-import json, sys
-from app import create_app
-from app.services import TokenService, UserService
-
-app = create_app()
-database = app.extensions["database"]
-user = UserService.as_system(database).create(
-    {"email": "ada@desk.example", "name": "Ada", "role": "admin"}
-)
-token = TokenService.as_system(database).issue({"user_id": user.id, "name": "test"})[1]
-client, found = app.test_client(), []
-for method, path, body in json.load(sys.stdin):
-    body = json.loads(json.dumps(body).replace("$customer", found[0]["id"] if found else ""))
-    response = client.open(
-        path.format(*found),
-        method=method,
-        json=body,
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    found.append({"status": response.status_code, **(response.get_json(silent=True) or {})})
-json.dump(found, sys.stdout)
-"""
-
 
 @pytest.fixture
 def copy(tmp_path: Path, template_url: str) -> Iterator[Copy]:
-    """The application with the new files, on a migrated database of its own."""
-    for name in ("app", "alembic"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("alembic.ini", "wsgi.py"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name, text in FILES.items():
-        assert not (tmp_path / name).exists()
-        (tmp_path / name).write_text(text)
-    versions = tmp_path / "alembic/versions"
-    head = max(path.name for path in versions.glob("*.py")).partition("_")[0]
-    (versions / "9999_branches.py").write_text(MIGRATION.format(head=head))
-    url = copy_template(template_url, f"branches_{os.getpid()}")
-    yield Copy(tmp_path, url)
-    drop(url)
-
-
-class Copy:
-    def __init__(self, path: Path, database_url: str) -> None:
-        self.path = path
-        self._environment = {
-            **os.environ,
-            "DATABASE_URL": database_url,
-            "CASELOAD_SECRET_KEY": "k" * 32,
-            "PYTHONPATH": str(path),
-        }
-
-    def run(self, *command: str, given: str = "") -> str:
-        done = subprocess.run(  # noqa: S603 - this interpreter
-            [sys.executable, *command],
-            cwd=self.path,
-            env=self._environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def send(self, *requests: tuple[str, str, object]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.run("-c", CLIENT, given=json.dumps(requests)))
-        return found
+    """The application with the new files."""
+    with copied(tmp_path, template_url, "branches") as copy:
+        for name, text in FILES.items():
+            assert not (tmp_path / name).exists()
+            (tmp_path / name).write_text(text)
+        migration = tmp_path / "alembic/versions/9999_branches.py"
+        migration.write_text(MIGRATION.format(head=copy.head))
+        yield copy
 
 
 def test_five_files_and_a_migration_make_a_resource(copy: Copy) -> None:
