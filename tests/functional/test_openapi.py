@@ -95,6 +95,29 @@ def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> N
             assert ("content" in answer) == (status not in ("204", "304"))
 
 
+def test_every_field_and_parameter_is_described(told: Document) -> None:
+    """In a sentence: a field where its schema declares it, by `metadata=describe(...)`."""
+    fields = [
+        (f"{name}.{field}", described)
+        for name, shape in told["components"]["schemas"].items()
+        for field, described in _all_fields(shape)
+    ]
+    parameters = [(parameter["name"], parameter) for parameter in _parameters(told)]
+    assert len(fields) > 300
+    undescribed = [
+        name
+        for name, shape in fields + parameters
+        if not shape.get("description", "").endswith(".")
+    ]
+    assert undescribed == []
+
+
+def _all_fields(shape: Document) -> Iterator[tuple[str, Document]]:
+    for name, field in shape.get("properties", {}).items():
+        yield name, field
+        yield from _all_fields(field)
+
+
 def test_every_example_is_valid(app: Flask, told: Document) -> None:
     """Of schemas, of parameters and of problems."""
     checked = 0

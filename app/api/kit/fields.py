@@ -49,7 +49,7 @@ SOMETIMES: Metadata = {"sometimes": True}
 
 SEARCHED: Metadata = {
     **SOMETIMES,
-    **describe("Where the words of `q` occur, between `<b>` and `</b>`.", "a <b>fee</b>"),
+    **describe("The words of `q` in their context, as HTML.", "a <mark>fee</mark>"),
     "searched": True,
 }
 """A field's metadata, where only the response to `q=` has it."""
@@ -201,14 +201,18 @@ class Actor(ComponentField, fields.Field[Any]):
                     "description": "The id of the user or agent.",
                     "format": "uuid",
                 },
-                "name": {"type": ["string", "null"], "description": "The name at that time."},
+                "name": {
+                    "type": ["string", "null"],
+                    "description": "The name at that time.",
+                    "examples": ["Ada Desk"],
+                },
             },
             "required": ["type", "id", "name"],
         },
     )
 
-    def __init__(self, prefix: str) -> None:
-        super().__init__(dump_only=True)
+    def __init__(self, prefix: str, description: str) -> None:
+        super().__init__(dump_only=True, metadata=describe(description))
         self.prefix = prefix
 
     @compiled_as(_actor)

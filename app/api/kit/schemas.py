@@ -8,7 +8,11 @@ from marshmallow import RAISE, Schema
 
 from app.api.kit.fields import SOMETIMES, Coded, Id, Integer, Timestamp, describe
 
-_DELETED_AT = SOMETIMES | describe("When the row was deleted. Only administrators see it.")
+_DELETED_AT = {
+    **SOMETIMES,
+    **describe("When the row was deleted. Only administrators see it."),
+    "examples": [None],
+}
 
 
 class StrictSchema(Schema):

@@ -4,7 +4,7 @@ from marshmallow import Schema, ValidationError
 
 from app.api.kit.components import Component, ComponentField
 from app.api.kit.context import settings
-from app.api.kit.fields import Boolean, Coded, Integer, JSONObject
+from app.api.kit.fields import Boolean, Coded, Integer, JSONObject, describe
 from app.api.kit.openapi.filters import in_body
 from app.api.kit.schemas import StrictSchema
 from app.api.schemas.conversations import AssignmentSchema
@@ -28,9 +28,17 @@ class ConversationFilters(ComponentField, JSONObject):
 class BulkResolutionSchema(StrictSchema):
     """`expected_count` is required unless `dry_run` is true."""
 
-    filter = ConversationFilters(required=True)
-    expected_count = Integer(validate=_within_limit)
-    dry_run = Boolean()
+    filter = ConversationFilters(
+        required=True,
+        metadata=describe(
+            "The filters that choose the conversations, as in the list.", {"status": "open"}
+        ),
+    )
+    expected_count = Integer(
+        validate=_within_limit,
+        metadata=describe("How many conversations the caller expects to fit the filter."),
+    )
+    dry_run = Boolean(metadata=describe("Whether to count the conversations and change nothing."))
 
 
 class BulkAssignmentSchema(AssignmentSchema, BulkResolutionSchema):
@@ -40,5 +48,5 @@ class BulkAssignmentSchema(AssignmentSchema, BulkResolutionSchema):
 class CountedSchema(Schema):
     """How many conversations there are, or were, to act on."""
 
-    count = Integer()
-    dry_run = Boolean()
+    count = Integer(metadata=describe("How many conversations fit the filter."))
+    dry_run = Boolean(metadata=describe("Whether they were only counted."))

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from app.api.kit.fields import Choice, Id, Integer, Nested, Reference, Text, Texts, Timestamp
+from app.api.kit.fields import (
+    Choice,
+    Id,
+    Integer,
+    Nested,
+    Reference,
+    Text,
+    Texts,
+    Timestamp,
+    describe,
+)
 from app.api.kit.schemas import DeletableSchema, StrictSchema
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
@@ -15,26 +25,65 @@ _MOST_TAGS = 50
 class ConversationSchema(DeletableSchema):
     numbered_by = "last_seq"
 
-    number = Integer(dump_only=True)
-    customer_id = Reference("customers", required=True)
-    subject = Text(longest=500, required=True)
-    channel = Choice(Channel, required=True)
-    priority = Choice(Priority)
-    tags = Texts(most=_MOST_TAGS, longest=64)
-    assignee_id = Reference("agents", allow_none=True)
-    assignment_reason = fields.String(dump_only=True, allow_none=True)
-    status = Choice(ConversationStatus, dump_only=True)
-    status_changed_at = Timestamp(dump_only=True)
-    snoozed_until = Timestamp(dump_only=True, allow_none=True)
-    first_response_due_at = Timestamp(dump_only=True, allow_none=True)
-    first_responded_at = Timestamp(dump_only=True, allow_none=True)
-    resolution_due_at = Timestamp(dump_only=True, allow_none=True)
-    merged_into_id = Reference("conversations", dump_only=True, allow_none=True)
+    number = Integer(
+        dump_only=True, metadata=describe("The number of the conversation, for people.")
+    )
+    customer_id = Reference(
+        "customers", required=True, metadata=describe("The customer with whom the conversation is.")
+    )
+    subject = Text(
+        longest=500,
+        required=True,
+        metadata=describe("What the conversation is about.", "A fee that I do not know"),
+    )
+    channel = Choice(Channel, required=True, metadata=describe("How the customer writes."))
+    priority = Choice(Priority, metadata=describe("It decides how soon a response is due."))
+    tags = Texts(
+        most=_MOST_TAGS, longest=64, metadata=describe("Words to group conversations by.", ["fees"])
+    )
+    assignee_id = Reference(
+        "agents", allow_none=True, metadata=describe("The agent who takes care of it.")
+    )
+    assignment_reason = fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("Why it was assigned to this agent.", "Speaks Spanish"),
+    )
+    status = Choice(
+        ConversationStatus, dump_only=True, metadata=describe("Where the conversation stands.")
+    )
+    status_changed_at = Timestamp(
+        dump_only=True, metadata=describe("When the status last changed.")
+    )
+    snoozed_until = Timestamp(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("When a snoozed conversation is open again."),
+    )
+    first_response_due_at = Timestamp(
+        dump_only=True, allow_none=True, metadata=describe("When the first response is due.")
+    )
+    first_responded_at = Timestamp(
+        dump_only=True, allow_none=True, metadata=describe("When the desk first responded.")
+    )
+    resolution_due_at = Timestamp(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("When the conversation has to be resolved; null while this clock stops."),
+    )
+    merged_into_id = Reference(
+        "conversations",
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("The conversation into which this one was merged."),
+    )
 
 
 class NewConversationSchema(ConversationSchema):
-    message = Nested(FirstMessageSchema, load_only=True)
-    task = Nested(FirstTaskSchema, load_only=True)
+    message = Nested(FirstMessageSchema, load_only=True, metadata=describe("The first message."))
+    task = Nested(
+        FirstTaskSchema, load_only=True, metadata=describe("A task about the conversation.")
+    )
 
 
 class ConversationPatchSchema(ConversationSchema):
@@ -44,19 +93,28 @@ class ConversationPatchSchema(ConversationSchema):
 
 
 class AssignmentSchema(StrictSchema):
-    agent_id = Id(required=True, allow_none=True)
-    reason = Text(longest=1000, allow_none=True)
+    agent_id = Id(
+        required=True,
+        allow_none=True,
+        metadata=describe("The agent who takes care of it from now on; null for nobody."),
+    )
+    reason = Text(
+        longest=1000, allow_none=True, metadata=describe("Why this agent.", "Speaks Spanish")
+    )
 
 
 class SnoozeSchema(StrictSchema):
-    until = Timestamp(required=True)
+    until = Timestamp(required=True, metadata=describe("When the conversation is open again."))
 
 
 class ResolutionSchema(StrictSchema):
-    message = Nested(LastMessageSchema)
-    refund = Nested(RefundSchema)
-    complete_task = Nested(TaskOfConversationSchema)
+    message = Nested(LastMessageSchema, metadata=describe("A last message to the customer."))
+    refund = Nested(RefundSchema, metadata=describe("Money that is moved with the resolution."))
+    complete_task = Nested(
+        TaskOfConversationSchema,
+        metadata=describe("A running task that is completed with the resolution."),
+    )
 
 
 class MergeSchema(StrictSchema):
-    into = Id(required=True)
+    into = Id(required=True, metadata=describe("The conversation that gets the messages."))

@@ -1,30 +1,75 @@
 from __future__ import annotations
 
-from app.api.kit.fields import Actor, Choice, Id, Integer, Reference, Text
+from app.api.kit.fields import Actor, Choice, Id, Integer, Reference, Text, describe
 from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.domain.conversations import Direction
 
 
 class MessageSchema(ResourceSchema):
-    conversation_id = Reference("conversations", dump_only=True)
-    original_conversation_id = Id(dump_only=True, allow_none=True)
-    seq = Integer(dump_only=True)
-    direction = Choice(Direction, required=True)
-    author = Actor("author")
-    body = Text(longest=100_000, required=True)
-    external_id = Text(longest=255, allow_none=True)
+    conversation_id = Reference(
+        "conversations", dump_only=True, metadata=describe("The conversation of the message.")
+    )
+    original_conversation_id = Id(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("The conversation in which it was written, if that was merged."),
+    )
+    seq = Integer(
+        dump_only=True,
+        metadata=describe("The position of the message in its conversation, from 1."),
+    )
+    direction = Choice(
+        Direction,
+        required=True,
+        metadata=describe("From the customer, to the customer, or a note of the desk."),
+    )
+    author = Actor("author", "The user, the agent or the customer who wrote it.")
+    body = Text(
+        longest=100_000,
+        required=True,
+        metadata=describe("The text of the message.", "Your fee has been refunded."),
+    )
+    external_id = Text(
+        longest=255,
+        allow_none=True,
+        metadata=describe(
+            "The id in the channel. It makes delivery idempotent.", "<7f3a@mail.example>"
+        ),
+    )
 
 
 class FirstMessageSchema(StrictSchema):
     """The customer's, unless it says otherwise."""
 
-    direction = Choice(Direction)
-    body = Text(longest=100_000, required=True)
-    external_id = Text(longest=255, allow_none=True)
+    direction = Choice(
+        Direction, metadata=describe("From the customer, to the customer, or a note of the desk.")
+    )
+    body = Text(
+        longest=100_000,
+        required=True,
+        metadata=describe("The text of the message.", "What is this fee?"),
+    )
+    external_id = Text(
+        longest=255,
+        allow_none=True,
+        metadata=describe(
+            "The id in the channel. It makes delivery idempotent.", "<7f3a@mail.example>"
+        ),
+    )
 
 
 class LastMessageSchema(StrictSchema):
     """What the desk says last."""
 
-    body = Text(longest=100_000, required=True)
-    external_id = Text(longest=255, allow_none=True)
+    body = Text(
+        longest=100_000,
+        required=True,
+        metadata=describe("The text of the message.", "Your fee has been refunded."),
+    )
+    external_id = Text(
+        longest=255,
+        allow_none=True,
+        metadata=describe(
+            "The id in the channel. It makes delivery idempotent.", "<7f3a@mail.example>"
+        ),
+    )

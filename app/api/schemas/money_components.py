@@ -36,6 +36,7 @@ CURRENCY = Component(
         "type": "string",
         "description": "A code of ISO 4217, or one that has left it since 2020.",
         "enum": sorted(DIGITS),
+        "examples": ["GBP"],
     },
 )
 CURRENT_CURRENCY = Component(
@@ -44,6 +45,7 @@ CURRENT_CURRENCY = Component(
         "type": "string",
         "description": "A code of ISO 4217 that is in use.",
         "enum": sorted(CURRENT),
+        "examples": ["GBP"],
     },
 )
 MONEY = Component(
@@ -56,9 +58,10 @@ MONEY = Component(
             "amount": {
                 "type": "string",
                 "description": "A decimal number. A negative amount leaves the account.",
+                "examples": ["12.34"],
                 "pattern": _amount(max(DIGITS.values())),
             },
-            "currency": CURRENCY.reference,
+            "currency": {**CURRENCY.reference, "description": "The currency of the amount."},
         },
         "required": ["amount", "currency"],
         "additionalProperties": False,

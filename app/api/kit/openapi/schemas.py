@@ -11,7 +11,7 @@ from marshmallow.fields import List, Nested
 from app.api.kit.components import ComponentField, Shape
 from app.api.kit.expansions import expansions_of
 from app.api.kit.fields import Choice
-from app.api.kit.openapi.examples import example_of
+from app.api.kit.openapi.examples import CURSOR, example_of
 from app.api.kit.openapi.shapes import Converter, add_component, or_null
 from app.api.kit.schemas import ResourceSchema
 
@@ -30,6 +30,7 @@ _PAGE: Shape = {
     "next_cursor": {
         "type": ["string", "null"],
         "description": "The `cursor` of the next page; null on the last page.",
+        "examples": [CURSOR],
     },
     "total": {
         "type": "integer",
