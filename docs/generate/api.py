@@ -100,48 +100,49 @@ def _by_resource(calls: Iterable[Call]) -> dict[str, list[Call]]:
 
 
 def _page(document: Shape, tag: str, calls: list[Call]) -> str:
-    return (
-        "\n\n".join(
-            [
-                f"<!-- `make docs` writes this page. -->\n\n# {tag.capitalize()}",
-                *_introduction(document, tag),
-                "## Calls",
-                _calls(document, calls),
-                *_fields(document, calls),
-                *_lists(calls),
-                *_problems(calls),
-            ]
-        )
-        + "\n"
+    blocks = (
+        f"<!-- `make docs` writes this page. -->\n\n# {tag.capitalize()}",
+        *_introduction(document, tag),
+        "## Calls",
+        _calls(document, calls),
+        *_details(calls),
+        *_fields(document, calls),
+        *_lists(calls),
+        *_problems(calls),
     )
+    return "\n\n".join(blocks) + "\n"
 
 
 def _introduction(document: Shape, tag: str) -> Iterator[str]:
     for described in document.get("tags", []):
         if described["name"] == tag and "description" in described:
             yield described["description"]
-    guide = (DOCS / "api.md").read_text()
-    section = (
-        f"[{tag.capitalize()}](../api.md#{tag})" if f"\n## {tag.capitalize()}\n" in guide else ""
-    )
-    rules = f"The rules of this resource: {section}. " if section else ""
-    yield f"{rules}What holds for every resource: [the HTTP API](../api.md)."
+    heading = _RULES.get(tag, tag.capitalize())
+    own = ""
+    if f"\n## {heading}\n" in (DOCS / "api.md").read_text():
+        own = f"[{heading}](../api.md#{heading.lower().replace(' ', '-')}), and "
+    yield f"Its rules: {own}those of [every resource](../api.md#every-resource)."
 
 
 def _calls(document: Shape, calls: Iterable[Call]) -> str:
     rows = [
-        (call.words, _body(document, call), _who(call), _what(call.operation)) for call in calls
+        (call.words, call.operation["summary"], _body(document, call), _who(call)) for call in calls
     ]
-    return table(("call", "body", "roles", "what it does"), *rows)
+    return table(("call", "what it does", "body", "roles"), *rows)
+
+
+def _details(calls: Iterable[Call]) -> Iterator[str]:
+    """The descriptions, in a list: they are too long for a table."""
+    lines = (
+        f"- {call.words}: {' '.join(call.operation['description'].split())}"
+        for call in calls
+        if "description" in call.operation
+    )
+    yield "\n".join(lines)
 
 
 def _who(call: Call) -> str:
     return ", ".join(role for role, may in zip(_ROLES, call.roles, strict=True) if may != "no")
-
-
-def _what(operation: Shape) -> str:
-    found = operation.get("description", operation["summary"])
-    return str(found).partition("\n\n")[0]
 
 
 def _body(document: Shape, call: Call) -> str:
