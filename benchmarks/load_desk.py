@@ -20,6 +20,7 @@ import psycopg2
 from app.administration import EMBEDDED, MIGRATIONS
 from app.db import Database
 from app.domain.actors import Role
+from app.domain.tokens import NewToken
 from app.embedded import EmbeddedServer, postmaster
 from app.services import AgentService, TokenService, UserService
 from app.settings import ROOT
@@ -104,7 +105,7 @@ class Desk:
         return {end.partition(":")[0] for end in ends}
 
     def _token(self, **whose: Any) -> str:
-        return TokenService.as_system(self.database).issue({"name": "load", **whose})[1]
+        return TokenService.as_system(self.database).issue(NewToken(name="load", **whose))[1]
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
-from app.services import ConversationLifecycle, CustomerService
+from app.domain.conversations import NewConversation
+from app.services import ConversationOpener, CustomerService
 from benchmarks.load_desk import Desk
 from benchmarks.load_http import Answer, Connection
 from benchmarks.load_report import Report
@@ -125,5 +127,5 @@ def new_customer(desk: Desk, name: str) -> str:
 
 
 def new_conversation(desk: Desk, customer: str, subject: str) -> str:
-    values = {"customer_id": customer, "subject": subject, "channel": "email"}
-    return str(ConversationLifecycle.as_system(desk.database).open(values)[0].id)
+    new = NewConversation(customer_id=UUID(customer), subject=subject, channel="email")
+    return str(ConversationOpener.as_system(desk.database).open(new)[0].id)

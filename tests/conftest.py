@@ -15,6 +15,7 @@ import pytest
 from app import create_app
 from app.db.retries import Backoff
 from app.db.testing import RoundTrips
+from app.domain.tokens import NewToken
 from app.models import Base
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
@@ -160,7 +161,9 @@ def sign_in(app: Flask, database: Database) -> Callable[[str], Client]:
         name = name or role
         values = {"email": f"{name}@desk.example", "name": name.title(), "role": role}
         user = UserService.as_system(database).create(values)
-        token, secret = TokenService.as_system(database).issue({"user_id": user.id, "name": "test"})
+        token, secret = TokenService.as_system(database).issue(
+            NewToken(user_id=user.id, name="test")
+        )
         return Client(app, secret, user_id=str(user.id), token_id=str(token.id))
 
     return sign_in
@@ -173,7 +176,7 @@ def hire(app: Flask, database: Database) -> Callable[..., Client]:
     def hire(name: str = "bot", queues: Sequence[str] = ("work",), **values: Any) -> Client:
         values = {"name": name, "kind": "ai", "queues": list(queues), **values}
         agent = AgentService.as_system(database).create(values)
-        issued = TokenService.as_system(database).issue({"agent_id": agent.id, "name": "test"})
+        issued = TokenService.as_system(database).issue(NewToken(agent_id=agent.id, name="test"))
         return Client(app, issued[1], user_id=str(agent.id), token_id=str(issued[0].id))
 
     return hire

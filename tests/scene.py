@@ -12,13 +12,19 @@ from app import create_app
 from app.db import Query
 from app.domain.accounts import NewAccount
 from app.domain.actors import Actor, ActorKind, Role
+from app.domain.conversations import NewConversation
+from app.domain.messages import NewMessage
 from app.domain.money import Money
 from app.domain.rules import Rules
+from app.domain.tasks import NewTask
+from app.domain.tokens import NewToken
 from app.domain.transactions import Leg, NewTransaction
 from app.services import (
     AccountService,
     AgentService,
     ConversationLifecycle,
+    ConversationOpener,
+    ConversationResolver,
     ConversationService,
     CustomerService,
     EventService,
@@ -98,7 +104,7 @@ def people(database: Database, ids: Ids) -> dict[str, str]:
     def employ(name: str, role: Role) -> Any:
         values = {"email": f"{name}@x.example", "name": name.title(), "role": role}
         user = users.create(values)
-        token, secrets[name] = tokens.issue({"user_id": user.id, "name": "t"})
+        token, secrets[name] = tokens.issue(NewToken(user_id=user.id, name="t"))
         return user.id, token.id
 
     ids["users_own"], ids["tokens_own"] = employ("admin", Role.ADMIN)
@@ -117,9 +123,9 @@ def people(database: Database, ids: Ids) -> dict[str, str]:
     ids["agents_own"] = hire("mate", user_id=ids["users_own"], queues=["claims"])
     ids["agents_other"], ids["agents_deleted"] = hire("idle"), hire("gone")
     agents.remove(ids["agents_deleted"])
-    tokens.issue({"agent_id": ids["agents_other"], "name": "t"})
+    tokens.issue(NewToken(agent_id=ids["agents_other"], name="t"))
     ids["agents_bot"] = hire("bot")
-    secrets["agent"] = tokens.issue({"agent_id": ids["agents_bot"], "name": "t"})[1]
+    secrets["agent"] = tokens.issue(NewToken(agent_id=ids["agents_bot"], name="t"))[1]
     return secrets
 
 
@@ -146,12 +152,13 @@ def talks(database: Database, ids: Ids) -> None:
     stranger = CustomerService.as_system(database).create(bob).id
     for which in ("own", "other", "deleted", "twin", "resolved", "asleep"):
         customer = ids["customers_own"] if which in ("own", "twin") else stranger
-        values = {"customer_id": customer, "subject": which, "channel": "web"}
-        key = lifecycle.open(values, message={"body": "Hello"})[0].id
+        hello = NewMessage(body="Hello")
+        talk = NewConversation(customer_id=customer, subject=which, channel="web", message=hello)
+        key = ConversationOpener.as_system(database).open(talk)[0].id
         ids[f"conversations_{which}"] = key
         ids[f"messages_{which}"] = messages.page(key, Query())[0].items[0]["id"]
     ConversationService.as_system(database).remove(ids["conversations_deleted"])
-    lifecycle.resolve(ids["conversations_resolved"])
+    ConversationResolver.as_system(database).resolve(ids["conversations_resolved"])
     lifecycle.snooze(ids["conversations_asleep"], LATER)
     lifecycle.assign(ids["conversations_own"], ids["agents_bot"])
 
@@ -163,7 +170,7 @@ def work(database: Database, ids: Ids) -> None:
     queue = TaskQueueService(database=database, actor=bot)
 
     def new(kind: str, queue: str = "elsewhere", **values: Any) -> Any:
-        return tasks.create({"kind": kind, "queue": queue, **values}).id
+        return tasks.submit(NewTask(kind=kind, queue=queue, **values))[0].id
 
     failed = new("failed", "work")
     (held,) = queue.claim()

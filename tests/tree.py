@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CLIENT = """\
 import json, sys
 from app import create_app
+from app.domain.tokens import NewToken
 from app.services import TokenService, UserService
 
 app = create_app()
@@ -29,7 +30,7 @@ database = app.extensions["database"]
 user = UserService.as_system(database).create(
     {"email": "ada@desk.example", "name": "Ada", "role": "admin"}
 )
-token = TokenService.as_system(database).issue({"user_id": user.id, "name": "test"})[1]
+token = TokenService.as_system(database).issue(NewToken(user_id=user.id, name="test"))[1]
 client, found = app.test_client(), []
 for method, path, body in json.load(sys.stdin):
     body = json.loads(json.dumps(body).replace("$customer", found[0]["id"] if found else ""))

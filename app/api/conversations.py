@@ -23,11 +23,23 @@ from app.api.schemas.conversations import (
     SnoozeSchema,
 )
 from app.api.transactions import CREATE
-from app.domain.conversations import ConversationMerged, CustomerMismatch, MergeIntoItself
+from app.domain.conversations import (
+    ConversationMerged,
+    CustomerMismatch,
+    MergeIntoItself,
+    NewConversation,
+    Resolution,
+)
 from app.domain.messages import ExternalIdReused
 from app.domain.tasks import LeaseLost, OpenSubtasks
 from app.errors import AlreadyExists, InvalidTransition
-from app.services import ConversationLifecycle, ConversationMerger, ConversationService
+from app.services import (
+    ConversationLifecycle,
+    ConversationMerger,
+    ConversationOpener,
+    ConversationResolver,
+    ConversationService,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -75,7 +87,7 @@ def list_of_customer(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations")
-@allow_callers_of(ConversationLifecycle, "open")
+@allow_callers_of(ConversationOpener, "open")
 @answers(ConversationSchema, status=(200, 201), body=NewConversationSchema, problems=_OPEN)
 def open_conversation() -> Response:
     """Open a conversation.
@@ -83,9 +95,8 @@ def open_conversation() -> Response:
     Its first `message` and its `task` are created with it, or nothing is. If the message was
     delivered before, the status is 200 and the response is the conversation that has it.
     """
-    values = bodies.load(_new)
-    message, task = values.pop("message", None), values.pop("task", None)
-    conversation, created = _lifecycle().open(values, message=message, task=task)
+    new = bodies.load_as(NewConversation, _new)
+    conversation, created = context.service(ConversationOpener).open(new)
     location = location_of("conversations", conversation.id)
     return _answer(conversation, 201 if created else 200, location)
 
@@ -119,7 +130,7 @@ def snooze(key: UUID) -> Response:
 
 
 @blueprint.post("/conversations/<id:key>/resolve")
-@allow_callers_of(ConversationLifecycle, "resolve")
+@allow_callers_of(ConversationResolver, "resolve")
 @answers(ConversationSchema, body=ResolutionSchema, problems=_RESOLVE)
 def resolve(key: UUID) -> Response:
     """Resolve a conversation.
@@ -127,8 +138,9 @@ def resolve(key: UUID) -> Response:
     A last `message`, a `refund` and the completion of a task are part of it: all of them happen,
     or none.
     """
-    body = bodies.load(_resolution, empty_is_object=True)
-    return _answer(_lifecycle().resolve(key, **body, expected=expected_states()))
+    resolution = bodies.load_as(Resolution, _resolution, empty_is_object=True)
+    resolver = context.service(ConversationResolver)
+    return _answer(resolver.resolve(key, resolution, expected=expected_states()))
 
 
 @blueprint.post("/conversations/<id:key>/reopen")

@@ -17,7 +17,7 @@ from app.api.kit.responses import respond_with
 from app.api.kit.selection import SELECTION
 from app.api.schemas.messages import MessageSchema
 from app.domain.conversations import ConversationMerged
-from app.domain.messages import ExternalIdReused
+from app.domain.messages import ExternalIdReused, NewMessage
 from app.errors import InvalidTransition
 from app.services import MessageService
 
@@ -58,7 +58,8 @@ def post_message(key: UUID) -> Response:
     If its `external_id` is known with the same customer, direction and body, the status is 200 and
     the response is that message. If-Match is ignored: a message changes nothing else.
     """
-    message, created = context.service(MessageService).post(key, bodies.load(_schema))
+    new = bodies.load_as(NewMessage, _schema)
+    message, created = context.service(MessageService).post(key, new)
     location = location_of("messages", message.id)
     return respond_with(_dump.one(message), 201 if created else 200, location)
 

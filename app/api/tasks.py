@@ -28,7 +28,14 @@ from app.api.schemas.tasks import (
 )
 from app.db.listing import format_timestamp
 from app.domain.conversations import ConversationMerged
-from app.domain.tasks import LeaseLost, OpenSubtasks, ParentFinished, TaskCycle, TaskTooDeep
+from app.domain.tasks import (
+    LeaseLost,
+    NewTask,
+    OpenSubtasks,
+    ParentFinished,
+    TaskCycle,
+    TaskTooDeep,
+)
 from app.errors import AlreadyExists, InvalidTransition
 from app.services import TaskBatchService, TaskQueueService, TaskService
 
@@ -48,7 +55,7 @@ add_reads(blueprint, TaskService, TaskSchema)
 add_update(blueprint, TaskService, TaskSchema, (InvalidTransition, TaskCycle, *_PLACE))
 add_delete(blueprint, TaskService, TaskSchema, (InvalidTransition,))
 add_restore(blueprint, TaskService, TaskSchema, (TaskTooDeep, *_PLACE))
-add_bulk_route(blueprint, TaskBatchService, TaskSchema, _PLACE)
+add_bulk_route(blueprint, TaskBatchService, TaskSchema, _PLACE, makes=NewTask)
 
 
 @blueprint.post("/tasks")
@@ -60,7 +67,7 @@ def create() -> Response:
     If a pending or running task has this `dedupe_key`, the status is 200 and the response is that
     task.
     """
-    task, created = context.service(TaskService).submit(bodies.load(_new))
+    task, created = context.service(TaskService).submit(bodies.load_as(NewTask, _new))
     return respond_with(_dump.one(task), 201 if created else 200, location_of("tasks", task.id))
 
 
@@ -84,7 +91,7 @@ def list_subtasks(key: UUID) -> Response:
 
 @blueprint.get("/tasks/<id:key>/attempts")
 @allow_callers_of(TaskService, "attempts", parameters=None)
-@lists(TaskAttemptSchema, TaskService.attempts_, within="task_id")
+@lists(TaskAttemptSchema, TaskService.attempt_repository, within="task_id")
 def list_attempts(key: UUID) -> Response:
     """List the attempts of a task.
 
@@ -92,7 +99,7 @@ def list_attempts(key: UUID) -> Response:
     """
     service = context.service(TaskService)
     return list_response(
-        service.attempts_,
+        service.attempt_repository,
         lambda query, total: service.attempts(key, query, total=total),
         _attempts,
         within="task_id",

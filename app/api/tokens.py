@@ -14,6 +14,7 @@ from app.api.kit.dumper import Dumper
 from app.api.kit.resources import add_delete, add_reads, location_of
 from app.api.kit.responses import respond_with
 from app.api.schemas.tokens import IssuedTokenSchema, TokenSchema
+from app.domain.tokens import NewToken
 from app.services import TokenService
 
 if TYPE_CHECKING:
@@ -35,6 +36,6 @@ def create() -> Response:
 
     Only this response holds the token itself: it cannot be read again.
     """
-    token, secret = context.service(TokenService).issue(bodies.load(_schema))
+    token, secret = context.service(TokenService).issue(bodies.load_as(NewToken, _schema))
     body = {**_dump.one(token), "token": secret}
     return respond_with(body, 201, location_of("tokens", token.id))

@@ -8,7 +8,8 @@ from app.cli.kit.commands import Command, Refused, service, settings
 from app.cli.kit.output import print_line
 from app.cli.kit.place import place
 from app.printable import printable
-from app.services.demo import ADMIN, DemoService
+from app.services.demo import DemoService
+from app.services.demo_data import ADMIN
 
 
 @click.command("demo", cls=Command)

@@ -13,7 +13,8 @@ from app.administration import MIGRATIONS
 from app.cli import listener
 from app.cli.kit.commands import Command, database, service, settings
 from app.cli.kit.output import print_text
-from app.services.demo import ADMIN, DemoService
+from app.services.demo import DemoService
+from app.services.demo_data import ADMIN
 from app.settings import ROOT
 
 

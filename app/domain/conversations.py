@@ -1,16 +1,22 @@
-"""The life of a conversation: what may be done to it when, and what a message does to it."""
+"""Conversations: a new one, what may be done to it when, and what a message changes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from app.db.errors import Conflict, VersionMismatch
+from app.domain.messages import Direction
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from uuid import UUID
+
+    from app.domain.messages import NewMessage
+    from app.domain.tasks import NewTask, TaskCompletion
+    from app.domain.transactions import Refund
 
 
 class ConversationStatus(StrEnum):
@@ -35,12 +41,6 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
-class Direction(StrEnum):
-    INBOUND = "inbound"  # from the customer
-    OUTBOUND = "outbound"  # to the customer
-    NOTE = "note"  # among the staff
-
-
 _S = ConversationStatus
 _UNRESOLVED = {_S.OPEN, _S.PENDING, _S.SNOOZED}
 _SOONEST = [_S.OPEN, _S.SNOOZED, _S.PENDING, _S.RESOLVED]  # when the desk looks at them again
@@ -54,6 +54,56 @@ _ACTIONS = {
     "close": _UNRESOLVED | {_S.RESOLVED},
     "merge": _UNRESOLVED | {_S.RESOLVED},
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConversation:
+    """A conversation to open, with its first message and a task about it."""
+
+    customer_id: UUID
+    subject: str
+    channel: str
+    priority: str = Priority.NORMAL
+    tags: list[str] = field(default_factory=list)
+    assignee_id: UUID | None = None
+    message: NewMessage | None = None
+    task: NewTask | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What is done as a conversation is resolved, in the same unit of work.
+
+    The message is sent to the customer, the task was about the conversation.
+    """
+
+    message: NewMessage | None = None
+    refund: Refund | None = None
+    complete_task: TaskCompletion | None = None
+
+
+class ConversationEffects(TypedDict, total=False):
+    """The fields that may change together with a conversation's status."""
+
+    snoozed_until: datetime | None
+    merged_into_id: UUID
+    first_responded_at: datetime | None
+
+
+class ConversationChanges(ConversationEffects, total=False):
+    """The fields of a conversation that change; an absent one keeps its value."""
+
+    customer_id: UUID
+    subject: str
+    priority: str
+    tags: list[str]
+    assignee_id: UUID | None
+    assignment_reason: str | None
+    status: str
+    status_changed_at: datetime
+    first_response_due_at: datetime
+    resolution_due_at: datetime
+    resolution_left: timedelta | None
 
 
 def statuses_for(action: str) -> frozenset[str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.db.errors import Conflict
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
 
 class TaskStatus(StrEnum):
@@ -56,14 +57,47 @@ def check_task_action(action: str, status: str) -> None:
         raise InvalidTransition("task", action, status, allowed)
 
 
-def due_now_or_later(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a new task without a `run_after` that has passed: it is due when it is made.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """A task to create; None stands for a field's default.
 
-    A time in the past would let it overtake all tasks of its priority.
+    Of two with the same `dedupe_key` (and `dedupe_scope`) only one is pending or running. The scope
+    is the parent of a sub-task that an agent creates; nobody else sets one.
     """
-    given = values.get("run_after")
-    is_past = given is not None and given <= datetime.now(UTC)
-    return {name: value for name, value in values.items() if name != "run_after" or not is_past}
+
+    kind: str
+    queue: str
+    priority: int | None = None
+    conversation_id: UUID | None = None
+    parent_id: UUID | None = None
+    agent_id: UUID | None = None
+    input: Mapping[str, object] | None = None
+    metadata_: Mapping[str, object] | None = None
+    run_after: datetime | None = None
+    max_attempts: int | None = None
+    dedupe_key: str | None = None
+    dedupe_scope: UUID | None = None
+
+    def with_defaults(self, *, max_attempts: int) -> NewTask:
+        """With the firm's `max_attempts` where there are none, and due now instead of in the past.
+
+        A `run_after` in the past would place the task before all others of its priority.
+        """
+        is_past = self.run_after is not None and self.run_after <= datetime.now(UTC)
+        return replace(
+            self,
+            run_after=None if is_past else self.run_after,
+            max_attempts=max_attempts if self.max_attempts is None else self.max_attempts,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCompletion:
+    """A task to complete, by the lease under which it runs; `output` is any JSON value."""
+
+    id: UUID
+    lease_token: str
+    output: object = None
 
 
 def after_failure(

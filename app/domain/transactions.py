@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.db.errors import Conflict, Invalid, Mistake
 from app.domain.money import Money, digits_of
+from app.domain.unset import UNSET, Unset
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
@@ -77,6 +78,19 @@ class NewTransaction:
     conversation_id: UUID | None = None
     task_id: UUID | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """The refund with which a conversation is resolved.
+
+    It is about the task that is completed with the conversation, unless `task_id` is given.
+    """
+
+    entries: Sequence[Leg]
+    description: str = ""
+    reference: str | None = None
+    task_id: UUID | Unset | None = UNSET
 
 
 def check_transaction_action(

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
 from app.db.marks import FIELDS, INTERNAL, LARGE
-from app.domain.conversations import Channel, Direction
+from app.domain.conversations import Channel
+from app.domain.messages import Direction
 from app.models.base import CHANGED, PERSONAL, UNRECORDED, one_of
 
 

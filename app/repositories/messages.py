@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from app.db import Inserter, filters_on, sorts_on
-from app.domain.conversations import Direction
+from app.domain.messages import Direction
 from app.models import Conversation, Message
 
 if TYPE_CHECKING:

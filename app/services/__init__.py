@@ -6,13 +6,15 @@ from app.services.authentication import Authenticator
 from app.services.conversation_batches import ConversationBatchService
 from app.services.conversation_lifecycle import ConversationLifecycle
 from app.services.conversation_merging import ConversationMerger
+from app.services.conversation_opening import ConversationOpener
+from app.services.conversation_resolving import ConversationResolver
 from app.services.conversations import ConversationService
 from app.services.customer_erasure import ErasureService
 from app.services.customers import CustomerService
 from app.services.events import EventService
 from app.services.faqs import FaqService
 from app.services.kit.base import Service
-from app.services.kit.bulk import BulkService
+from app.services.kit.bulk import BulkAdds, BulkService
 from app.services.kit.creates import Creates
 from app.services.kit.deletes import Deletes, Restores
 from app.services.kit.idempotency import Answer, IdempotencyService
@@ -37,10 +39,13 @@ __all__ = [
     "AgentService",
     "Answer",
     "Authenticator",
+    "BulkAdds",
     "BulkService",
     "ConversationBatchService",
     "ConversationLifecycle",
     "ConversationMerger",
+    "ConversationOpener",
+    "ConversationResolver",
     "ConversationService",
     "Creates",
     "CustomerService",

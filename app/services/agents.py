@@ -11,7 +11,7 @@ from app.errors import Forbidden, NotFound
 from app.models import Agent, Token
 from app.repositories import AgentRepository, TaskRepository, TokenRepository, UserRepository
 from app.services.agent_handover import AgentHandover
-from app.services.kit.fields import NO_ROW
+from app.services.kit.fields import NO_ROW, reference_in
 from app.services.kit.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
 from app.services.kit.reading import read_one
 from app.services.kit.resources import ResourceService
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.db import Record
     from app.db.repository.writing import Changes
     from app.models import Task
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class AgentService(ResourceService[Agent]):
             return self.tasks.find_pending_for_agent(session, key)
 
     @allowed("writers")
-    def create(self, values: Mapping[str, Any]) -> Agent:
+    def create(self, values: Fields) -> Agent:
         if values.get("user_id") is not None:
             self._require_admin_to_link()
         return super().create(values)
@@ -77,7 +78,7 @@ class AgentService(ResourceService[Agent]):
     @allowed("writers")
     @retry
     def update(
-        self, key: UUID, values: Mapping[str, Any], *, expected: Collection[int] | None = None
+        self, key: UUID, values: Fields, *, expected: Collection[int] | None = None
     ) -> Agent:
         if "user_id" in values:
             self._require_admin_to_link()
@@ -116,7 +117,7 @@ class AgentService(ResourceService[Agent]):
         self,
         session: Session,
         entity: Agent,
-        values: Mapping[str, Any],
+        values: Fields,
         *,
         expected: Collection[int] | None = None,
         action: str = "updated",
@@ -174,25 +175,24 @@ class AgentService(ResourceService[Agent]):
         """Lock the agent FOR SHARE; why it gets no work (of this queue), or None where it does."""
         return why_unfit(self.repository.at_work(connection, key), (field,), queue)
 
-    def check_live(
-        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
-    ) -> Mapping[str, Any]:
+    def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
         """The user of an active agent is active.
 
-        An agent that comes back, or is unlinked, while its user is inactive is inactive too.
+        An agent that is restored, or unlinked, while its user is inactive becomes inactive too.
         """
         super().check_live(connection, values, row)
         every = {**row, **values}
         if not every.get("is_active", True):
             return NO_ROW
-        if values and not self._user_is_active(connection, every.get("user_id")):
+        if values and not self._user_is_active(connection, every):
             field = "user_id" if "user_id" in values else "is_active"
             raise Invalid([Mistake((field,), "inactive", "The user is not active.")])
-        if "is_active" in values or self._user_is_active(connection, row.get("user_id")):
+        if "is_active" in values or self._user_is_active(connection, row):
             return NO_ROW
         return {"is_active": False}
 
-    def _user_is_active(self, connection: Connection, user_id: UUID | None) -> bool:
+    def _user_is_active(self, connection: Connection, agent: Fields) -> bool:
+        user_id = reference_in(agent, "user_id")
         user = None if user_id is None else self.users.record(connection, user_id)
         return user is None or bool(user["is_active"])
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    Filters = Mapping[str, Any]
-    Values = dict[str, Any]
+    from app.db.repository.writing import Changes
+    from app.domain.conversations import ConversationChanges
+
+    Filters = Mapping[str, object]
+    """Values by the names of the list's filters, such as `priority__in`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class ConversationBatchService(Service):
             if dry_run:
                 return self._count(connection, "assign", filters, expected)
             rows = self._locked(connection, "assign", filters, expected)
-            values = {"assignee_id": agent_id, "assignment_reason": reason}
+            values: ConversationChanges = {"assignee_id": agent_id, "assignment_reason": reason}
             actions = self._assignments(connection, rows, agent_id)
             self._change(connection, rows, [values] * len(rows), actions)
             return len(rows)
@@ -104,7 +107,7 @@ class ConversationBatchService(Service):
         self,
         connection: Connection,
         rows: Sequence[Row[Any]],
-        values: Sequence[Values],
+        values: Sequence[ConversationChanges],
         actions: Sequence[str],
     ) -> None:
         """In two statements; what stays as it is moves no version and writes no event."""
@@ -112,7 +115,7 @@ class ConversationBatchService(Service):
         completed = self.related(ConversationService).completed
         for row, given, action in zip(rows, values, actions, strict=True):
             wanted = completed(row, given)
-            pairs = {name: (getattr(row, name), value) for name, value in wanted.items()}
+            pairs: Changes = {name: (getattr(row, name), new) for name, new in wanted.items()}
             if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
                 changed.append({"id": row.id, **wanted})
                 events.append(self._event(action, Conversation, row.id, changes))

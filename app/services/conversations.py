@@ -2,16 +2,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from app.db import Query, retry
 from app.domain.agents import HANDED_OFF, assignment_action
-from app.domain.clocks import STANDING_STILL, Clocks
 from app.domain.conversations import (
     ConversationMerged,
     ConversationMismatch,
     ConversationStatus,
-    Priority,
     check_conversation_action,
 )
 from app.domain.known_states import KnownStates
@@ -24,7 +22,10 @@ from app.repositories import (
     TaskRepository,
 )
 from app.services.agents import AgentService
-from app.services.kit.fields import NO_ROW
+from app.services.conversation_clocks import clocks_after, first_clocks
+from app.services.kit.creates import Adds
+from app.services.kit.deletes import Deletes, Restores
+from app.services.kit.fields import NO_ROW, fields_of, reference_in
 from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
@@ -34,25 +35,36 @@ from app.services.kit.permissions import (
     allowed,
 )
 from app.services.kit.reading import read_page
-from app.services.kit.resources import ResourceService
+from app.services.kit.reads import Reads
+from app.services.kit.updates import Updates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
+    from typing import Unpack
     from uuid import UUID
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from app.db import Page, Record, Total
     from app.db.repository.writing import Changes
+    from app.domain.conversations import ConversationChanges, ConversationEffects, NewConversation
+    from app.services.conversation_clocks import ConversationRow
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConversationService(ResourceService[Conversation]):
-    """Conversations as a resource; `ConversationLifecycle` moves them on.
+class ConversationService(
+    Reads[Conversation],
+    Adds[Conversation],
+    Updates[Conversation],
+    Deletes[Conversation],
+    Restores[Conversation],
+):
+    """Conversations as a resource; `ConversationOpener` opens them, `ConversationLifecycle` acts.
 
-    Every change that is made goes through `completed`, which keeps the clocks: by `apply`, or
-    for many rows at once by `ConversationBatchService`.
+    Every change goes through `completed`, which keeps the clocks: by `apply`, or for many rows at
+    once by `ConversationBatchService`.
     """
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
@@ -63,10 +75,14 @@ class ConversationService(ResourceService[Conversation]):
     agents: AgentRepository = AgentRepository()
     tasks: TaskRepository = TaskRepository()
 
-    def add(self, session: Session, values: Mapping[str, Any]) -> Conversation:
+    def open(self, session: Session, new: NewConversation) -> Conversation:
+        """Add it without its message and task, in the open unit of work, and start its clocks."""
         now = datetime.now(UTC)
-        clocks = self.rules.service_levels.start(now, values.get("priority", Priority.NORMAL))
-        return super().add(session, {**values, **_stored(clocks), "status_changed_at": now})
+        clocks = first_clocks(self.rules.service_levels, new.priority, now)
+        values = {**fields_of(new), **clocks, "status_changed_at": now}
+        for apart in ("message", "task"):
+            values.pop(apart, None)
+        return self.add(session, values)
 
     @allowed("listers")
     @retry
@@ -105,13 +121,13 @@ class ConversationService(ResourceService[Conversation]):
         self,
         session: Session,
         entity: Conversation,
-        values: Mapping[str, Any],
+        values: Fields,
         *,
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
         self.check_expected(entity, expected)
-        complete = self.completed(entity, values)
+        complete = self.completed(entity, cast("ConversationChanges", values))
         if self._hands_off(session.connection(), entity, complete):
             action = HANDED_OFF
         was = entity.status
@@ -139,32 +155,41 @@ class ConversationService(ResourceService[Conversation]):
         if expected is not None and entity.version not in expected:
             raise ConversationMismatch(entity.version, entity.last_seq)
 
-    def completed(
-        self, entity: Conversation | Row[Any], values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """`values`, and all else that changes with them in a conversation that is as `entity`."""
-        complete = {**values, **self.clocks_after(entity, values)}
-        if values.get("assignee_id", entity.assignee_id) != entity.assignee_id:
+    def locked_for(
+        self, session: Session, key: UUID, action: str, expected: Collection[int] | None = None
+    ) -> Conversation:
+        """The conversation, locked, in a status that allows the action.
+
+        Raises NotFound, InvalidTransition and, before the action itself adds a message,
+        ConversationMismatch.
+        """
+        conversation = self.locked(session, key)
+        check_conversation_action(action, conversation.status)
+        self.check_expected(conversation, expected)
+        return conversation
+
+    def completed(self, row: ConversationRow, changes: ConversationChanges) -> ConversationChanges:
+        """`changes`, and all else that changes with them in a conversation that is as `row`."""
+        complete: ConversationChanges = {
+            **changes,
+            **clocks_after(self.rules.service_levels, row, changes),
+        }
+        if changes.get("assignee_id", row.assignee_id) != row.assignee_id:
             complete.setdefault("assignment_reason", None)  # the old one was for somebody else
         return complete
 
     def moved(
-        self, entity: Conversation | Row[Any], status: ConversationStatus, **values: Any
-    ) -> dict[str, Any]:
-        """What is set where a conversation gets this status, at this moment, and these values."""
-        values = {"snoozed_until": None, **values, "status": status}
-        if status != entity.status:
-            values["status_changed_at"] = datetime.now(UTC)
-        return values
-
-    def _hands_off(
-        self, connection: Connection, entity: Conversation, values: Mapping[str, Any]
-    ) -> bool:
-        old, new = entity.assignee_id, values.get("assignee_id", entity.assignee_id)
-        if old is None or new is None or old == new:
-            return False
-        kinds = self.agents.kinds(connection, {old, new})
-        return assignment_action(kinds.get(old), kinds.get(new)) == HANDED_OFF
+        self,
+        row: ConversationRow,
+        status: ConversationStatus,
+        **more: Unpack[ConversationEffects],
+    ) -> ConversationChanges:
+        """The changes of a conversation that gets this status now, with those of `more`."""
+        given = {"snoozed_until": None, **more, "status": status}
+        changes = cast("ConversationChanges", given)
+        if status != row.status:
+            changes["status_changed_at"] = datetime.now(UTC)
+        return changes
 
     def move(
         self,
@@ -173,67 +198,37 @@ class ConversationService(ResourceService[Conversation]):
         status: ConversationStatus,
         *,
         action: str,
-        **values: Any,
+        **more: Unpack[ConversationEffects],
     ) -> Changes:
-        """Give a locked conversation this status, at this moment, and these values."""
-        values = self.moved(entity, status, **values)
-        return self.apply(session, entity, values, action=action)
+        """Give a locked conversation this status now, and make the changes of `more`."""
+        return self.apply(session, entity, self.moved(entity, status, **more), action=action)
 
-    def check_not_merged(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """What is about a conversation is about the one that it goes on in: ConversationMerged."""
-        key = values.get("conversation_id")
+    def _hands_off(
+        self, connection: Connection, entity: Conversation, changes: ConversationChanges
+    ) -> bool:
+        old, new = entity.assignee_id, changes.get("assignee_id", entity.assignee_id)
+        if old is None or new is None or old == new:
+            return False
+        kinds = self.agents.kinds(connection, {old, new})
+        return assignment_action(kinds.get(old), kinds.get(new)) == HANDED_OFF
+
+    def check_not_merged(self, connection: Connection, values: Fields) -> None:
+        """Raises ConversationMerged where `conversation_id` names one that was merged."""
+        key = reference_in(values, "conversation_id")
         found = None if key is None else self.repository.record(connection, key)
         if found is not None and found["merged_into_id"] is not None:
             raise ConversationMerged(found["merged_into_id"])
 
-    def clocks_after(
-        self, entity: Conversation | Row[Any], values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """What becomes of the clocks where these values are set."""
-        levels, clocks = self.rules.service_levels, _clocks_of(entity)
-        if clocks is None:
-            return {}
-        if "priority" in values:
-            clocks = levels.retarget(clocks, entity.priority, values["priority"])
-        if values.get("first_responded_at") is not None:
-            clocks = levels.respond(clocks, values["first_responded_at"])
-        if "status_changed_at" in values:
-            turn = levels.stop if values["status"] in STANDING_STILL else levels.resume
-            clocks = turn(clocks, values["status_changed_at"])
-        return _stored(clocks)
+    def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
+        """A restored conversation loses an assignee who gets no work any more.
 
-    def check_live(
-        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
-    ) -> Mapping[str, Any]:
-        """One that comes back is nobody's where its assignee gets no work any more.
-
-        The assignee of a closed one is history.
+        A closed one keeps its assignee, as history.
         """
-        agents, assignee = self.related(AgentService), row.get("assignee_id")
+        agents, assignee = self.related(AgentService), reference_in(row, "assignee_id")
         lost = False
-        if values.get("assignee_id") is not None:
-            agents.check_active(connection, values["assignee_id"], "assignee_id")
+        if (given := reference_in(values, "assignee_id")) is not None:
+            agents.check_active(connection, given, "assignee_id")
         elif assignee is not None and row["status"] != ConversationStatus.CLOSED:
             lost = agents.why_unfit(connection, assignee, "assignee_id") is not None
         super().check_live(connection, values, {**row, "assignee_id": None})
         return {"assignee_id": None, "assignment_reason": None} if lost else NO_ROW
-
-
-def _clocks_of(entity: Conversation | Row[Any]) -> Clocks | None:
-    if entity.first_response_due_at is None or entity.resolution_due_at is None:
-        return None
-    return Clocks(
-        entity.first_response_due_at,
-        entity.resolution_due_at,
-        entity.first_responded_at,
-        entity.resolution_left,
-    )
-
-
-def _stored(clocks: Clocks) -> dict[str, Any]:
-    return {
-        "first_response_due_at": clocks.first_response_due_at,
-        "first_responded_at": clocks.first_responded_at,
-        "resolution_due_at": clocks.resolution_due_at,
-        "resolution_left": clocks.resolution_left,
-    }

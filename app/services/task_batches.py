@@ -3,15 +3,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from app.db import retry
 from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
 from app.domain.agents import why_unfit
 from app.domain.conversations import ConversationMerged
-from app.domain.tasks import OPEN, ParentFinished, due_now_or_later
+from app.domain.tasks import OPEN, ParentFinished
 from app.errors import Forbidden
 from app.repositories import AgentRepository, ConversationRepository, TaskRepository
-from app.services.kit.bulk import BulkService, check_known, path_of
-from app.services.kit.fields import reference_in
+from app.services.kit.bulk import BulkAdds, check_known, path_of
+from app.services.kit.fields import fields_of, reference_in
 from app.services.kit.permissions import WRITERS, Roles, allowed
 
 if TYPE_CHECKING:
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.db import Record
+    from app.domain.tasks import NewTask
     from app.services.kit.bulk import Items
 
     Given = dict[int, UUID]  # by the item's position
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskBatchService(BulkService):
+class TaskBatchService(BulkAdds["NewTask"]):
     """Many new tasks at once, by the rules of `TaskService`.
 
-    A `dedupe_key` that is live is refused: who makes many wants to know which are not theirs.
+    A `dedupe_key` that is live is refused, so that the caller learns which tasks are not new.
     """
 
     writers: ClassVar[Roles] = WRITERS
@@ -39,15 +41,15 @@ class TaskBatchService(BulkService):
     conversations: ConversationRepository = ConversationRepository()
 
     @allowed("writers")
-    def create_many(self, items: Items) -> list[Record]:
+    @retry
+    def create_many(self, items: Sequence[NewTask]) -> list[Record]:
         if self.actor.kind is ActorKind.AGENT:
             raise Forbidden("An agent cannot create tasks in bulk.")
-        return super().create_many(
-            [{"max_attempts": self.rules.max_attempts, **due_now_or_later(item)} for item in items]
-        )
+        most = self.rules.max_attempts
+        return self._add_many([fields_of(new.with_defaults(max_attempts=most)) for new in items])
 
     def check_all_live(self, connection: Connection, items: Items) -> None:
-        """Locked in the order in which everybody does it: agents, conversations, tree, parents."""
+        """Locks rows in the order of `TaskReferences`: agents, conversations, tree, parents."""
         agents, parents = _given(items, "agent_id"), _given(items, "parent_id")
         at_work = self.agents.at_work_among(connection, set(agents.values())) if agents else {}
         missing = self.repository.missing_among(connection, items, only=("conversation_id",))

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import Query, retry
 from app.db.errors import Contention, VersionMismatch
 from app.domain.actors import ActorKind
 from app.domain.subtasks import as_subtask
-from app.domain.tasks import TaskStatus, check_task_action, due_now_or_later
+from app.domain.tasks import TaskStatus, check_task_action
 from app.errors import AlreadyExists, Forbidden, NotFound
 from app.models import Task
 from app.repositories import AttemptRepository, TaskQueue, TaskRepository
 from app.services.conversations import ConversationService
 from app.services.kit.changes import differences
-from app.services.kit.fields import NO_ROW
+from app.services.kit.creates import Adds
+from app.services.kit.deletes import Deletes, Restores
+from app.services.kit.fields import NO_ROW, fields_of
 from app.services.kit.permissions import (
     READERS,
     READERS_AND_AGENTS,
@@ -25,11 +27,12 @@ from app.services.kit.permissions import (
     allowed,
 )
 from app.services.kit.reading import read_page
-from app.services.kit.resources import ResourceService
+from app.services.kit.reads import Reads
+from app.services.kit.updates import Updates
 from app.services.task_references import TaskReferences
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -37,47 +40,48 @@ if TYPE_CHECKING:
 
     from app.db import Page, Record, Total
     from app.db.repository.writing import Changes
+    from app.domain.tasks import NewTask
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskService(TaskReferences, ResourceService[Task]):
-    """Tasks as a resource; `TaskQueueService` works them off."""
+class TaskService(
+    TaskReferences, Reads[Task], Adds[Task], Updates[Task], Deletes[Task], Restores[Task]
+):
+    """Tasks as a resource; agents claim and end them by `TaskQueueService`."""
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
     listers: ClassVar[Roles] = READERS
     writers: ClassVar[Roles] = WRITERS
     repository: TaskRepository = TaskRepository()
-    attempts_: AttemptRepository = AttemptRepository()
+    attempt_repository: AttemptRepository = AttemptRepository()
     queue: TaskQueue = TaskQueue()
 
     @allowed(WRITERS_AND_AGENTS)
-    def create(self, values: Mapping[str, Any]) -> Task:
-        """As `submit`, for whom it makes no difference whether it was there before."""
-        return self.submit(values)[0]
-
-    @allowed(WRITERS_AND_AGENTS)
     @retry
-    def submit(self, values: Mapping[str, Any]) -> tuple[Task, bool]:
+    def submit(self, new: NewTask) -> tuple[Task, bool]:
         """A new task, or the pending or running one with its `dedupe_key`; and whether it is new.
 
         An agent may only break up a task that it runs, within the limits of `as_subtask`, and
         learns of nothing that it may not see.
         """
-        values = {"max_attempts": self.rules.max_attempts, **due_now_or_later(values)}
+        new = new.with_defaults(max_attempts=self.rules.max_attempts)
         with self.database.session() as session:
             if self.actor.kind is ActorKind.AGENT:
-                values = self._as_subtask(session, values)
-            if values.get("dedupe_key") is None:
+                new = self._as_subtask(session, new)
+            values = fields_of(new)
+            if new.dedupe_key is None:
                 return self.add(session, values), True
-            self.check_live(session.connection(), values)  # what a savepoint locks, it lets go
-            if (twin := self._find_twin(session, values)) is not None:
+            # Before the savepoint, whose rollback would release these locks.
+            self.check_live(session.connection(), values)
+            if (twin := self._find_twin(session, new)) is not None:
                 return twin, False
             try:
                 with self.database.savepoint():
                     return self.add(session, values), True
-            except AlreadyExists:  # somebody was faster
-                if (twin := self._find_twin(session, values)) is None:
-                    raise  # and has ended it meanwhile
+            except AlreadyExists:  # another unit of work has created it at the same moment
+                if (twin := self._find_twin(session, new)) is None:
+                    raise  # and it has ended meanwhile
                 return twin, False
 
     @allowed("readers")
@@ -85,7 +89,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
     def subtasks(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
-        """An agent sees those of its own tasks: it has nothing to do with their siblings."""
+        """A page of its sub-tasks; an agent may list those of its own tasks alone."""
         self.require_admin_for_deleted(include_deleted=query.include_deleted)
         with self.database.connect(read_only=True) as connection:
             task = self.get(key)
@@ -102,11 +106,11 @@ class TaskService(TaskReferences, ResourceService[Task]):
     def attempts(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
-        """How often it was tried, and how that ended."""
+        """A page of its attempts, each with its outcome."""
         with self.database.connect(read_only=True) as connection:
             self.get(key)
             of = replace(query, filters={**query.filters, "task_id": key})
-            return read_page(connection, self.attempts_, of, total=total)
+            return read_page(connection, self.attempt_repository, of, total=total)
 
     @allowed(SYSTEM_ONLY)
     @retry
@@ -121,7 +125,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
     @allowed("writers")
     @retry
     def remove(self, key: UUID, *, expected: Collection[int] | None = None) -> None:
-        """A running task is not deleted under the hands of its agent: InvalidTransition."""
+        """Raises InvalidTransition for a running task: its agent still works on it."""
         with self.database.session() as session:
             self.queue.lock(session.connection(), key)  # after its parent, which counts it
             check_task_action("delete", self.locked(session, key).status)
@@ -130,7 +134,8 @@ class TaskService(TaskReferences, ResourceService[Task]):
     @allowed("writers")
     @retry
     def cancel(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
-        """With its open sub-tasks; who runs one of them learns it at the next heartbeat."""
+        """Cancel it with its open sub-tasks; the agent of a running one learns it at its next
+        heartbeat. Raises InvalidTransition, VersionMismatch."""
         with self.database.session() as session:
             task = self._locked_in_order(session, key, expected)
             check_task_action("cancel", task.status)
@@ -147,9 +152,9 @@ class TaskService(TaskReferences, ResourceService[Task]):
     @allowed("writers")
     @retry
     def requeue(self, key: UUID, *, expected: Collection[int] | None = None) -> Task:
-        """Again from the start: all attempts so far are forgiven.
+        """Make an ended task pending again; its attempts so far no longer count.
 
-        For any agent, where the one that it was addressed to gets no work any more.
+        It is for any agent where the one that it was addressed to gets no work any more.
         """
         with self.database.session() as session:
             replaced, addressed_to = self._readdressed(session.connection(), key)
@@ -161,7 +166,7 @@ class TaskService(TaskReferences, ResourceService[Task]):
                 **replaced,
                 "status": TaskStatus.PENDING,
                 "run_after": datetime.now(UTC),
-                "attempts_forgiven": task.attempt,
+                "attempt_repositoryforgiven": task.attempt,
                 "cancel_requested": False,
                 "claimed_by_id": None,
                 "completed_at": None,
@@ -177,13 +182,13 @@ class TaskService(TaskReferences, ResourceService[Task]):
         self,
         session: Session,
         entity: Task,
-        values: Mapping[str, Any],
+        values: Fields,
         *,
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
-        if "run_after" in values:
-            values = {**values, "run_after": max(values["run_after"], entity.created_at)}
+        if isinstance(run_after := values.get("run_after"), datetime):
+            values = {**values, "run_after": max(run_after, entity.created_at)}
         if "parent_id" in values and entity.dedupe_scope is not None:
             values = {**values, "dedupe_scope": values["parent_id"]}
         changes = super().apply(session, entity, values, expected=expected, action=action)
@@ -201,29 +206,27 @@ class TaskService(TaskReferences, ResourceService[Task]):
             raise VersionMismatch(task.version)
         return task
 
-    def _readdressed(
-        self, connection: Connection, key: UUID
-    ) -> tuple[Mapping[str, Any], UUID | None]:
-        """What a task must give up to be pending again, and whom it is addressed to."""
+    def _readdressed(self, connection: Connection, key: UUID) -> tuple[Fields, UUID | None]:
+        """The fields to replace so that the task can be pending again, and its agent until now."""
         task = self.repository.record(connection, key)
         if task is None:
             raise NotFound("tasks", key)
         again = {"agent_id": task["agent_id"], "queue": task["queue"]}
         return self.check_live(connection, NO_ROW, again), task["agent_id"]
 
-    def _as_subtask(self, session: Session, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What an agent may create. A sub-task gives it no more to see: no conversation, and no
-        task in waiting."""
-        if values.get("agent_id") is not None:
+    def _as_subtask(self, session: Session, new: NewTask) -> NewTask:
+        """An agent's new sub-task. It shows the agent nothing more: no conversation that is hidden
+        from it, and no task that is still to be claimed."""
+        if new.agent_id is not None:
             raise Forbidden("An agent cannot choose who gets a sub-task, only its queue.")
         connection = session.connection()
-        if values.get("conversation_id") is not None:
+        if new.conversation_id is not None:
             conversations = self.related(ConversationService)
-            conversations.require_visible(connection, values["conversation_id"])
-        self._check_references(connection, values, NO_ROW, "conversation_id")
-        parent = self._locked_own(session, values.get("parent_id"))
+            conversations.require_visible(connection, new.conversation_id)
+        self._check_references(connection, fields_of(new), NO_ROW, "conversation_id")
+        parent = self._locked_own(session, new.parent_id)
         return as_subtask(
-            values,
+            new,
             parent_id=parent.id,
             parent_priority=parent.priority,
             max_attempts=self.rules.max_attempts,
@@ -237,9 +240,11 @@ class TaskService(TaskReferences, ResourceService[Task]):
             raise Forbidden("An agent can create sub-tasks only of the tasks that it runs.")
         return task
 
-    def _find_twin(self, session: Session, values: Mapping[str, Any]) -> Task | None:
-        key, scope = values["dedupe_key"], values.get("dedupe_scope")
-        twin = self.repository.find_open(session, key, scope)
+    def _find_twin(self, session: Session, new: NewTask) -> Task | None:
+        """The pending or running task with its `dedupe_key`."""
+        if new.dedupe_key is None:
+            return None
+        twin = self.repository.find_open(session, new.dedupe_key, new.dedupe_scope)
         if twin is not None:
             self.require_visible(session.connection(), twin.id)
         return twin

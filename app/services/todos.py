@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db.errors import Invalid, Mistake
 from app.domain.actors import ActorKind
@@ -13,9 +13,9 @@ from app.services.kit.permissions import READERS, WRITERS, Roles, allowed
 from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Connection
+
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class TodoService(ResourceService[Todo]):
     repository: TodoRepository = TodoRepository()
 
     @allowed("writers")
-    def create(self, values: Mapping[str, Any]) -> Todo:
+    def create(self, values: Fields) -> Todo:
         """Without `user_id` it is the acting user's own."""
         if "user_id" in values:
             return super().create(values)
@@ -34,9 +34,7 @@ class TodoService(ResourceService[Todo]):
             raise Invalid([Mistake(("user_id",), "required", "It is required.")])
         return super().create({**values, "user_id": self.actor.id})
 
-    def check_live(
-        self, connection: Connection, values: Mapping[str, Any], row: Mapping[str, Any] = NO_ROW
-    ) -> Mapping[str, Any]:
+    def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
         replaced = super().check_live(connection, values, row)
         self.related(ConversationService).check_not_merged(connection, {**row, **values})
         return replaced

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import retry
 from app.db.errors import Invalid, Mistake
@@ -14,13 +14,14 @@ from app.services.kit.reading import read_one
 from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from uuid import UUID
 
     from sqlalchemy.orm import Session
 
     from app.db import Record
     from app.db.repository.writing import Changes
+    from app.services.kit.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class UserService(ResourceService[User]):
         self,
         session: Session,
         entity: User,
-        values: Mapping[str, Any],
+        values: Fields,
         *,
         expected: Collection[int] | None = None,
         action: str = "updated",

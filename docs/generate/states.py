@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain import accounts, conversations, tasks, transactions
 from app.domain.accounts import AccountStatus
-from app.domain.conversations import ConversationStatus, Direction
+from app.domain.conversations import ConversationStatus
+from app.domain.messages import Direction
 from app.domain.tasks import TaskStatus
 from app.domain.transactions import TransactionKind, TransactionStatus
 from app.errors import InvalidTransition

@@ -10,8 +10,10 @@ import pytest
 
 from app.db import Base, Query
 from app.domain.actors import SYSTEM, Actor, ActorKind, Role
+from app.domain.conversations import NewConversation
+from app.domain.messages import NewMessage
 from app.models.base import PERSONAL
-from app.services import ConversationLifecycle, CustomerService, EventService
+from app.services import ConversationOpener, CustomerService, EventService
 from tests.functional.test_event_feed import read_all
 
 if TYPE_CHECKING:
@@ -151,10 +153,11 @@ def test_a_page_of_events_costs_one_look_more(
 ) -> None:
     """However many events and kinds are on it; an admin's costs none."""
     customers = CustomerService.as_system(database)
-    talks = ConversationLifecycle.as_system(database)
+    talks = ConversationOpener.as_system(database)
     for number in range(20):
         key = customers.create({"reference": f"R{number}", "name": "x"}).id
-        talks.open({"customer_id": key, "subject": "x", "channel": "web"}, message={"body": "x"})
+        hello = NewMessage(body="x")
+        talks.open(NewConversation(customer_id=key, subject="x", channel="web", message=hello))
     for client, statements in ((admin, 1), (viewer, 2)):
         client.get("/v1/me")
         for path in ("/v1/events?limit=60", "/v1/events/feed?limit=60"):

@@ -16,8 +16,12 @@ from app.db.listing import Seal
 from app.db.testing import NO_DIFFERENCE, WAYS, all_or_nothing
 from app.domain.accounts import NewAccount
 from app.domain.actors import Actor, ActorKind, Role
+from app.domain.conversations import NewConversation, Resolution
+from app.domain.messages import NewMessage
 from app.domain.money import Money
 from app.domain.rules import Rules
+from app.domain.tasks import NewTask, TaskCompletion
+from app.domain.tokens import NewToken
 from app.domain.transactions import Leg, NewTransaction
 from app.repositories.event_feed import START
 from app.services import (
@@ -28,6 +32,8 @@ from app.services import (
     ConversationBatchService,
     ConversationLifecycle,
     ConversationMerger,
+    ConversationOpener,
+    ConversationResolver,
     ConversationService,
     CustomerService,
     ErasureService,
@@ -70,6 +76,8 @@ SERVICES: dict[str, type[Service]] = {
     "faqs": FaqService,
     "idempotency": IdempotencyService,
     "lifecycle": ConversationLifecycle,
+    "opener": ConversationOpener,
+    "resolver": ConversationResolver,
     "merger": ConversationMerger,
     "messages": MessageService,
     "products": ProductService,
@@ -104,7 +112,7 @@ def prepare(database: Database) -> dict[str, Call]:
     tokens, events = TokenService.as_system(database), EventService.as_system(database)
     users.create(user("boss@x.example", Role.ADMIN))
     ada = users.create(user("ada@x.example")).id
-    token, secret = tokens.issue({"user_id": ada, "name": "t"})
+    token, secret = tokens.issue(NewToken(user_id=ada, name="t"))
     kept = customers.create({"reference": "kept", "name": "Ann"}).id
     gone = customers.create({"reference": "gone", "name": "Ann"}).id
     unused = customers.create({"reference": "unused", "name": "Ann"}).id
@@ -136,7 +144,7 @@ def prepare(database: Database) -> dict[str, Call]:
         ),
         "users.deactivate": lambda: users.deactivate([ada]),
         "users.remove": lambda: users.remove(ada),
-        "tokens.issue": lambda: tokens.issue({"user_id": ada, "name": "u"}),
+        "tokens.issue": lambda: tokens.issue(NewToken(user_id=ada, name="u")),
         "tokens.issue_for": lambda: tokens.issue_for("ada@x.example", "u", None),
         "tokens.issue_for_agent": lambda: tokens.issue_for_agent("bot", "u", None),
         "tokens.remove": lambda: tokens.remove(token.id),
@@ -156,15 +164,17 @@ def prepare(database: Database) -> dict[str, Call]:
 def served(database: Database) -> Any:
     """A customer with a conversation and a task that have ended."""
     customer = CustomerService.as_system(database).create({"reference": "served", "name": "Di"}).id
-    lifecycle = ConversationLifecycle.as_system(database)
-    talk, _ = lifecycle.open(
-        {"customer_id": customer, "subject": "served", "channel": "web"},
-        message={"body": "Hello"},
-        task={"kind": "served", "queue": "none", "input": {"a": 1}},
+    new = NewConversation(
+        customer_id=customer,
+        subject="served",
+        channel="web",
+        message=NewMessage(body="Hello"),
+        task=NewTask(kind="served", queue="none", input={"a": 1}),
     )
+    talk, _ = ConversationOpener.as_system(database).open(new)
     (task,) = TaskService.as_system(database).page(Query(filters={"kind": "served"}))[0].items
     TaskService.as_system(database).cancel(task["id"])
-    lifecycle.resolve(talk.id)
+    ConversationResolver.as_system(database).resolve(talk.id)
     return customer
 
 
@@ -174,13 +184,13 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     batches = TaskBatchService.as_system(database)
     todos, tokens = TodoService.as_system(database), TokenService.as_system(database)
     owner = UserService.as_system(database).create(user("eve@x.example")).id
-    talk = ConversationService.as_system(database).create(
-        {"customer_id": customer, "subject": "work", "channel": "web"}
+    talk, _ = ConversationOpener.as_system(database).open(
+        NewConversation(customer_id=customer, subject="work", channel="web")
     )
     bot = agents.create({"name": "bot", "kind": "ai", "queues": ["work"]}).id
     heir = agents.create({"name": "heir", "kind": "ai", "queues": ["work"]}).id
     idle, gone = (agents.create({"name": name, "kind": "ai"}).id for name in ("idle", "gone"))
-    tokens.issue({"agent_id": idle, "name": "t"})
+    tokens.issue(NewToken(agent_id=idle, name="t"))
     agents.remove(gone)
     ConversationLifecycle.as_system(database).assign(talk.id, bot)
     queue = TaskQueueService(
@@ -188,7 +198,7 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     )
 
     def new(kind: str, **values: Any) -> Any:
-        return tasks.create({"kind": kind, "queue": "work", **values}).id
+        return tasks.submit(NewTask(kind=kind, queue="work", **values))[0].id
 
     def run(kind: str, **values: Any) -> tuple[Any, str]:
         """A running task and its token."""
@@ -216,22 +226,21 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         "agents.restore": lambda: agents.restore(gone),
         "agents.pending_tasks": lambda: agents.pending_tasks(bot),
         "agents.for_worker": lambda: agents.for_worker("bot", ["other"], own=True),
-        "tasks.create": lambda: tasks.create({"kind": "x", "queue": "work"}),
         "batches.create_many": lambda: batches.create_many(
             [
-                {
-                    "kind": "x",
-                    "queue": "work",
-                    "parent_id": parent[0],
-                    "dedupe_key": f"b{n}",
-                    "agent_id": heir,
-                    "conversation_id": talk.id,
-                }
+                NewTask(
+                    kind="x",
+                    queue="work",
+                    parent_id=parent[0],
+                    dedupe_key=f"b{n}",
+                    agent_id=heir,
+                    conversation_id=talk.id,
+                )
                 for n in range(3)
             ]
         ),
         "tasks.submit": lambda: tasks.submit(
-            {"kind": "x", "queue": "work", "parent_id": parent[0], "dedupe_key": "l"}
+            NewTask(kind="x", queue="work", parent_id=parent[0], dedupe_key="l")
         ),
         "tasks.subtasks": lambda: tasks.subtasks(parent[0], Query()),
         "tasks.attempts": lambda: tasks.attempts(parent[0], Query(sort=(Sort("number"),))),
@@ -263,26 +272,27 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
     messages = MessageService.as_system(database)
     agent = AgentService.as_system(database).create({"name": "desk", "kind": "human"}).id
 
+    opener = ConversationOpener.as_system(database)
+    resolver = ConversationResolver.as_system(database)
+    opened = NewConversation(customer_id=customer, subject="new", channel="web")
+
     def new(subject: str, **values: Any) -> Any:
-        body = {"customer_id": customer, "subject": subject, "channel": "web", **values}
-        return lifecycle.open(body, message={"body": "Hello"}, task=None)[0].id
+        new = replace(opened, subject=subject, message=NewMessage(body="Hello"), **values)
+        return opener.open(new)[0].id
 
     talk, other, asleep = new("talk", assignee_id=agent), new("other"), new("asleep")
     lifecycle.snooze(asleep, LATER)
     resolved, gone, going = new("resolved"), new("gone"), new("going")
-    lifecycle.resolve(resolved)
+    resolver.resolve(resolved)
     talks.remove(gone)
-    held = TaskService.as_system(database).create(
-        {"kind": "talk", "queue": "desk", "conversation_id": talk}
-    )
+    about = NewTask(kind="talk", queue="desk", conversation_id=talk)
+    held, _ = TaskService.as_system(database).submit(about)
     AgentService.as_system(database).update(agent, {"queues": ["desk"]})
     actor = Actor(ActorKind.AGENT, agent, "desk", Role.AGENT)
     (claimed,) = TaskQueueService(database=database, actor=actor).claim()
-    complete = {"id": held.id, "lease_token": str(claimed["lease_token"]), "output": None}
+    complete = TaskCompletion(id=held.id, lease_token=str(claimed["lease_token"]))
     message = messages.page(talk, Query())[0].items[0]["id"]
-    opened = {"customer_id": customer, "subject": "new", "channel": "web"}
     return {
-        "conversations.create": lambda: talks.create(opened),
         "conversations.of_customer": lambda: talks.of_customer(customer, Query(), total=True),
         "conversations.whole": lambda: talks.whole(talk),
         "conversations.with_people": lambda: talks.with_people(Query()),
@@ -293,15 +303,17 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
             {"subject__in": ["talk", "other"]}, None, reason="x", expected=2
         ),
         "crowds.resolve": lambda: crowds.resolve({"subject": "asleep"}, expected=1),
-        "lifecycle.open": lambda: lifecycle.open(
-            opened,
-            message={"body": "x", "external_id": "new"},
-            task={"kind": "x", "queue": "work", "dedupe_key": "m"},
+        "opener.open": lambda: opener.open(
+            replace(
+                opened,
+                message=NewMessage(body="x", external_id="new"),
+                task=NewTask(kind="x", queue="work", dedupe_key="m"),
+            )
         ),
         "lifecycle.assign": lambda: lifecycle.assign(talk, None, reason="x"),
         "lifecycle.snooze": lambda: lifecycle.snooze(talk, LATER),
-        "lifecycle.resolve": lambda: lifecycle.resolve(
-            talk, message={"body": "Bye"}, complete_task=complete
+        "resolver.resolve": lambda: resolver.resolve(
+            talk, Resolution(message=NewMessage(body="Bye"), complete_task=complete)
         ),
         "lifecycle.reopen": lambda: lifecycle.reopen(resolved),
         "lifecycle.close": lambda: lifecycle.close(talk),
@@ -309,9 +321,7 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
         "lifecycle.wake_due": lifecycle.wake_due,
         "messages.get": lambda: messages.get(message),
         "messages.page": lambda: messages.page(talk, Query()),
-        "messages.post": lambda: messages.post(
-            resolved, {"direction": "inbound", "body": "x", "external_id": "y"}
-        ),
+        "messages.post": lambda: messages.post(resolved, NewMessage(body="x", external_id="y")),
     }
 
 
@@ -378,15 +388,15 @@ CALLS = [
     "tokens.issue_for", "tokens.issue_for_agent", "tokens.remove", "events.get", "events.page",
     "events.feed", "authenticator.authenticate", "agents.create", "agents.update",
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",
-    "agents.for_worker", "batches.create_many", "tasks.create",
+    "agents.for_worker", "batches.create_many",
     "tasks.submit", "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "tasks.update",
     "tasks.remove", "tasks.restore", "queue.claim", "queue.heartbeat", "queue.complete",
     "queue.fail", "queue.release", "tasks.cancel", "tasks.requeue", "queue.rescue", "queue.stats",
-    "todos.create", "todos.update", "todos.remove", "todos.restore", "conversations.create",
+    "todos.create", "todos.update", "todos.remove", "todos.restore",
     "conversations.of_customer", "conversations.whole", "conversations.with_people",
     "conversations.update", "conversations.remove", "conversations.restore", "crowds.assign",
-    "crowds.resolve", "lifecycle.open",
-    "lifecycle.assign", "lifecycle.snooze", "lifecycle.resolve", "lifecycle.reopen",
+    "crowds.resolve", "opener.open",
+    "lifecycle.assign", "lifecycle.snooze", "resolver.resolve", "lifecycle.reopen",
     "lifecycle.close", "merger.merge", "lifecycle.wake_due", "messages.get", "messages.page",
     "messages.post", "accounts.open", "accounts.change", "accounts.freeze", "accounts.unfreeze",
     "accounts.close", "accounts.of_customer", "accounts.statement", "transactions.get",

@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy.exc import InvalidRequestError
 
 from app.db import Query, Sort
+from app.domain.conversations import NewConversation
+from app.domain.messages import NewMessage
+from app.domain.tasks import NewTask
 from app.errors import NotFound
 from app.services import (
     AgentService,
-    ConversationLifecycle,
+    ConversationOpener,
     ConversationService,
     CustomerService,
     MessageService,
@@ -27,9 +30,9 @@ if TYPE_CHECKING:
     from app.db.testing import RoundTrips
     from app.models import Conversation
 
-    NewConversation = Callable[..., Conversation]
+    Converse = Callable[..., Conversation]
 
-TASK = {"kind": "reply", "queue": "work"}
+TASK = NewTask(kind="reply", queue="work")
 
 
 @pytest.fixture
@@ -43,26 +46,23 @@ def tasks(database: Database) -> TaskService:
 
 
 @pytest.fixture
-def new_conversation(database: Database) -> NewConversation:
+def new_conversation(database: Database) -> Converse:
     """Open a conversation of a new customer, assigned to a new agent."""
 
     def make(messages: int = 0, tasks: int = 0) -> Conversation:
         name = uuid4().hex
         customer = CustomerService.as_system(database).create({"reference": name, "name": name})
         agent = AgentService.as_system(database).create({"name": name, "kind": "ai"})
-        values = {
-            "customer_id": customer.id,
-            "assignee_id": agent.id,
-            "subject": name,
-            "channel": "email",
-        }
-        conversation = ConversationLifecycle.as_system(database).open(values)[0]
+        new = NewConversation(
+            customer_id=customer.id, assignee_id=agent.id, subject=name, channel="email"
+        )
+        conversation = ConversationOpener.as_system(database).open(new)[0]
         for number in range(messages):
-            message = {"direction": "inbound", "body": f"{number}"}
+            message = NewMessage(body=f"{number}")
             MessageService.as_system(database).post(conversation.id, message)
         for number in range(tasks):
-            task = {**TASK, "conversation_id": conversation.id, "input": {"number": number}}
-            TaskService.as_system(database).create(task)
+            task = replace(TASK, conversation_id=conversation.id, input={"number": number})
+            TaskService.as_system(database).submit(task)
         return conversation
 
     return make
@@ -75,7 +75,7 @@ def _numbers(tasks: list[Any]) -> list[int]:
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_a_whole_conversation_takes_five_statements(
     conversations: ConversationService,
-    new_conversation: NewConversation,
+    new_conversation: Converse,
     round_trips: RoundTrips,
     count: int,
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_whole_conversation_takes_five_statements(
 
 
 def test_a_conversation_with_nothing_is_whole_too(
-    conversations: ConversationService, new_conversation: NewConversation, round_trips: RoundTrips
+    conversations: ConversationService, new_conversation: Converse, round_trips: RoundTrips
 ) -> None:
     """Nobody's and empty: None and empty lists, which are not looked for again."""
     key = new_conversation().id
@@ -109,7 +109,7 @@ def test_a_conversation_with_nothing_is_whole_too(
 
 
 def test_deleted_tasks_are_in_no_collection(
-    conversations: ConversationService, new_conversation: NewConversation, tasks: TaskService
+    conversations: ConversationService, new_conversation: Converse, tasks: TaskService
 ) -> None:
     """A restored one is again."""
     key = new_conversation(tasks=3).id
@@ -121,7 +121,7 @@ def test_deleted_tasks_are_in_no_collection(
 
 
 def test_a_deleted_assignee_is_still_told_of(
-    conversations: ConversationService, new_conversation: NewConversation, database: Database
+    conversations: ConversationService, new_conversation: Converse, database: Database
 ) -> None:
     """Who it was must not look like nobody, where the row still refers to one."""
     key = new_conversation().id
@@ -136,7 +136,7 @@ def test_a_deleted_assignee_is_still_told_of(
 
 
 def test_a_missing_conversation_is_not_found(
-    conversations: ConversationService, new_conversation: NewConversation
+    conversations: ConversationService, new_conversation: Converse
 ) -> None:
     """Neither one that never was nor one that was deleted."""
     gone = new_conversation().id
@@ -149,7 +149,7 @@ def test_a_missing_conversation_is_not_found(
 @pytest.mark.parametrize("count", [1, 50])
 def test_a_page_with_people_takes_three_statements(
     conversations: ConversationService,
-    new_conversation: NewConversation,
+    new_conversation: Converse,
     round_trips: RoundTrips,
     count: int,
 ) -> None:
@@ -172,7 +172,7 @@ def test_a_page_with_people_takes_three_statements(
 
 
 def test_pages_with_people_follow_each_other(
-    conversations: ConversationService, new_conversation: NewConversation
+    conversations: ConversationService, new_conversation: Converse
 ) -> None:
     """Without gap or repeat, as any page does, and without the deleted ones."""
     made = [new_conversation().id for _ in range(5)]
@@ -189,12 +189,14 @@ def test_a_task_with_its_subtasks_takes_two_statements(
     tasks: TaskService, round_trips: RoundTrips, count: int
 ) -> None:
     """The oldest first, one level down, without those that were deleted."""
-    parent = tasks.create(TASK)
-    tasks.create({**TASK, "parent_id": tasks.create(TASK).id})  # which is not one of them
+    parent = tasks.submit(TASK)[0]
+    other = tasks.submit(TASK)[0]
+    tasks.submit(replace(TASK, parent_id=other.id))
+    child = replace(TASK, parent_id=parent.id)
     for number in range(count):
-        made = tasks.create({**TASK, "parent_id": parent.id, "input": {"number": number}})
-        tasks.create({**TASK, "parent_id": made.id})
-    tasks.remove(tasks.create({**TASK, "parent_id": parent.id}).id)
+        made = tasks.submit(replace(child, input={"number": number}))[0]
+        tasks.submit(replace(TASK, parent_id=made.id))
+    tasks.remove(tasks.submit(child)[0].id)
     round_trips.take()
     task = tasks.with_subtasks(parent.id)
     assert len(round_trips.take()) == 2
@@ -207,7 +209,7 @@ def test_a_task_with_its_subtasks_takes_two_statements(
 
 def test_a_missing_task_is_not_found(tasks: TaskService) -> None:
     """As everywhere, deleted ones included."""
-    gone = tasks.create(TASK).id
+    gone = tasks.submit(TASK)[0].id
     tasks.remove(gone)
     for key in (gone, uuid4()):
         with pytest.raises(NotFound):

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.conversations import (
-    ConversationStatus,
-    Direction,
-    after_message,
-    check_conversation_action,
-)
+from app.domain.conversations import ConversationStatus, after_message, check_conversation_action
+from app.domain.messages import Direction
 from app.errors import InvalidTransition
 
 ALLOWED = {

@@ -43,14 +43,16 @@ MAY: dict[str, dict[frozenset[str], str]] = {
     },
     "ConversationBatchService": {WRITERS: "assign resolve"},
     "ConversationLifecycle": {
-        WRITERS: "open assign snooze resolve reopen close",
+        WRITERS: "assign snooze reopen close",
         SYSTEM_ONLY: "wake_due",
     },
     "ConversationMerger": {WRITERS: "merge"},
+    "ConversationOpener": {WRITERS: "open"},
+    "ConversationResolver": {WRITERS: "resolve"},
     "ConversationService": {
         EVERYBODY: "get get_many",
         READERS: "find page of_customer",
-        WRITERS: PLAIN_WRITES,
+        WRITERS: "update remove restore",
         SYSTEM_ONLY: "whole with_people",
     },
     "CustomerService": {
@@ -83,7 +85,7 @@ MAY: dict[str, dict[frozenset[str], str]] = {
     "TaskService": {
         EVERYBODY: "get get_many subtasks attempts",
         READERS: "find page",
-        WRITERS_AND_AGENTS: "create submit",
+        WRITERS_AND_AGENTS: "submit",
         WRITERS: "update remove restore cancel requeue",
         SYSTEM_ONLY: "with_subtasks",
     },
@@ -108,7 +110,6 @@ COMPUTE_ONLY = {
     "check_accounts",
     "check_expected",
     "check_may_move",
-    "clocks_after",
     "completed",
     "effect",
     "event_changes",
@@ -120,6 +121,7 @@ COMPUTE_ONLY = {
 PARTS = {
     "Adds",
     "Applies",
+    "BulkAdds",
     "BulkService",
     "Creates",
     "Deletes",

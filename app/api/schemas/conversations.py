@@ -18,6 +18,9 @@ from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema
 from app.api.schemas.transactions import RefundSchema
 from app.domain.conversations import Channel, ConversationStatus, Priority
+from app.domain.messages import NewMessage
+from app.domain.tasks import NewTask, TaskCompletion
+from app.domain.transactions import Refund
 
 _MOST_TAGS = 50
 
@@ -80,9 +83,14 @@ class ConversationSchema(DeletableSchema):
 
 
 class NewConversationSchema(ConversationSchema):
-    message = Nested(FirstMessageSchema, load_only=True, metadata=describe("The first message."))
+    message = Nested(
+        FirstMessageSchema, NewMessage, load_only=True, metadata=describe("The first message.")
+    )
     task = Nested(
-        FirstTaskSchema, load_only=True, metadata=describe("A task about the conversation.")
+        FirstTaskSchema,
+        NewTask,
+        load_only=True,
+        metadata=describe("A task about the conversation."),
     )
 
 
@@ -108,10 +116,15 @@ class SnoozeSchema(StrictSchema):
 
 
 class ResolutionSchema(StrictSchema):
-    message = Nested(LastMessageSchema, metadata=describe("A last message to the customer."))
-    refund = Nested(RefundSchema, metadata=describe("Money that is moved with the resolution."))
+    message = Nested(
+        LastMessageSchema, NewMessage, metadata=describe("A last message to the customer.")
+    )
+    refund = Nested(
+        RefundSchema, Refund, metadata=describe("Money that is moved with the resolution.")
+    )
     complete_task = Nested(
         TaskOfConversationSchema,
+        TaskCompletion,
         metadata=describe("A running task that is completed with the resolution."),
     )
 

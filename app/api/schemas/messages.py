@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from app.api.kit.fields import Actor, Choice, Id, Integer, Reference, Text, describe
 from app.api.kit.schemas import ResourceSchema, StrictSchema
-from app.domain.conversations import Direction
+from app.domain.messages import Direction
 
 
 class MessageSchema(ResourceSchema):

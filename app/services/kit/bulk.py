@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from app.db import retry
 from app.db.errors import Invalid, Mistake
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 
     Items = Sequence[Fields]
 
+N = TypeVar("N")
+
 
 @dataclass(frozen=True, kw_only=True)
-class BulkService(Service):
-    """For resources whose `create` has no rules of its own; others say theirs."""
+class BulkAdds(Service, Generic[N]):
+    """For a service with rules of its own, which says what a new row is made from."""
 
     repository: BulkWriter[Any]
 
-    @allowed("writers")
-    @retry
-    def create_many(self, items: Items) -> list[Record]:
-        """All or none of them, in as many statements as one takes; mistakes are told by index."""
+    @abstractmethod
+    def create_many(self, items: Sequence[N]) -> list[Record]:
+        """Create all or none; returns the new rows as they are read."""
+
+    def _add_many(self, items: Items) -> list[Record]:
+        """Insert all or none, in as many statements as one takes; raises mistakes by index."""
         model = self.repository.model
         self._check_all_json(items)
         with self.database.connect() as connection:
@@ -64,6 +69,15 @@ class BulkService(Service):
             fields = tuple(sorted({field for _, field in taken}))
             resource = self.repository.model.__tablename__
             raise AlreadyExists(resource, fields).at(*map(path_of, taken))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkService(BulkAdds["Fields"]):
+    @allowed("writers")
+    @retry
+    def create_many(self, items: Items) -> list[Record]:
+        """Create rows with these fields of the model, all or none; returns them as read."""
+        return self._add_many(items)
 
 
 def check_known(missing: Iterable[tuple[int, str]]) -> None:
