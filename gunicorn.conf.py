@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from app.allocator import return_freed_memory
-from app.application import create_database
+from app.application import add_routes, create_database
 from app.cli import listener
 from app.db.errors import ApplicationError
-from app.environment import SettingsError
+from app.environment import exit_on_mistake
 from app.logs import log_to_stderr
-from app.printable import make_logs_printable, printable
+from app.printable import make_logs_printable
 from app.scheduler import run_regularly
 from app.services.jobs import JobService
 from app.settings import Settings
 
 make_logs_printable()
-try:
+with exit_on_mistake():
     settings = Settings.from_environment()
-except SettingsError as error:
-    print(f"Error: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - there is no log yet
-    raise SystemExit(2) from None
 
 return_freed_memory()  # the workers inherit it
 settings.check_targets()  # it loads the public holidays, which the workers inherit too
@@ -46,6 +43,8 @@ limit_request_line = 8190
 
 def on_starting(server: Any) -> None:
     """Start the embedded server before the workers race for it; hold it while they come and go."""
+    if (wsgi := sys.modules.get("wsgi")) is not None:  # of `flask serve`: it has no routes yet
+        add_routes(wsgi.app)
     if settings.database_url is None:
         try:
             create_database(settings).url  # noqa: B018 - asking starts it

@@ -15,3 +15,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.application import build  # noqa: PLC0415 - importing `app.db` loads nothing of this
 
     return build(settings)
+
+
+def create_command_app() -> Flask:
+    """An application that has commands alone: the one that is called loads what it needs."""
+    from flask import Flask  # noqa: PLC0415 - same
+
+    from app import cli  # noqa: PLC0415 - same
+
+    app = Flask(__name__, static_folder=None)
+    cli.register(app, _load)
+    return app
+
+
+def _load(app: Flask) -> None:
+    from app.application import load  # noqa: PLC0415 - `flask --help` does without
+    from app.environment import exit_on_mistake  # noqa: PLC0415 - same
+
+    with exit_on_mistake():
+        load(app)

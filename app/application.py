@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import api, cli
+from app import cli
 from app.administration import EMBEDDED, MIGRATIONS
 from app.db import Database, EngineOptions, Timeouts, violations
 from app.db.errors import DatabaseUnreachable
@@ -28,12 +28,18 @@ _REPLICA_MAX_LAG = 30.0  # seconds
 
 def build(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
+    app = Flask(__package__, static_folder=None)
+    load(app, settings)
+    add_routes(app)
+    cli.register(app, load)
+    return app
+
+
+def load(app: Flask, settings: Settings | None = None) -> None:
+    """Give the application its settings, database and services, once; raises SettingsError."""
+    if "settings" in app.extensions:
+        return
     settings = settings or Settings.from_environment()
-    app = Flask(__name__, static_folder=None)
-    if hops := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # as Flask documents it
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     database = create_database(settings)
     app.extensions["settings"] = settings
     app.extensions["database"] = database
@@ -43,9 +49,18 @@ def build(settings: Settings | None = None) -> Flask:
     app.extensions["authenticator"] = authenticator
     app.extensions["rate_limiter"] = RateLimiter(database, rate=settings.rate_limit)
     app.teardown_appcontext(lambda _: database.abandon())
+
+
+def add_routes(app: Flask) -> None:
+    """Give a loaded application its routes."""
+    from app import api  # noqa: PLC0415 - commands do without
+
+    settings: Settings = app.extensions["settings"]
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # as Flask documents it
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     api.register(app)
-    cli.register(app)
-    return app
 
 
 def create_database(settings: Settings) -> Database:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -14,9 +16,10 @@ from sqlalchemy.exc import ArgumentError
 from app.db.errors import ApplicationError
 from app.domain.calendar import BusinessCalendar, parse_hours
 from app.domain.conversations import Priority
+from app.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -34,6 +37,16 @@ class SettingsError(ApplicationError):
     """One message that names every setting that is wrong."""
 
     code = "settings"
+
+
+@contextmanager
+def exit_on_mistake() -> Iterator[None]:
+    """End the process with one line on stderr and the exit code 2 where a setting is wrong."""
+    try:
+        yield
+    except SettingsError as error:
+        print(f"Error: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        raise SystemExit(2) from None
 
 
 @dataclass(frozen=True)

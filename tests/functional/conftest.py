@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from sqlalchemy import Engine, event
 from app import create_app
 from app.embedded import find_bindir
 from app.settings import Settings
+from tests import commands
 from tests.client import Client
 from tests.scene import Scene, scene_on
 from tests.server import copy_template, drop
@@ -39,15 +39,7 @@ def flask(app: Flask, environment: dict[str, str]) -> Run:
     """Run `flask` as a user would; `app` empties the database afterwards."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - the program under test
-            [sys.executable, "-m", "flask", *arguments],
-            cwd=ROOT,
-            env={**environment, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-            errors="surrogateescape",
-        )
+        return commands.run(arguments, {**environment, **settings})
 
     return run
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.commands import Running
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Sql = Callable[..., list[tuple[Any, ...]]]
-    Start = Callable[..., subprocess.Popen[bytes]]
+    Start = Callable[..., Running]
 
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable
@@ -34,16 +36,12 @@ def program(code: str) -> str:
 @pytest.fixture
 def start(environment: dict[str, str], admin: Client) -> Iterator[Start]:
     """Start `flask work` in the background; what is still running at the end is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Running] = []
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - the program under test
-            [PYTHON, "-m", "flask", "work", "--queue", "mail", "--poll", "0.1", *arguments],
-            cwd=ROOT,
-            env=environment,
-        )
-        started.append(process)
-        return process
+    def start(*arguments: str) -> Running:
+        queue = ("work", "--queue", "mail", "--poll", "0.1")
+        started.append(Running((*queue, *arguments), environment))
+        return started[-1]
 
     yield start
     for process in started:

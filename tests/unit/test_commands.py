@@ -1,0 +1,37 @@
+"""The command line loads what the called command needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from app.cli import COMMANDS, command
+
+PROGRAM = """
+import os, sys
+from flask.cli import main
+sys.argv = ["flask", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print("loaded:", *({"sqlalchemy", "app.services", "app.api"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_repeats_the_first_sentence_of_each_command(name: str) -> None:
+    """The overview is printed without loading the command."""
+    found = command(name)
+    assert found.name == name
+    assert (found.help or "").strip().startswith(COMMANDS[name])
+
+
+def test_the_overview_loads_neither_services_nor_sqlalchemy() -> None:
+    """It answers at once."""
+    shown = subprocess.run(  # noqa: S603 - the program under test
+        [sys.executable, "-c", PROGRAM, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(name in shown for name in COMMANDS)
+    assert shown.endswith("loaded:\n")
