@@ -1,4 +1,4 @@
-"""How Caseload is served. GUNICORN_CMD_ARGS and the command line win over this file."""
+"""The configuration of gunicorn. GUNICORN_CMD_ARGS and the command line override this file."""
 
 import signal
 import sys
@@ -23,41 +23,42 @@ with exit_on_mistake():
 return_freed_memory()  # the workers inherit it
 settings.check_targets()  # it loads the public holidays, which the workers inherit too
 
-# Loopback only: what faces the world is a proxy that speaks TLS.
+# Loopback only: a proxy with TLS stands in front.
 bind = listener.address(settings.port)
 workers = settings.workers
 # Threads: a worker waits for the database most of the time.
 worker_class = "gthread"
 threads = settings.threads
-# Instances of one user collide on the control socket.
+# Two instances of one user would use the same control socket.
 control_socket_disable = True
 # The heartbeat file must not wait for a disk.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder for it, made private by gunicorn
-# Longer than the longest statement, so that a stop lets every request end.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a private file in it
+# Longer than the longest statement, so that every request can end.
 graceful_timeout = int(settings.statement_timeout) + 5
-# Who believes proxies is the application, and by setting alone; gunicorn would believe loopback.
+# The application trusts proxies as CASELOAD_TRUSTED_PROXIES says; gunicorn would trust loopback.
 forwarded_allow_ips = ""
 # Cursors make long lines.
 limit_request_line = 8190
 
 
 def on_starting(server: Any) -> None:
-    """Start the embedded server before the workers race for it; hold it while they come and go."""
+    """Start the embedded server in the master, which holds it while workers start and end."""
     if (wsgi := sys.modules.get("wsgi")) is not None:  # of `flask serve`: it has no routes yet
         add_routes(wsgi.app)
     if settings.database_url is None:
         try:
-            create_database(settings).url  # noqa: B018 - asking starts it
+            create_database(settings).url  # noqa: B018 - reading the URL starts it
         except ApplicationError as error:
             server.log.error("%s", error)  # noqa: TRY400 - the message says it all
             raise SystemExit(1) from None
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let only the master hear Ctrl-C, which goes to all of the process group, and end gracefully.
+    """Set the signals of a worker, and start the jobs in a thread of it.
 
-    The worker's own way to end at once waits for ever where a second signal interrupts it.
-    The jobs run beside the requests.
+    A terminal sends Ctrl-C to the whole process group; only the master handles it, and the workers
+    end gracefully. The handler of gunicorn for SIGQUIT would wait for ever where a second signal
+    interrupts it.
     """
     log_to_stderr()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What gunicorn serves and `flask` finds."""
+"""The application that gunicorn serves and that `flask` finds."""
 
 import sys
 from pathlib import Path

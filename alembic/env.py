@@ -1,9 +1,9 @@
-"""How migrations run: one transaction each, under lock and statement timeouts.
+"""Runs the migrations: one transaction each, under lock and statement timeouts.
 
-Each grants, in its transaction, what Caseload's roles may do with the tables as they are then: its
-triggers write with the rights of the service that runs meanwhile.
+Each migration also grants the rights of Caseload's roles, in its own transaction: triggers that it
+creates write with the rights of the service, which runs at the same time.
 
-app/db/admin/migrations.py passes the connection in; `alembic` by itself reads the settings.
+app/db/admin/alembic_commands.py passes the connection in; `alembic` by itself reads the settings.
 """
 
 from __future__ import annotations

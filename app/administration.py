@@ -1,4 +1,4 @@
-"""Caseload's names for what administrates its database: migrations, roles, the embedded server."""
+"""Caseload's names and paths for migrations, for roles, and for the embedded server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the application from its settings."""
+"""Builds the application from the settings."""
 
 from __future__ import annotations
 

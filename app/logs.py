@@ -1,4 +1,4 @@
-"""Log lines of a serving process: when, how bad, in which request, from where."""
+"""Log lines of a serving process: time, level, request, logger, message."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
-"""Of the request that this thread answers; `-` between two requests."""
+"""The id of the request that this thread answers; `-` between two requests."""
 
 _FORMAT = "%(asctime)s %(levelname)s [%(request_id)s] %(name)s: %(message)s"
 
 
 class RequestIds(logging.Filter):
-    """Gives each record that passes a handler the id of the request it was logged in."""
+    """Adds to each record the id of the request in which it was logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
@@ -20,7 +20,7 @@ class RequestIds(logging.Filter):
 
 
 def log_to_stderr() -> None:
-    """What this process logs, libraries included, goes to stderr, each record under its request."""
+    """Write all logs of this process to stderr, each line with the id of its request."""
     handler = logging.StreamHandler()
     handler.addFilter(RequestIds())
     handler.setFormatter(logging.Formatter(_FORMAT))

@@ -1,4 +1,4 @@
-"""Text for terminals and logs, in which characters that command a terminal are made visible."""
+"""Text for terminals and logs, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same for text whose line feeds are meant."""
+    """The same for text of several lines, whose line feeds stay."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -51,5 +51,5 @@ def _indented(text: str) -> str:
 
 
 def make_logs_printable() -> None:
-    """For all loggers of the process, gunicorn's too; whoever starts a process calls it once."""
+    """Make all loggers of this process use PrintableRecord. Call it once, at the start."""
     logging.setLogRecordFactory(PrintableRecord)

@@ -48,7 +48,7 @@ _OF_CLOCKS = {
 
 
 def _shown(targets: Mapping[str, timedelta]) -> str:
-    """As the environment has them: minutes by priority."""
+    """The targets as the environment has them, in minutes by priority."""
     return ",".join(f"{name}={span // timedelta(minutes=1)}" for name, span in targets.items())
 
 
@@ -88,7 +88,7 @@ class Settings:
         ROOT / "instance",
         FOLDER,
         "Holds the embedded server's data, and the generated secret key.",
-        shown="`instance/` beside the code",
+        shown="`instance/` in the folder of the code",
     )
     port: int = setting(
         8000, whole(1, 65535), "The port to listen on, at 127.0.0.1.", variable="PORT"
@@ -214,8 +214,8 @@ class Settings:
     job_interval: float = setting(
         2.0,
         seconds(0, 3600),
-        "How often each process wakes snoozed conversations, takes back expired leases and lets "
-        "transactions expire; 0: never, see `flask jobs run`.",
+        "How often each process wakes snoozed conversations, takes back expired leases and "
+        "expires transactions; 0: never, see `flask jobs run`.",
     )
 
     @classmethod
@@ -248,7 +248,7 @@ class Settings:
 
     @cached_property
     def rules(self) -> Rules:
-        """What the firm has decided; raises ValueError where it can't be."""
+        """The rules of the firm, from the settings; raises ValueError for impossible ones."""
         return Rules(
             service_levels=ServiceLevels(
                 BusinessCalendar(
@@ -276,12 +276,16 @@ class Settings:
 
     @cached_property
     def secret_key(self) -> str:
-        """Seals cursors and answers: the given one, or one made once and kept with the data."""
+        """The key that seals cursors and stored responses: the given one, or a generated one, which
+        is stored in the data directory."""
         return self.given_secret_key or _kept_secret(self.data_dir / "secret_key")
 
 
 def _kept_secret(file: Path) -> str:
-    """Made by whoever comes first; a link never overwrites what another has made meanwhile."""
+    """The key in the file; generates one where the file is missing.
+
+    A hard link fails where another process has created the file meanwhile: all use the first key.
+    """
     file.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     if not file.exists():
         side = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")

@@ -84,7 +84,7 @@ def show(account: str, count: int, *, as_json: bool) -> None:
 @accounts.command("verify")
 @as_json
 def verify(*, as_json: bool) -> None:
-    """Recompute every balance and rule from the entries; fail where anything differs."""
+    """Compute every balance from the entries, check every rule, and fail where a row differs."""
     differences = service(LedgerCheckService).verify()
     if as_json:
         print_json(differences)
@@ -109,7 +109,7 @@ def import_balances(file: IO[bytes], against: str) -> None:
 
 
 def _lines(file: IO[bytes]) -> Iterator[Line]:
-    """Decoded one by one, so that a mistake is reported with its line."""
+    """The lines of the file; each is decoded by itself, so that a mistake names its line."""
     texts = chain(
         (line.decode("utf-8-sig") for line in islice(file, 1)), (line.decode() for line in file)
     )
@@ -117,7 +117,7 @@ def _lines(file: IO[bytes]) -> Iterator[Line]:
     try:
         if next(reader, None) != _HEADER:
             raise _wrong(1, f"The first line must be {','.join(_HEADER)}.")
-        for row in filter(None, reader):  # lines with nothing in them are none
+        for row in filter(None, reader):  # csv returns [] for a blank line
             if len(row) != len(_HEADER):
                 raise _wrong(reader.line_num, f"It must have {len(_HEADER)} values.")
             yield Line(reader.line_num, *row)
@@ -143,7 +143,7 @@ def _find(text: str) -> Record:
 
 
 def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Amounts as the API has them."""
+    """The row, with amounts as the API has them: an amount and its currency."""
     shown = dict(row)
     for name in _MONEY:
         if row.get(name) is not None:
@@ -152,6 +152,7 @@ def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row, with each amount as one text."""
     return {
         name: f"{value['amount']} {value['currency']}" if name in _MONEY and value else value
         for name, value in row.items()

@@ -63,7 +63,7 @@ def list_agents(limit: int, *, as_json: bool) -> None:
 @click.argument("name", type=Text())
 @as_json
 def show(name: str, *, as_json: bool) -> None:
-    """Show the agent NAME and what waits for it alone."""
+    """Show the agent NAME and the pending tasks that only it may claim."""
     agent = find_agent(name)
     waiting = [as_record(task) for task in service(AgentService).pending_tasks(agent.id)]
     if as_json:
@@ -88,7 +88,7 @@ def deactivate(name: str, heir: str | None) -> None:
 
 
 def find_agent(name: str) -> Agent:
-    """Raises NotFound."""
+    """The live agent of this name; raises NotFound."""
     found: Agent | None = service(AgentService).find(name=name)
     if found is None:
         raise NotFound("agents", name)

@@ -7,7 +7,14 @@ import click
 from app.cli.kit.commands import Group, Refused, exit_code_of, service
 from app.cli.kit.exports import WRITERS, format_of
 from app.cli.kit.files import STDOUT, whole_file
-from app.cli.kit.output import as_json, print_fields, print_json, print_line, print_table, watched
+from app.cli.kit.output import (
+    as_json,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    with_progress,
+)
 from app.cli.kit.types import Text
 from app.db import Query, Record
 from app.db.errors import ApplicationError
@@ -69,8 +76,8 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
     """Overwrite the personal data of the customer with the id or reference CUSTOMER, for good.
 
     Refused while there is an account that is not closed, a conversation that is not resolved or a
-    task that has not ended. The ledger stays, and who did what when. PostgreSQL's statistics of
-    the tables, which hold values of rows, are renewed.
+    task that has not ended. The ledger stays, and the events without their personal values. The
+    command also renews PostgreSQL's statistics of the tables, which hold values of rows.
     """
     found = _find(customer, deleted_too=True)
     if not yes:
@@ -81,8 +88,9 @@ def erase(customer: str, *, messages: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"id": found["id"], "erased": erased})
         return
-    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count)
-    print_line(f"Erased {found['id']}: {told or 'nothing was left'}. Statistics are renewed.")
+    counts = [f"{count} {name.replace('_', ' ')}" for name, count in erased.items() if count]
+    rows = ", ".join(counts) or "nothing was left"
+    print_line(f"Erased {found['id']}: {rows}. Statistics are renewed.")
 
 
 def _renew_statistics(key: UUID) -> None:
@@ -105,15 +113,15 @@ def _renew_statistics(key: UUID) -> None:
 def export(file: str, format_: str | None) -> None:
     """Write all customers that are not deleted to FILE, or to stdout.
 
-    A FILE is there as a whole or not at all, and only its owner may read it.
+    A FILE is written completely or not at all, and only its owner may read it.
     """
     write = WRITERS[format_ or format_of(file)]
     with whole_file(file) as out:
 
         def read(records: Iterator[Record]) -> None:
-            out.seek(0)  # it may be read again, after a conflict
+            out.seek(0)  # a retry after a conflict reads the customers again
             out.truncate()
-            with watched(records, label="Customers") as seen:
+            with with_progress(records, label="Customers") as seen:
                 write(out, _EXPORTED, seen)
 
         service(CustomerService).read_all(read)
@@ -130,5 +138,7 @@ def _find(text: str, *, deleted_too: bool = False) -> Record:
     if not found:
         raise NotFound("customers", text)
     if len(found) > 1:
-        raise click.UsageError("Several deleted customers had this reference: use an id.")
+        raise click.UsageError(
+            f"{len(found)} deleted customers had the reference {text}: use the id of one."
+        )
     return found[0]

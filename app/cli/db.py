@@ -58,9 +58,10 @@ def revision(message: str, *, autogenerate: bool) -> None:
 
 @db.command("restored")
 def restored() -> None:
-    """Continue the change feed after a dump was restored here, before anything writes.
+    """Begin a new epoch of the change feed after a dump was restored into this database.
 
-    Run it right after pg_restore, as the owner of the tables. Run twice it does no harm.
+    Run it right after pg_restore, before anything writes, as the owner of the tables. Running it
+    twice does no harm.
     """
     epoch = service(EventService).begin_epoch()
     print_line(f"The change feed continues in epoch {epoch}.")
@@ -84,7 +85,7 @@ def wait(timeout: float) -> None:
 
 @db.command("roles", cls=SetUpVerb)
 def roles() -> None:
-    """Print the SQL that makes roles of least privilege; it runs nothing."""
+    """Print SQL that creates roles with few rights; the command runs nothing."""
     print_text(ROLES_SQL.rstrip())
 
 
@@ -94,10 +95,10 @@ def roles() -> None:
 def shell(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     """Open psql on the database; ARGUMENTS, after --, go to psql."""
     url = make_url(database().url)
-    # Everybody may read the arguments of a process, and nobody else its environment.
+    # All users can read the arguments of a process, but not its environment.
     password = {"PGPASSWORD": str(url.password)} if url.password else {}
     address = url._replace(password=None).render_as_string()
-    done = subprocess.run(  # noqa: S603 - psql, for whoever typed this
+    done = subprocess.run(  # noqa: S603 - psql, for the user of the command
         [_psql(), address, *arguments], env={**os.environ, **password}, check=False
     )
     ctx.exit(done.returncode)
@@ -109,5 +110,7 @@ def _psql() -> str:
         found = str(find_bindir() / "psql")
     except EmbeddedServerError:
         if found is None:
-            raise Refused("psql is not installed.", 1) from None
+            raise Refused(
+                "psql is not found: install it, or set PG_BINDIR to its folder.", 1
+            ) from None
     return found

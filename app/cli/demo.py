@@ -15,9 +15,10 @@ from app.services.demo_data import ADMIN
 @click.command("demo", cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def demo(*, yes: bool) -> None:
-    """Load a small data set to try things on; again without harm.
+    """Load a small data set to try Caseload with; loading it again does no harm.
 
-    It has an administrator and made-up money: where DATABASE_URL is set, it asks first.
+    The data includes an administrator and invented money: with DATABASE_URL set, the command asks
+    first.
     """
     if settings().database_url is not None and not yes:
         _confirm()
@@ -26,8 +27,8 @@ def demo(*, yes: bool) -> None:
 
 
 def _confirm() -> None:
-    """Raises Refused where nobody can be asked, and Abort where the answer is no."""
-    what = f"made-up customers, accounts and the administrator {ADMIN}"
+    """Raise Refused where stdin is no terminal, and Abort where the answer is no."""
+    what = f"invented customers, accounts and the administrator {ADMIN}"
     where = printable(place(settings()))
     if not sys.stdin.isatty():
         raise Refused(f"flask demo loads {what} into {where}: confirm it with --yes.", 2)

@@ -11,9 +11,9 @@ jobs = Group("jobs", help="Regular jobs, which the service runs by itself.")
 @jobs.command("run")
 @as_json
 def run(*, as_json: bool) -> None:
-    """Wake snoozed conversations, take back leases, let transactions expire: once.
+    """Wake snoozed conversations, take back expired leases, expire transactions: once.
 
-    A job that fails does not stop the others, and the command ends with its error.
+    A job that fails does not stop the others. The command then ends with its error.
     """
     report = service(JobService).run_due()
     if as_json:

@@ -1,4 +1,4 @@
-"""The socket that `flask serve` listens on before it loads anything, and leaves to gunicorn."""
+"""The socket on which `flask serve` listens before it migrates, and which gunicorn takes over."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ _LISTENING: dict[int, int] = {}  # descriptors by port
 
 
 def listen(port: int) -> None:
-    """From here on no other process gets the port; clients wait until gunicorn accepts them."""
+    """Take the port: no other process gets it, and clients wait until gunicorn accepts them.
+
+    Raises Refused.
+    """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_HOST, port))
-        listener.listen()  # two sockets may be bound to a port, only one listens
+        listener.listen()  # only this makes a second one fail: two may bind
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
@@ -29,11 +32,11 @@ def listen(port: int) -> None:
 
 
 def address(port: int) -> str:
-    """What gunicorn binds to: the socket that listens already, or else the port."""
+    """The address for gunicorn: the socket that listens already, or else the host and the port."""
     return f"fd://{_LISTENING[port]}" if port in _LISTENING else f"{_HOST}:{port}"
 
 
 def operator_binds() -> bool:
-    """Whether GUNICORN_CMD_ARGS names the addresses; PORT is not used then."""
+    """Whether GUNICORN_CMD_ARGS names addresses to listen on: PORT is not used then."""
     given = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
     return any(argument.startswith(("-b", "--bind")) for argument in given)

@@ -20,7 +20,7 @@ from app.settings import ROOT
 
 @click.command("serve", cls=Command)
 def serve() -> None:
-    """Migrate and serve: what `make run` does. The embedded server gets the demo once."""
+    """Migrate and serve, as `make run` does. The embedded server gets the demo once."""
     own_address = not listener.operator_binds()
     if own_address:
         listener.listen(settings().port)
@@ -28,7 +28,7 @@ def serve() -> None:
     embedded = settings().database_url is None
     if embedded:
         _load_demo_once()
-    if own_address:  # gunicorn logs what else it listens at
+    if own_address:  # other addresses are in gunicorn's log
         user = ADMIN if embedded else "EMAIL"
         print_text(_WELCOME.format(port=settings().port, user=user))
         sys.stdout.flush()
@@ -36,21 +36,21 @@ def serve() -> None:
 
 
 def _load_demo_once() -> None:
-    """Once in the life of the data directory: what a user removed stays removed."""
+    """Load the demo once in the life of the data directory: deleted rows do not come back."""
     with (settings().data_dir / "demo-loaded").open("a+") as marker:
-        fcntl.flock(marker, fcntl.LOCK_EX)  # of two that start together, one loads it
+        fcntl.flock(marker, fcntl.LOCK_EX)  # two may start at the same time
         if marker.tell() == 0:
             service(DemoService).load()
             marker.write("The demo was loaded, and is not loaded again.\n")
 
 
 def _run_gunicorn() -> None:
-    """In this process, which keeps the embedded server until it ends."""
+    """Run it in this process, which holds the embedded server until it ends."""
     database().dispose()
     os.chdir(ROOT)
     gunicorn = Path(sys.executable).with_name("gunicorn")
     sys.argv = [str(gunicorn), "wsgi:app"]
-    # In a context of its own: requests must not find the command's.
+    # In a context of its own, so that requests do not see the command's application context.
     Context().run(run_path, str(gunicorn), run_name="__main__")
 
 

@@ -32,7 +32,7 @@ _COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after",
 @tasks.command("list")
 @click.option("--status", type=click.Choice([status.value for status in TaskStatus]))
 @click.option("--queue", type=QUEUE_NAME)
-@click.option("--agent", type=Text(), help="The name of the agent that they are addressed to.")
+@click.option("--agent", type=Text(), help="The agent who alone may claim them.")
 @click.option("--conversation", "conversation_id", type=ID)
 @click.option("--search", type=Text(), help="Words in the input.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
@@ -76,7 +76,7 @@ def show(task_id: UUID, *, as_json: bool) -> None:
 @tasks.command("requeue")
 @click.argument("task_ids", type=ID, nargs=-1, required=True)
 def requeue(task_ids: tuple[UUID, ...]) -> None:
-    """Let failed or cancelled tasks run again."""
+    """Put failed or cancelled tasks back into their queue."""
     for task_id in task_ids:
         service(TaskService).requeue(task_id)
         print_line(f"Requeued {task_id}.")
@@ -85,7 +85,7 @@ def requeue(task_ids: tuple[UUID, ...]) -> None:
 @tasks.command("cancel")
 @click.argument("task_ids", type=ID, nargs=-1, required=True)
 def cancel(task_ids: tuple[UUID, ...]) -> None:
-    """Cancel tasks and their sub-tasks; running ones are asked to stop."""
+    """Cancel tasks and their sub-tasks; a running task stops at its next heartbeat."""
     for task_id in task_ids:
         task = service(TaskService).cancel(task_id)
         done = "Cancelled" if task.status == TaskStatus.CANCELLED else "Asked to cancel"
@@ -94,7 +94,7 @@ def cancel(task_ids: tuple[UUID, ...]) -> None:
 
 @tasks.command("rescue")
 def rescue() -> None:
-    """Take back every task whose lease ran out."""
+    """Take back every task whose lease has expired."""
     queue = service(TaskQueueService)
     print_line(f"Took back {sum(iter(queue.rescue, 0))} tasks.")
 

@@ -20,17 +20,19 @@ tokens = Group("tokens", help="Tokens with which clients authenticate.")
 @tokens.command("create")
 @click.option("--user", "email", type=Email(254), help="The user's e-mail address.")
 @click.option("--agent", type=Text(), help="Or the agent's name.")
-@click.option("--name", type=Text(), default="cli", show_default=True, help="What it is for.")
+@click.option(
+    "--name", type=Text(), default="cli", show_default=True, help="A name to recognise it by."
+)
 @click.option("--expires-at", type=TIME, help="RFC 3339; without it the token does not expire.")
 def create(email: str | None, agent: str | None, name: str, expires_at: datetime | None) -> None:
-    """Print a new token, alone and once: it is kept nowhere."""
+    """Print a new token, once: only its hash is stored."""
     tokens = service(TokenService)
     if email is not None and agent is None:
         _, secret = tokens.issue_for(email, name, expires_at)
     elif agent is not None and email is None:
         _, secret = tokens.issue_for_agent(agent, name, expires_at)
     else:
-        raise click.UsageError("Either --user or --agent is required.")
+        raise click.UsageError("Give either --user EMAIL or --agent NAME.")
     print_line(secret)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_OWN = "worker"  # the agent that gets every queue that it is asked to work on
+_OWN = "worker"  # the default agent; the command adds the queues of --queue to its own
 
 
 class _Program(click.ParamType[Any]):
@@ -34,20 +34,22 @@ class _Program(click.ParamType[Any]):
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
         if not words:
-            self.fail("it is empty.", param, ctx)
+            self.fail("the command is empty.", param, ctx)
         if shutil.which(words[0]) is None:
-            self.fail(f"there is no program {words[0]!r}.", param, ctx)
+            self.fail(f"no program {words[0]!r} is found in PATH.", param, ctx)
         return words
 
 
 @click.command("work", cls=Command)
 @click.option("--queue", "queues", type=QUEUE_NAME, multiple=True, required=True)
-@click.option("--exec", "program", type=_Program(), required=True, help="Without a shell.")
-@click.option("--agent", type=Text(), default=_OWN, show_default=True, help="Made if missing.")
+@click.option(
+    "--exec", "program", type=_Program(), required=True, help="The program; no shell runs it."
+)
+@click.option("--agent", type=Text(), default=_OWN, show_default=True, help="Created if missing.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--lease", type=click.IntRange(1), help="Seconds; renewed while the program runs.")
 @click.option("--poll", type=click.FloatRange(0.05, 60), default=1.0, show_default=True)
-@click.option("--drain", is_flag=True, help="End when there is nothing to do.")
+@click.option("--drain", is_flag=True, help="End when no task can be claimed.")
 def work(
     queues: tuple[str, ...],
     program: list[str],
@@ -58,9 +60,9 @@ def work(
 ) -> None:
     """Claim tasks and run a program for each.
 
-    It gets the task as JSON on stdin. What it writes to stdout completes the task; an exit code
-    other than 0 fails it. SIGTERM or Ctrl-C lets it finish what it holds; the second one gives
-    that back.
+    The program reads the task as JSON from stdin. Its stdout becomes the output of the task; an
+    exit code other than 0 fails the task. After SIGTERM or Ctrl-C running programs finish and no
+    task is claimed; a second one ends the programs and gives their tasks back.
     """
     check_exists(settings())
     rules = settings().rules
@@ -83,6 +85,6 @@ def work(
 
 
 def _queue(agent: Agent) -> TaskQueueService:
-    """Acts as the agent itself, as its token would."""
+    """A service that acts as the agent, as requests with its token do."""
     actor = Actor(ActorKind.AGENT, agent.id, agent.name, Role.AGENT)
     return replace(service(TaskQueueService), actor=actor)

@@ -78,7 +78,7 @@ class Account:
 
 
 def choose_account(owner: int | None) -> Account:
-    """`owner` is the uid that owns the data, None before there are any."""
+    """The account for the programs; `owner` is the uid that owns the data, None without data."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     if owner:
@@ -105,7 +105,7 @@ def _unprivileged() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise EmbeddedServerError(
-        f"Root can't run PostgreSQL, and there is no account {' or '.join(_UNPRIVILEGED)}."
+        f"Root cannot run PostgreSQL: create an account {' or '.join(_UNPRIVILEGED)}."
     )
 
 

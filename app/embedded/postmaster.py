@@ -1,4 +1,4 @@
-"""Looks at a running server from outside, by its pid file and its socket, and stops it."""
+"""Examines a running server by its pid file and its socket, and stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Caseload's tables share: marks, limits of JSON, and checks of a column.
+"""Marks, the limit of JSON and checks of a column, for all of Caseload's tables.
 
 A mark is a key in the `info` of a column or table, with the value True unless its comment says
 more. app/db/marks.py has the marks that the data layer reads; these are Caseload's own.

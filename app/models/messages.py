@@ -13,7 +13,7 @@ from app.models.base import CHANGED, PERSONAL, UNRECORDED, one_of
 
 
 class Message(Resource):
-    """What a customer or the desk wrote in a conversation.
+    """A text in a conversation, from the customer or from the desk.
 
     A trigger refuses to edit or delete it. Only a merge moves it to another conversation, and only
     an erasure overwrites its personal values. `channel` repeats the conversation's, because

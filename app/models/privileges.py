@@ -1,4 +1,4 @@
-"""What the database lets services do with each table, read off the marks of the tables."""
+"""The rights that the database grants services on each table, from the marks of the tables."""
 
 from __future__ import annotations
 

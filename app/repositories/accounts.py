@@ -64,7 +64,7 @@ class AccountRepository(Inserter[Account], Updater[Account]):
         return [*kept, _BALANCE.label("balance"), _AVAILABLE.label("available")]
 
     def next_serial(self, connection: Connection) -> int:
-        """The next value of a sequence, from which the number of a new account is made."""
+        """The next value of a sequence, of which the number of a new account consists."""
         serial: int = connection.execute(_NEXT_SERIAL).scalar_one()
         return serial
 

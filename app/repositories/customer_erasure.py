@@ -95,7 +95,7 @@ WITH_MESSAGES: Overwritten = {
     Conversation: {"subject": ERASED, "tags": []},
     Message: {"body": ERASED},
 }
-"""What is overwritten as well where the texts of messages are erased."""
+"""The values that are overwritten as well where `messages` is true."""
 
 _ERASE_ERRORS = (
     update(_ATTEMPTS)

@@ -59,14 +59,14 @@ _ADD_HOLDS = f"""
 """  # noqa: S608 - same
 
 # With a reference that exists already, nothing is inserted: no transaction, and no legs.
-_MAKE = f"""
-WITH made AS (
+_INSERT = f"""
+WITH inserted AS (
     INSERT INTO transactions ({", ".join(_GIVEN)}, posted_at)
     VALUES ({", ".join(f":{name}" for name in _GIVEN)}, {{posted_at}})
     ON CONFLICT (reference) WHERE reference IS NOT NULL DO NOTHING
     RETURNING {_RETURNED}
 ), legs AS ({{add}})
-SELECT * FROM made
+SELECT * FROM inserted
 """  # noqa: S608 - same
 
 _POST = f"""
@@ -117,11 +117,15 @@ _LOCKING = (
     .bindparams(bindparam("keys", type_=ARRAY(Uuid)))
     .columns(*(column(name, _ACCOUNTS.c[name].type) for name in _ACCOUNT_COLUMNS))
 )
-_MAKING = {
+_INSERTING = {
     "posted": _typed(
-        _MAKE.format(posted_at="statement_timestamp()", add=_ADD_ENTRIES.format(transaction="made"))
+        _INSERT.format(
+            posted_at="statement_timestamp()", add=_ADD_ENTRIES.format(transaction="inserted")
+        )
     ),
-    "pending": _typed(_MAKE.format(posted_at="NULL", add=_ADD_HOLDS.format(transaction="made"))),
+    "pending": _typed(
+        _INSERT.format(posted_at="NULL", add=_ADD_HOLDS.format(transaction="inserted"))
+    ),
 }
 _POSTING, _APPROVING, _ENDING = _typed(_POST), _typed(_APPROVE), _typed(_END)
 _LOOKING = _typed(
@@ -143,7 +147,7 @@ class Ledger:
         "pending". The caller has locked the accounts. Raises what the triggers refuse:
         InsufficientFunds, AccountClosed, AccountFrozen, BalanceOutOfRange, Invalid.
         """
-        statement = _MAKING[values["status"]]
+        statement = _INSERTING[values["status"]]
         row = connection.execute(statement, {**values, "legs": _rows(legs)}).one_or_none()
         return None if row is None else row._asdict()
 

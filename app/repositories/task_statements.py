@@ -56,7 +56,7 @@ _GIVE_BACK = """
 WITH held AS (
     SELECT id, attempt, {before},
         CASE WHEN cancel_requested THEN 'cancelled'
-             WHEN {spent} THEN 'failed'
+             WHEN {exhausted} THEN 'failed'
              ELSE 'pending' END AS becomes
     FROM tasks WHERE status = 'running' AND deleted_at IS NULL AND {which}
     {lock}
@@ -105,7 +105,7 @@ SELECT * FROM changed ORDER BY id
 
 _EXPIRED = {
     "which": "lease_expires_at <= statement_timestamp()",
-    "spent": "attempt - attempts_forgiven >= max_attempts",
+    "exhausted": "attempt - attempts_forgiven >= max_attempts",
     "agent": "tasks.agent_id",
     "outcome": "'lost'",
     # The order of ix_tasks_claimed_by_id, which contains only running tasks: PostgreSQL then reads
@@ -114,7 +114,7 @@ _EXPIRED = {
 }
 _OF_AGENTS = {
     "which": "claimed_by_id = ANY (CAST(:agents AS uuid[]))",
-    "spent": "false",
+    "exhausted": "false",
     "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
     " WHEN tasks.agent_id <> ALL (CAST(:agents AS uuid[])) THEN tasks.agent_id END",
     "outcome": "CASE becomes WHEN 'cancelled' THEN 'cancelled' ELSE 'released' END",

@@ -27,7 +27,7 @@ _IS_OPEN = Task.status.in_(OPEN) & Task.deleted_at.is_(None)
 
 # The tasks of an agent: those that it runs or ran last, and those that only it may claim.
 _IS_OF_AGENT = or_(Task.claimed_by_id == bindparam("agent"), Task.agent_id == bindparam("agent"))
-# Of these, the live ones that it runs now or can still claim.
+# The live ones among these, that it runs now or that only it may claim.
 _IS_OPEN_OF_AGENT = Task.deleted_at.is_(None) & or_(
     (Task.claimed_by_id == bindparam("agent")) & (Task.status == "running"),
     (Task.agent_id == bindparam("agent")) & Task.status.in_(OPEN),

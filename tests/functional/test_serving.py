@@ -350,7 +350,7 @@ def test_data_and_programs_must_fit(base: Path, bindir: Path) -> None:
     version = base / "data" / "postgres" / "PG_VERSION"
     assert int(version.read_text()) == binaries.major_version(bindir)
     version.write_text("9\n")
-    refusal = "Error: The data was made by PostgreSQL 9, which is not found; set PG_BINDIR.\n"
+    refusal = "Error: The data directory needs PostgreSQL 9, which is not found: set PG_BINDIR.\n"
     assert flask(base) == (5, refusal)
 
 

@@ -259,6 +259,6 @@ def test_a_trap_in_tmp_is_refused(hold: Hold, base: Path, trap: str) -> None:
         place.mkdir(mode=0o777)
         os.chown(place, _NOBODY, _NOBODY)
     found = place.lstat()
-    assert hold(directory).said == f"refused: {place} belongs to somebody else; remove it."
+    assert hold(directory).said == f"refused: {place} belongs to another user: remove it."
     assert (place.lstat().st_uid, place.lstat().st_mode) == (found.st_uid, found.st_mode)
     place.unlink() if trap == "link" else place.rmdir()

@@ -1,1 +1,1 @@
-"""What commands are composed of: errors, arguments, output, files. No module knows a noun."""
+"""The parts of commands: errors, arguments, output, files. No module here knows a resource."""

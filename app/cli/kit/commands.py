@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     S = TypeVar("S", bound=Service)
 
+# A subclass has the code of its nearest parent.
 EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
     db_errors.ApplicationError: 1,
     db_errors.Invalid: 2,
@@ -40,11 +41,11 @@ EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
     NotErasable: 1,
     db_errors.Unavailable: 5,
 }
-"""By class; a subclass has its parent's."""
+"""The exit code of each class of errors."""
 
 
 class Verb(click.Command):
-    """A command of a group. It needs a database that exists already."""
+    """A command of a group that needs a database: it fails where the data directory has none."""
 
     def invoke(self, ctx: click.Context) -> Any:
         app = ctx.find_object(ScriptInfo).load_app()  # type: ignore[union-attr] # Flask sets it
@@ -53,11 +54,11 @@ class Verb(click.Command):
 
 
 class SetUpVerb(click.Command):
-    """A command of a group that makes the embedded database, or that needs none."""
+    """A command of a group that creates the embedded database, or needs no database."""
 
 
 class Group(AppGroup):
-    """A noun; its commands are verbs."""
+    """The commands about one noun. Errors that are expected end in one line and an exit code."""
 
     command_class = Verb
 
@@ -71,7 +72,7 @@ class Group(AppGroup):
 
 
 class Command(click.Command):
-    """A command that stands by itself."""
+    """A command without a group, with the same errors as those of a Group."""
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         with explained():
@@ -85,13 +86,13 @@ class Command(click.Command):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn the errors that callers are expected to handle into exit codes."""
+    """Turn expected errors into Refused, with the exit code of their class."""
     try:
         yield
     except errors.AlreadyExists as error:
         holder = error.holder()
-        named = "" if holder is None else f": {holder}"
-        message = f"{str(error).removesuffix('.')} in {place(settings())}{named}."
+        holder_id = "" if holder is None else f": {holder}"
+        message = f"{str(error).removesuffix('.')} in {place(settings())}{holder_id}."
         raise Refused(message, exit_code_of(type(error))) from error
     except errors.NotFound as error:
         message = f"{str(error).removesuffix('.')} in {place(settings())}."
@@ -114,25 +115,30 @@ def _usage_message(error: click.UsageError) -> str:
 
 
 class Refused(click.ClickException):
+    """Ends the command with this message, as one line on stderr, and this exit code."""
+
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(printable(" ".join(message.split())))
         self.exit_code = exit_code  # type: ignore[misc] # click reads it off the instance
 
 
 def exit_code_of(error: type[db_errors.ApplicationError]) -> int:
+    """The exit code of an error of this class."""
     return next(EXIT_CODES[kind] for kind in error.__mro__ if kind in EXIT_CODES)
 
 
 def database() -> Database:
+    """The database of the application that runs the command."""
     return cast("Database", current_app.extensions["database"])
 
 
 def settings() -> Settings:
+    """The settings of the application that runs the command."""
     return cast("Settings", current_app.extensions["settings"])
 
 
 def service(kind: type[S]) -> S:
-    """A service that acts for the system, noting who typed the command."""
+    """A service that acts as the system; events name the OS user who runs the command."""
     actor = Actor(ActorKind.SYSTEM, None, f"cli:{_os_user()}")
     return kind(database=database(), actor=actor, rules=settings().rules)
 

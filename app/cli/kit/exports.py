@@ -23,7 +23,7 @@ _LINES_OF_JSON = (".ndjson", ".jsonl")
 
 
 def format_of(name: str) -> str:
-    """What a file of this name holds."""
+    """The format of a file of this name, a key of WRITERS."""
     return "ndjson" if name.lower().endswith(_LINES_OF_JSON) else "csv"
 
 

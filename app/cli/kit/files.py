@@ -1,4 +1,4 @@
-"""Files that are there as a whole, or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ STDOUT = "-"
 
 @contextmanager
 def whole_file(name: str) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of the named one where the block ends well.
+    """A temporary file to write, which replaces the named one when the block ends without an error.
 
-    Only its owner may read it. What can't be replaced (stdout, a device, a pipe) gets all of it at
-    the end, so that a slow reader keeps nobody waiting but itself.
+    Only its owner may read it. A target that cannot be replaced (stdout, a device, a pipe) gets
+    all of it at the end: a slow reader then delays no unit of work. Raises Refused where the
+    target cannot be written.
     """
     path = Path(name)
     try:
@@ -36,13 +37,15 @@ def whole_file(name: str) -> Iterator[IO[bytes]]:
                 yield file
                 _pour(file, name)
         else:
-            with _replacing(Path(os.path.realpath(path))) as file:  # of a link, what it leads to
+            with _replacing(
+                Path(os.path.realpath(path))
+            ) as file:  # a link stays: its target is replaced
                 yield file
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # nobody reads on: click ends quietly
-        told = f"{name} cannot be written: {error.strerror or error}"
-        raise Refused(told, _code(error)) from error
+            raise  # the reader has closed the pipe: click ends quietly
+        message = f"{name} cannot be written: {error.strerror or error}"
+        raise Refused(message, _code(error)) from error
 
 
 @contextmanager
@@ -74,5 +77,5 @@ def _pour(file: IO[bytes], name: str) -> None:
 
 
 def _code(error: OSError) -> int:
-    """A full disk is nobody's wrong usage."""
+    """A full or broken disk is no wrong usage."""
     return 1 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else 2

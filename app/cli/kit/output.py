@@ -1,4 +1,4 @@
-"""A table for people, JSON for machines."""
+"""The output of commands: tables for people, JSON for programs. Control characters are escaped."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 
 
 def print_line(text: str) -> None:
+    """Print one line; a line feed in it is escaped."""
     click.echo(printable(text))  # noqa: TID251 - the one place that prints
 
 
 def print_text(text: str) -> None:
-    """Several lines."""
+    """Print text of several lines."""
     click.echo(printable_lines(text))  # noqa: TID251 - same
 
 
 def print_json(value: Any) -> None:
-    """The characters that `printable` escapes stand only in strings, so this is still JSON."""
+    """Print a value as JSON. `printable` escapes characters only inside strings: it stays JSON."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
     print_text(orjson.dumps(value, option=options).decode())
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print these columns of the rows, aligned, under their names in capitals."""
     cells = [[_shown(row[column]) for column in columns] for row in rows]
     lines = [[column.upper() for column in columns], *cells]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -50,13 +52,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
 
 
 def print_fields(row: Mapping[str, Any]) -> None:
+    """Print one row, a line for each name and its value."""
     width = max(map(len, row))
     for name, value in row.items():
         print_line(f"{name.ljust(width)}  {_shown(value)}".rstrip())
 
 
-def watched(rows: Iterable[T], *, label: str) -> AbstractContextManager[Iterable[T]]:
-    """The same, with a sign of life on stderr for who sits before it."""
+def with_progress(rows: Iterable[T], *, label: str) -> AbstractContextManager[Iterable[T]]:
+    """The same rows, with a progress bar on stderr where that is a terminal."""
     quiet = not sys.stderr.isatty()
     return click.progressbar(rows, label=label, show_pos=True, file=sys.stderr, hidden=quiet)
 

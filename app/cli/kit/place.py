@@ -1,4 +1,4 @@
-"""Which database the commands use: its name for messages, and whether it exists."""
+"""The database that the commands use: its name for messages, and whether it exists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def place(settings: Settings) -> str:
     """The data directory of the embedded server, or else the database's host, port and name.
 
-    The port only where the address names one: two servers on a host differ by nothing else.
+    The port only where the URL has one: two servers on one host differ in nothing else.
     """
     if settings.database_url is None:
         return _folder(settings.data_dir)
@@ -29,7 +29,7 @@ def place(settings: Settings) -> str:
 
 
 def check_exists(settings: Settings) -> None:
-    """Raises DatabaseUnreachable where the data directory holds no database; creates none."""
+    """Raise DatabaseUnreachable where the data directory holds no database; creates none."""
     if settings.database_url is None and not _holds_data(settings.data_dir):
         raise DatabaseUnreachable(
             f"No database in {_folder(settings.data_dir)}: make one with make run or flask demo, "
@@ -40,12 +40,12 @@ def check_exists(settings: Settings) -> None:
 def _holds_data(directory: Path) -> bool:
     try:
         return holds_cluster(directory)
-    except OSError:  # somebody else's; the server says so when it is used
+    except OSError:  # another user's: using the server will report it
         return True
 
 
 def _folder(path: Path) -> str:
-    """From the working directory on, where it lies below that."""
+    """The path, relative to the working directory where it is below that."""
     here = Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     return f"{str(shown).rstrip('/')}/"

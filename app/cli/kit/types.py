@@ -1,4 +1,4 @@
-"""Arguments, checked before anything is done with them."""
+"""Types of arguments, checked before the command runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Text(click.ParamType[str]):
-    """A string in UTF-8 with something in it."""
+    """A string in UTF-8 of 1 to `longest` characters, not all blank."""
 
     name = "text"
 
@@ -60,6 +60,8 @@ class Matching(Text):
 
 
 class Parsed(click.ParamType[Any]):
+    """A value of `kind` that `parse` makes of a string; `parse` raises ValueError."""
+
     def __init__(self, name: str, parse: Callable[[str], Any], kind: type) -> None:
         self.name, self.parse, self.kind = name, parse, kind
 

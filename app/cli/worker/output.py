@@ -1,4 +1,4 @@
-"""What a program has written, as the output of a task."""
+"""Reads the output of a task from the stdout of a program."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PATH = ("output",)
 
 
 def parse_output(written: bytes) -> Any:
-    """JSON as the API reads it, or else text; None for nothing.
+    """The value of the JSON that the program wrote, or else its text; None for no output.
 
-    Raises Invalid for what cannot be stored as it is: JSON that the API refuses, NUL, other than
-    UTF-8.
+    Raises Invalid for output that cannot be stored: JSON that the API refuses, NUL, or bytes that
+    are not UTF-8.
     """
     try:
         text = written.decode().strip()
@@ -24,7 +24,7 @@ def parse_output(written: bytes) -> Any:
         raise _refused("It is not UTF-8.") from error
     except json.JSONDecodeError:
         value = text
-    except ValueError as error:  # JSON, with a key twice or nested too deeply
+    except ValueError as error:  # JSON with a repeated key, or nested too deeply
         raise _refused(str(error)) from error
     if mistakes := list(strict_json.unacceptable(value, _PATH)):
         raise Invalid(mistakes)

@@ -1,4 +1,4 @@
-"""One run of a program: it reads what it is given, and what it writes is kept within bounds."""
+"""One run of a program: gives it its input, and keeps its output within limits."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MOST_OUTPUT = 1024 * 1024
-"""Bytes of stdout; a program that writes more is killed."""
-_MOST_ERRORS = 8000  # bytes of stderr that are kept: the last ones
+"""The most bytes of stdout; a program that writes more is killed."""
+_MOST_ERRORS = 8000  # bytes of stderr that are kept, the last ones
 _CHUNK = 64 * 1024
 
 
 class Program:
-    """Running, in a process group of its own, which a terminal's Ctrl-C does not reach.
+    """A running program, in a session of its own, which a terminal's Ctrl-C does not reach.
 
-    Call `wait` until it returns True, and then `finish`. Raises OSError where it cannot be started.
+    `given` is its stdin. Call `wait` until it returns True, and then `finish`. The constructor
+    raises OSError where the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str], given: bytes) -> None:
@@ -43,13 +44,14 @@ class Program:
 
     @property
     def exit_code(self) -> int | None:
-        """Negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while the program runs."""
         return self._process.returncode
 
     def wait(self, seconds: float) -> bool:
-        """Write and read for at most so long; whether the program has ended.
+        """Write and read for at most so long; returns whether the program has ended.
 
-        What it has started may go on and keep the pipes open: nobody waits for that.
+        Processes that it started may still run and keep the pipes open: this does not wait for
+        them.
         """
         if self._selector.get_map():
             for key, _ in self._selector.select(seconds):
@@ -60,12 +62,12 @@ class Program:
         return self._process.poll() is not None
 
     def send_signal(self, number: int) -> None:
-        """To the program and all that it has started, other sessions apart."""
+        """Send a signal to the program and to the processes that it started in its session."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
     def finish(self) -> None:
-        """After its end: kill what it left behind, and read what is still in the pipes."""
+        """After its end: kill the processes that it left, and read what is still in the pipes."""
         self.send_signal(signal.SIGKILL)
         self._drain()
         self._selector.close()
@@ -74,7 +76,7 @@ class Program:
                 _existing(pipe).close()
 
     def _drain(self) -> None:
-        """Not for ever: another session may write on."""
+        """Read the rest of the pipes, up to a limit: a process in another session may write on."""
         for _ in range(MOST_OUTPUT // _CHUNK + 1):
             ready = [
                 key for key, _ in self._selector.select(0) if key.events == selectors.EVENT_READ

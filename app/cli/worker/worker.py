@@ -1,4 +1,4 @@
-"""A worker that runs a program for each task, and holds the lease meanwhile."""
+"""A worker that runs a program for each task, and renews the task's lease while it runs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_ERROR = 2000  # characters of what the program said last
-_TICK = 0.2  # seconds between two looks at whether to go on
-_GRACE = 5.0  # seconds that a program has to end
+_MOST_ERROR = 2000  # characters of stderr that become the error of a task, the last ones
+_TICK = 0.2  # seconds after which a thread checks again whether to stop
+_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 @dataclass
 class Worker:
     """Each of its threads claims a task, runs the program on it, and ends the task.
 
-    The program reads the task's JSON on stdin. Its stdout completes the task, as JSON where it is
-    JSON and else as a string; output that cannot be stored as it is and an exit code other than 0
-    fail it, the latter with the end of stderr.
+    The program reads the task as JSON from stdin. Its stdout becomes the task's output, as JSON or
+    else as a string. The task fails where that cannot be stored, or with the end of stderr where
+    the exit code is not 0.
     """
 
     queue: TaskQueueService
@@ -47,22 +47,22 @@ class Worker:
     drain: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     aborting: threading.Event = field(default_factory=threading.Event)
-    refusal: str | None = None  # why it stopped by itself
+    refusal: str | None = None  # the reason, where the worker stopped by itself
 
     def run(self, concurrency: int) -> None:
-        """Until it is stopped, or with `drain` until there is nothing to do."""
+        """Work until `stop` is called, or with `drain` until no task can be claimed."""
         with ThreadPoolExecutor(concurrency, thread_name_prefix="worker") as pool:
             threads = [pool.submit(self._work) for _ in range(concurrency)]
             running = set(threads)
-            while running:  # awake now and then: a signal may have come to another thread
+            while running:  # wakes regularly: only this, the main thread, handles signals
                 ended, running = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
                 if any(thread.exception() is not None for thread in ended):
-                    self.stopping.set()  # the others finish what they hold
+                    self.stopping.set()  # the other threads finish their tasks
         for thread in threads:
             thread.result()
 
     def stop(self) -> None:
-        """Finish what is held and claim no more; the second time, give it back instead."""
+        """Claim no more, and finish the running tasks; on a second call give them back instead."""
         if self.stopping.is_set():
             self.aborting.set()
         self.stopping.set()
@@ -77,7 +77,7 @@ class Worker:
                 logger.warning("No task could be claimed: %s", error)
                 self.stopping.wait(self.poll)
                 continue
-            except ApplicationError as error:  # the agent was deactivated, say: no use in trying on
+            except ApplicationError as error:  # such as a deactivated agent: a retry cannot help
                 self._give_up(str(error))
                 return
             for task in claimed:
@@ -96,7 +96,7 @@ class Worker:
         try:
             given = orjson.dumps(public_record(task), option=orjson.OPT_UTC_Z)
             program = Program(self.program, given)
-        except OSError as error:  # no fault of the task
+        except OSError as error:  # the program is missing: the task is not to blame
             self._release(task)
             self._give_up(str(error))
             return
@@ -108,7 +108,7 @@ class Worker:
             self._release(task)
 
     def _wait(self, program: Program, task: Record) -> bool:
-        """Until the program ends: False where it was ended because nobody wants its result."""
+        """Wait until the program ends; False where the worker stopped it, unfinished."""
         beat = time.monotonic()
         kill_at: float | None = None
         while not program.wait(_TICK):
@@ -131,8 +131,8 @@ class Worker:
             reason = f"The program wrote more than {MOST_OUTPUT} bytes to stdout."
             self._fail(task, reason, retry=False)
         elif program.exit_code != 0:
-            said = program.errors.decode(errors="replace").replace("\0", "").strip()
-            reason = f"Exit code {program.exit_code}. {said[-_MOST_ERROR:]}"
+            errors = program.errors.decode(errors="replace").replace("\0", "").strip()
+            reason = f"Exit code {program.exit_code}. {errors[-_MOST_ERROR:]}"
             self._fail(task, reason.strip())
         else:
             self._complete(task, bytes(program.output))
@@ -164,7 +164,7 @@ class Worker:
         return not renewed["cancel_requested"]
 
     def _end(self, task: Record, how: Callable[[], object]) -> None:
-        """Try as long as the lease lasts; raises Invalid where the service refuses a value."""
+        """Call `how`, again and again while the lease lasts; raises Invalid for a refused value."""
         deadline = time.monotonic() + self.lease_seconds
         while True:
             try:
