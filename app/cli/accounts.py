@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -27,7 +27,7 @@ from app.services.account_opening_balances import Line, OpeningBalanceService
 from app.services.ledger_check import LedgerCheckService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from app.db import Record
 
@@ -47,7 +47,7 @@ def list_accounts(
     status: str | None, search: str | None, limit: int, *, firm: bool, as_json: bool
 ) -> None:
     """List accounts, the newest first."""
-    filters: dict[str, Any] = {} if status is None else {"status": status}
+    filters: dict[str, object] = {} if status is None else {"status": status}
     if firm:
         filters["customer_id__is_null"] = True
     page, _ = service(AccountService).page(Query(filters=filters, search=search, limit=limit))
@@ -142,7 +142,7 @@ def _find(text: str) -> Record:
     return found[0]
 
 
-def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
+def _with_money(row: Record) -> Record:
     """The row, with amounts as the API has them: an amount and its currency."""
     shown = dict(row)
     for name in _MONEY:
@@ -151,7 +151,7 @@ def _with_money(row: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+def _readable(row: Record) -> Record:
     """The row, with each amount as one text."""
     return {
         name: f"{value['amount']} {value['currency']}" if name in _MONEY and value else value

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +21,7 @@ from app.errors import NotFound
 from app.services import ConversationService
 
 if TYPE_CHECKING:
+    from app.db import Record
     from app.models import Conversation
 
 conversations = Group("conversations", help="Conversations between customers and the desk.")
@@ -69,7 +70,7 @@ def show(conversation: str, *, as_json: bool) -> None:
         print_table(tasks, ["id", "queue", "kind", "status", "attempt"])
 
 
-def _with_people(found: Conversation) -> dict[str, Any]:
+def _with_people(found: Conversation) -> Record:
     assignee = None if found.assignee is None else found.assignee.name
     return {**as_record(found), "customer": found.customer.name, "assignee": assignee}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.db.marks import INTERNAL, SECRET
 from app.models import Task
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from app.db import Record
 
 
-def public_record(task: Record) -> dict[str, Any]:
+def public_record(task: Record) -> Record:
     """The values of a task's record by the names that the API uses, without its lease token."""
     return {
         str(column.name): task[column.key]

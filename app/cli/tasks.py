@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -38,7 +38,7 @@ _COLUMNS = ["id", "queue", "kind", "priority", "status", "attempt", "run_after",
 @click.option("--limit", type=click.IntRange(1, 10_000), default=25, show_default=True)
 @as_json
 def list_tasks(
-    agent: str | None, search: str | None, limit: int, *, as_json: bool, **filters: Any
+    agent: str | None, search: str | None, limit: int, *, as_json: bool, **filters: object
 ) -> None:
     """List tasks, the newest first."""
     given = {name: value for name, value in filters.items() if value is not None}

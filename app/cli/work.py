@@ -5,7 +5,7 @@ import shlex
 import shutil
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,12 +25,14 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 _OWN = "worker"  # the default agent; the command adds the queues of --queue to its own
 
 
-class _Program(click.ParamType[Any]):
+class _Program(click.ParamType[list[str]]):
     name = "command"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
         try:
-            words = shlex.split(value)
+            words = shlex.split(str(value))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
         if not words:
@@ -51,12 +53,14 @@ class _Program(click.ParamType[Any]):
 @click.option("--poll", type=click.FloatRange(0.05, 60), default=1.0, show_default=True)
 @click.option("--drain", is_flag=True, help="End when no task can be claimed.")
 def work(
+    *,
     queues: tuple[str, ...],
     program: list[str],
     agent: str,
     concurrency: int,
     lease: int | None,
-    **options: Any,
+    poll: float,
+    drain: bool,
 ) -> None:
     """Claim tasks and run a program for each.
 
@@ -72,7 +76,8 @@ def work(
         list(queues),
         program,
         lease_seconds=seconds,
-        **options,
+        poll=poll,
+        drain=drain,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s")
     for number in _STOPS:

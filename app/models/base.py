@@ -6,7 +6,7 @@ more. app/db/marks.py has the marks that the data layer reads; these are Caseloa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint
 
@@ -14,6 +14,9 @@ from app.db.marks import FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+JSON = dict[str, Any]
+"""The type of a jsonb column that holds an object."""
 
 # Marks of a column:
 PERSONAL = "personal"  # Personal data: erasures overwrite it, and events store it separately.

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import LIVE, DeletableResource
 from app.db.marks import FIELDS, LARGE
-from app.models.base import PERSONAL, json_size
+from app.models.base import JSON, PERSONAL, json_size
 
 # The text that `q=` searches. Spelt as PostgreSQL prints it, so that the query matches the index.
 SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(email, ''))", Text)
@@ -20,7 +18,7 @@ class Customer(DeletableResource):
     name: Mapped[str] = mapped_column(info={PERSONAL: True})
     email: Mapped[str | None] = mapped_column(info={PERSONAL: True})
     phone: Mapped[str | None] = mapped_column(info={PERSONAL: True})
-    attributes: Mapped[dict[str, Any]] = mapped_column(
+    attributes: Mapped[JSON] = mapped_column(
         default=dict, server_default=text("'{}'"), info={PERSONAL: True, LARGE: True}
     )
 

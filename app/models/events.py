@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Base, Identified
 from app.db.marks import LARGE, SECRET
 from app.db.types import TransactionId
-from app.models.base import CHANGED, PERSONAL
+from app.models.base import CHANGED, JSON, PERSONAL
 
 EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
 """Its last value is the epoch of the events that are written now; 0 before the first restore."""
@@ -51,7 +50,7 @@ class Event(Identified):
     object_type: Mapped[str]
     object_id: Mapped[UUID]
     object_version: Mapped[int | None]
-    changes: Mapped[dict[str, Any]] = mapped_column(info={LARGE: True})
+    changes: Mapped[JSON] = mapped_column(info={LARGE: True})
     request_id: Mapped[str | None]
 
     __table_args__ = (
@@ -67,7 +66,7 @@ class PersonalValues(Base):
     __tablename__ = "event_personal_values"
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
-    changes: Mapped[dict[str, Any]] = mapped_column(info={PERSONAL: True})
+    changes: Mapped[JSON] = mapped_column(info={PERSONAL: True})
 
     __table_args__ = (
         CheckConstraint("jsonb_typeof(changes) = 'object'", name="changes"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.db import Base
 from app.db.repository.search import SearchWords, search_column
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SearchWord(SearchWords, Base):
-    __table_args__: Any = (*SearchWords.indexes(), {"info": {CHANGED: ()}})
+    __table_args__ = (*SearchWords.indexes(), {"info": {CHANGED: ()}})
 
 
 def make_searchable(table: Table, weights: dict[str, str]) -> None:

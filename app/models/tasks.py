@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, SmallInteger, Text, func, text
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db import DeletableResource
 from app.db.marks import BOOKKEEPING, FIELDS, HISTORY_UNLESS, INTERNAL, LARGE, RULES, SECRET
 from app.domain.tasks import DEFAULT_PRIORITY, OpenSubtasks, ParentFinished, TaskCycle, TaskStatus
-from app.models.base import PERSONAL, TASK_DATA, json_size, one_of
+from app.models.base import JSON, PERSONAL, TASK_DATA, json_size, one_of
 
 # A claim finds a task by its lane: its queue or, for a task of one agent, that queue and the agent.
 _LANE = "CASE WHEN agent_id IS NULL THEN queue ELSE queue || '/' || agent_id::text END"
@@ -48,11 +47,9 @@ class Task(DeletableResource):
     agent_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("agents.id"), info={HISTORY_UNLESS: "status IN ('pending', 'running')"}
     )
-    input: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, server_default=text("'{}'"), info=_DATA
-    )
+    input: Mapped[JSON] = mapped_column(default=dict, server_default=text("'{}'"), info=_DATA)
     # Every model of SQLAlchemy has an attribute `metadata` already.
-    metadata_: Mapped[dict[str, Any]] = mapped_column(
+    metadata_: Mapped[JSON] = mapped_column(
         "metadata",
         key="metadata_",
         default=dict,
@@ -74,9 +71,9 @@ class Task(DeletableResource):
     claimed_by_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("agents.id"), info={HISTORY_UNLESS: "status = 'running'"}
     )
-    output: Mapped[dict[str, Any] | None] = mapped_column(info=_DATA)
+    output: Mapped[JSON | None] = mapped_column(info=_DATA)
     error: Mapped[str | None] = mapped_column(info={PERSONAL: True})
-    progress: Mapped[dict[str, Any] | None] = mapped_column(
+    progress: Mapped[JSON | None] = mapped_column(
         info={BOOKKEEPING: True, PERSONAL: True, LARGE: True}
     )
     lease_token: Mapped[UUID | None] = mapped_column(info={BOOKKEEPING: True, SECRET: True})

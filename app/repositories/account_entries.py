@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, select
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ENTRIES, _TRANSACTIONS = Entry.__table__, Transaction.__table__
 
 
-def _of_transaction(name: str) -> ScalarSelect[Any]:
+def _of_transaction(name: str) -> ScalarSelect[object]:
     wanted = select(_TRANSACTIONS.c[name]).where(_TRANSACTIONS.c.id == _ENTRIES.c.transaction_id)
     return wanted.scalar_subquery()
 
@@ -26,7 +26,7 @@ class EntryRepository(Reader[Entry]):
     sorts = sorts_on(Entry.seq)
 
     @property
-    def columns(self) -> list[ColumnElement[Any]]:
+    def columns(self) -> list[ColumnElement[object]]:
         """With the `kind` and `description` of the entry's transaction."""
         names = ("kind", "description")
         return [*super().columns, *(_of_transaction(name).label(name) for name in names)]

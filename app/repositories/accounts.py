@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Sequence, bindparam, case, exists, func, or_, select, type_coerce
 
@@ -35,7 +35,7 @@ _SUM_OF_HOLDS = (
 )
 
 
-def _stored_or(column: ColumnElement[Any], summed: ColumnElement[Any]) -> ColumnElement[Any]:
+def _stored_or(column: ColumnElement[int], summed: ColumnElement[int]) -> ColumnElement[int]:
     return type_coerce(case((_ACCOUNTS.c.stores_balance, column), else_=summed), MinorUnits)
 
 
@@ -58,7 +58,7 @@ class AccountRepository(Inserter[Account], Updater[Account]):
     searched = Account.name + " " + Account.number
 
     @property
-    def columns(self) -> list[ColumnElement[Any]]:
+    def columns(self) -> list[ColumnElement[object]]:
         """With `available`: the balance less the amounts that pending transactions hold."""
         kept = [column for column in super().columns if column.key != "balance"]
         return [*kept, _BALANCE.label("balance"), _AVAILABLE.label("available")]

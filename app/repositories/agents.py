@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, exists, func, or_, select, update
 
@@ -22,7 +22,7 @@ _USER_IS_ACTIVE = or_(
     _AGENTS.c.user_id.is_(None),
     exists().where(_USERS.c.id == _AGENTS.c.user_id, _USERS.c.is_active),
 )
-_LOCKED_AGENTS: Select[Any] = (
+_LOCKED_AGENTS: Select[*tuple[object, ...]] = (
     select(
         *(column for column in _AGENTS.c if column.key != "is_active"),
         (_AGENTS.c.is_active & _USER_IS_ACTIVE).label("is_active"),
@@ -108,5 +108,5 @@ class AgentRepository(Repository[Agent]):
         """Set the time at which the agent was last seen to now."""
         connection.execute(_TOUCH, {"key": key})
 
-    def _one(self, row: Row[Any] | None) -> Record | None:
+    def _one(self, row: Row[*tuple[object, ...]] | None) -> Record | None:
         return None if row is None else row._asdict()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from app.db import Page, Query, Record
 
+    Names = tuple[str, ...]
+    Whole = Select[*tuple[object, ...]]
+
 _CONVERSATIONS = Conversation.__table__
 
 _NUMBERED = (
@@ -147,7 +150,7 @@ class ConversationRepository(Repository[Conversation]):
         self,
         connection: Connection,
         statuses: Collection[str],
-        filters: Mapping[str, Any],
+        filters: Mapping[str, object],
         *,
         limit: int,
     ) -> Sequence[Row[Any]]:
@@ -159,7 +162,7 @@ class ConversationRepository(Repository[Conversation]):
         return self._prepared(connection, _lock_in, tuple(sorted(filters)), bound).all()
 
     def count_in(
-        self, connection: Connection, statuses: Collection[str], filters: Mapping[str, Any]
+        self, connection: Connection, statuses: Collection[str], filters: Mapping[str, object]
     ) -> int:
         """The number of live conversations of these statuses to which the filters apply."""
         bound = {"statuses": list(statuses), **self._bind(filters)}
@@ -172,16 +175,16 @@ class ConversationRepository(Repository[Conversation]):
         return list(session.scalars(_DUE, {"limit": limit}))
 
 
-def _lock_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+def _lock_in(repository: ConversationRepository, names: Names) -> Whole:
     statement = _fitting(repository, names).order_by(_CONVERSATIONS.c.id)
     return statement.limit(bindparam("limit")).with_for_update(key_share=True)
 
 
-def _count_in(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+def _count_in(repository: ConversationRepository, names: Names) -> Select[int]:
     return _fitting(repository, names).with_only_columns(func.count())
 
 
-def _fitting(repository: ConversationRepository, names: tuple[str, ...]) -> Select[Any]:
+def _fitting(repository: ConversationRepository, names: Names) -> Whole:
     return select(_CONVERSATIONS).where(
         _CONVERSATIONS.c.deleted_at.is_(None),
         _CONVERSATIONS.c.status.in_(bindparam("statuses", expanding=True)),

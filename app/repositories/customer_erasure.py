@@ -7,7 +7,7 @@ these values.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Text, case, cast, exists, or_, update
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from app.db import Resource
 
-    Overwritten = dict[type[Resource], dict[str, Any]]
+    Overwritten = dict[type[Resource], dict[str, object]]
 
 ERASED = "[erased]"
 ERASED_PREFIX = "erased-"
@@ -131,13 +131,13 @@ class Erasure:
         return [str(c.name) for c in columns if not c.info.keys() & {INTERNAL, BOOKKEEPING}]
 
 
-def _values(model: type[Resource], *, messages: bool) -> dict[str, Any]:
+def _values(model: type[Resource], *, messages: bool) -> dict[str, object]:
     return ALWAYS[model] | (WITH_MESSAGES.get(model, {}) if messages else {})
 
 
 @lru_cache
-def _overwrite(model: type[Resource], *, messages: bool) -> ReturningUpdate[Any]:
-    table: Any = model.__table__
+def _overwrite(model: type[Resource], *, messages: bool) -> ReturningUpdate[UUID]:
+    table = model.__table__
     values = _values(model, messages=messages)
     differs = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
     statement = update(table).where(among(table.c.id, "keys"), differs).values(values)

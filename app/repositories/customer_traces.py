@@ -7,7 +7,7 @@ locked here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     ARRAY,
@@ -46,10 +46,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from app.db import Resource
 
+    Parameters = dict[str, UUID | list[UUID]]
     Traces = dict[type[Resource], list[UUID]]
 
 _ACCOUNTS, _CONVERSATIONS, _MESSAGES = Account.__table__, Conversation.__table__, Message.__table__
@@ -59,12 +60,12 @@ _CUSTOMER = bindparam("customer", type_=Uuid)
 _OWN_ACCOUNTS = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.customer_id == _CUSTOMER)
 
 
-def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+def among(column: ColumnElement[object], name: str) -> ColumnElement[bool]:
     """Whether the column is one of the ids in the parameter `name`, which is an array."""
     return column == any_(bindparam(name, type_=ARRAY(Uuid)))
 
 
-def _moved(table: Any, name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
+def _moved(table: Table, name: str, *conditions: ColumnElement[bool]) -> Select[UUID]:
     """The ids of the table's rows whose events say that field `name` changed, and that its value
     before the change meets the conditions."""
     return select(_EVENTS.c.object_id.label("id")).where(
@@ -77,7 +78,7 @@ _FORMER = _moved(
 ).distinct()
 
 
-def _in_conversations(table: Any) -> ColumnElement[bool]:
+def _in_conversations(table: Table) -> ColumnElement[bool]:
     """Whether a row is in a conversation of the customer.
 
     Or in a former one of theirs, and older than the change that gave it to another customer.
@@ -93,14 +94,14 @@ def _in_conversations(table: Any) -> ColumnElement[bool]:
     return or_(among(table.c.conversation_id, "conversations"), was_theirs)
 
 
-def _from_conversations(table: Any) -> ColumnElement[bool]:
+def _from_conversations(table: Table) -> ColumnElement[bool]:
     """Whether a row is in a conversation of the customer, or was before it was moved."""
     ids = cast(bindparam("conversations", type_=ARRAY(Uuid)), ARRAY(Text))
     moved = _moved(table, "conversation_id", before("conversation_id") == any_(ids))
     return or_(_in_conversations(table), table.c.id.in_(moved))
 
 
-def _locked(table: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
+def _locked(table: Table, *conditions: ColumnElement[bool]) -> Select[UUID]:
     found = select(table.c.id).where(*conditions).order_by(table.c.id)
     return found.with_for_update(key_share=True, of=table)
 
@@ -141,7 +142,7 @@ _IS_OWN = _CONVERSATIONS.c.customer_id == _CUSTOMER
 _LOCK_CONVERSATIONS = _locked(_CONVERSATIONS, or_(_IS_OWN, _CONVERSATIONS.c.id.in_(_FORMER)))
 _OWN_CONVERSATIONS = select(_CONVERSATIONS.c.id).where(_IS_OWN)
 _LOCK_TASKS = _locked(_TASKS, or_(_TASKS.c.id.in_(select(_below.c.id)), _NAMES_CUSTOMER))
-_OTHERS: dict[type[Resource], Select[Any]] = {
+_OTHERS: dict[type[Resource], Select[UUID]] = {
     Todo: _locked(_TODOS, _from_conversations(_TODOS)),
     Transaction: _locked(
         _TRANSACTIONS, _TRANSACTIONS.c.id.in_(_TRANSACTIONS_ABOUT.scalar_subquery())
@@ -176,10 +177,10 @@ class CustomerTraces:
 
         Locks them too, but for messages, which only a locked conversation can get or lose.
         """
-        bound: dict[str, Any] = {"customer": key}
+        bound: Parameters = {"customer": key}
         conversations = _all_ids(connection, _LOCK_CONVERSATIONS, bound)
-        bound["conversations"] = _ids(connection, _OWN_CONVERSATIONS, bound)
-        bound["former"] = sorted(set(conversations) - set(bound["conversations"]))
+        own = _ids(connection, _OWN_CONVERSATIONS, bound)
+        bound |= {"conversations": own, "former": sorted(set(conversations) - set(own))}
         tasks = _all_ids(connection, _LOCK_TASKS, bound)
         others = {model: _ids(connection, statement, bound) for model, statement in _OTHERS.items()}
         return {Customer: [key], Conversation: conversations, Task: tasks, **others}
@@ -195,7 +196,7 @@ class CustomerTraces:
         return {name: count for name, count in row._asdict().items() if count}
 
 
-def _all_ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:
+def _all_ids(connection: Connection, statement: Select[UUID], bound: Parameters) -> list[UUID]:
     """Repeats the statement until it finds the same ids: others commit while it waits for locks."""
     ids: list[UUID] = []
     while (found := _ids(connection, statement, bound)) != ids:
@@ -203,5 +204,5 @@ def _all_ids(connection: Connection, statement: Select[Any], bound: dict[str, An
     return ids
 
 
-def _ids(connection: Connection, statement: Select[Any], bound: dict[str, Any]) -> list[UUID]:
+def _ids(connection: Connection, statement: Select[UUID], bound: Parameters) -> list[UUID]:
     return list(connection.execute(statement, bound).scalars())

@@ -6,7 +6,7 @@ They are not erased: after a restore the events show them again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     ARRAY,
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
+
+    from app.db import Record
 
 _EVENTS, _MESSAGES = Event.__table__, Message.__table__
 _CONVERSATIONS = Conversation.__table__
 
 
-def _is_live(table: Any) -> ColumnElement[bool]:
+def _is_live(table: Table) -> ColumnElement[bool]:
     return exists().where(table.c.id == _EVENTS.c.object_id, table.c.deleted_at.is_(None))
 
 
@@ -62,7 +64,7 @@ _WITHHELD = select(
 ).where(_EVENTS.c.id == any_(bindparam("events", type_=ARRAY(Uuid))), ~_OBJECT_IS_LIVE)
 
 
-def withheld_changes(connection: Connection, events: Iterable[UUID]) -> dict[UUID, Any]:
+def withheld_changes(connection: Connection, events: Iterable[UUID]) -> dict[UUID, Record]:
     """The changes without personal values of those of these events whose row is deleted, by id."""
     rows = connection.execute(_WITHHELD, {"events": list(events)})
     return {row.id: row.changes for row in rows}

@@ -30,7 +30,7 @@ from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection, Insert
@@ -57,8 +57,8 @@ class NewEvent:
     object_type: str
     object_id: UUID
     object_version: int | None
-    changes: dict[str, Any]
-    personal: dict[str, Any] | None
+    changes: Mapping[str, object]
+    personal: Mapping[str, object] | None
     request_id: str | None
     id: UUID = field(default_factory=uuid7)
 
@@ -86,7 +86,7 @@ _ROWS = (
 )
 
 
-def _add(object_version: ColumnElement[Any]) -> Insert:
+def _add(object_version: ColumnElement[object]) -> Insert:
     """Adds any number of events, and their personal values, in one statement."""
     columns = {**_ROWS.c, "object_version": object_version}
     events = insert(_EVENTS).from_select(_NAMES, select(*(columns[name] for name in _NAMES)))
@@ -173,6 +173,6 @@ class EventRepository(Reader[Event]):
         return erased + connection.execute(_ERASE_EARLIER, bound).rowcount
 
 
-def _row(event: NewEvent) -> dict[str, Any]:
+def _row(event: NewEvent) -> dict[str, object]:
     """Like `asdict`, but without a deep copy of each value."""
     return {each.name: getattr(event, each.name) for each in _FIELDS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -65,6 +65,13 @@ _EXPIRED = (
 _REMOVE_EXPIRED = delete(_KEYS).where(tuple_(*_PRIMARY_KEY).in_(_EXPIRED))
 
 
+class TakenKey(NamedTuple):
+    """The request that a key was sent with, and its sealed response; None after an erasure."""
+
+    request_hash: bytes
+    answer: bytes | None
+
+
 class IdempotencyKeyRepository:
     def take(
         self,
@@ -86,9 +93,10 @@ class IdempotencyKeyRepository:
         }
         return connection.execute(_TAKE, values).one_or_none() is not None
 
-    def find(self, connection: Connection, actor_id: UUID, key_hash: bytes) -> Any | None:
-        """The `request_hash` and `answer` of a key, None for an unknown key."""
-        return connection.execute(_FIND, {"actor": actor_id, "hash": key_hash}).one_or_none()
+    def find(self, connection: Connection, actor_id: UUID, key_hash: bytes) -> TakenKey | None:
+        """None for an unknown key."""
+        row = connection.execute(_FIND, {"actor": actor_id, "hash": key_hash}).one_or_none()
+        return None if row is None else TakenKey._make(row)
 
     def keep(
         self,

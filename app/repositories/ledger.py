@@ -21,7 +21,8 @@ from app.models import Account, Transaction
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection, TextualSelect
+    from sqlalchemy import ColumnClause, Connection, TextualSelect
+    from sqlalchemy.types import TypeEngine
 
     from app.db import Record
 
@@ -103,9 +104,9 @@ ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
-def _typed(sql: str, *more: Any) -> TextualSelect:
+def _typed(sql: str, *more: ColumnClause[object]) -> TextualSelect:
     """The statement with the types of its parameters and columns; `more` are further columns."""
-    types: dict[str, Any] = {c.name: c.type for c in _TRANSACTIONS.c}
+    types: dict[str, TypeEngine[Any]] = {c.name: c.type for c in _TRANSACTIONS.c}
     types |= {"legs": JSONB(), "ids": ARRAY(Uuid)}
     named = [bindparam(name, type_=types.get(name)) for name in re.findall(r":(\w+)", sql)]
     returned = (column(c.name, c.type) for c in _TRANSACTIONS.c)
@@ -186,13 +187,13 @@ class Ledger:
         return [row.id for row in due]
 
 
-def _rows(legs: Sequence[Leg]) -> list[dict[str, Any]]:
+def _rows(legs: Sequence[Leg]) -> list[dict[str, object]]:
     return [
         {"id": uuid7(), **leg.columns, "position": position} for position, leg in enumerate(legs)
     ]
 
 
-def _legs(rows: list[dict[str, Any]] | None) -> list[Leg]:
+def _legs(rows: list[Record] | None) -> list[Leg]:
     return [
         Leg(UUID(row["account_id"]), Money(row["amount"], row["currency"])) for row in rows or ()
     ]

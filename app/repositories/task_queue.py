@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.domain.tasks import TaskStatus
 from app.repositories import task_claims
@@ -43,7 +43,7 @@ class TaskQueue:
         the task whose input and metadata would exceed that, unless it is the first.
         """
         lanes = [*queues, *(f"{queue}/{agent_id}" for queue in queues)]
-        bound: dict[str, Any] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
+        bound: dict[str, object] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
         bound |= {"agent": agent_id, "limit": limit, "lease": lease_seconds}
         within = most_bytes is not None
         statement = task_claims.claim(len(lanes), which, within_bytes=within)
@@ -66,7 +66,7 @@ class TaskQueue:
             )
 
     def complete(
-        self, connection: Connection, key: UUID, token: UUID | None, output: Any
+        self, connection: Connection, key: UUID, token: UUID | None, output: object
     ) -> Record | None:
         """Complete the task that runs under this token, and end its attempt.
 
@@ -77,7 +77,7 @@ class TaskQueue:
         return None if row is None else row._asdict()
 
     def heartbeat(
-        self, connection: Connection, key: UUID, token: UUID | None, progress: Any
+        self, connection: Connection, key: UUID, token: UUID | None, progress: object
     ) -> Record | None:
         """Renew the lease for the seconds that the claim asked for.
 
@@ -152,7 +152,7 @@ class TaskQueue:
         return [row._asdict() for row in connection.execute(statements.STATS)]
 
 
-def _records(rows: CursorResult[Any], before: Sequence[str]) -> list[Record]:
+def _records(rows: CursorResult[*tuple[object, ...]], before: Sequence[str]) -> list[Record]:
     names = tuple(rows.keys())
     records = [dict(zip(names, row, strict=True)) for row in rows.all()]
     for record in records:

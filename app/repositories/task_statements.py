@@ -7,7 +7,7 @@ parent first, because a trigger counts the parent's open sub-tasks.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, bindparam, column, func, or_, select, text, update
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import TextualSelect
+    from sqlalchemy.types import TypeEngine
 
 _TASKS, _ATTEMPTS = Task.__table__, TaskAttempt.__table__
 _KEPT = [c for c in _TASKS.c if c.key not in ("lane", "available_at", "open_subtasks")]
@@ -216,7 +217,7 @@ def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> 
     `{columns}` in the SQL becomes the columns of a task, `{before}` the columns in `before`, and
     `{was}` those of the table or CTE `was`, as `was_...`; `parts` are further texts.
     """
-    columns: list[ColumnElement[Any]] = [column(c.key, c.type) for c in _KEPT]
+    columns: list[ColumnElement[object]] = [column(c.key, c.type) for c in _KEPT]
     columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
     parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
     statement = text(sql.format(columns=_COLUMNS, open=IS_OPEN, before=", ".join(before), **parts))
@@ -229,7 +230,7 @@ def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> 
     ).columns(*columns)
 
 
-_PARAMETERS: dict[str, Any] = {
+_PARAMETERS: dict[str, TypeEngine[object]] = {
     "key": _TASKS.c.id.type,
     "agent": _TASKS.c.agent_id.type,
     "to": _TASKS.c.agent_id.type,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 
@@ -8,16 +8,17 @@ from app.db import Repository, filters_on, sorts_on
 from app.models import Agent, Token, User
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, FromClause
 
     from app.db import Record
 
 _TOKENS, _USERS, _AGENTS = Token.__table__, User.__table__, Agent.__table__
 
 
-def _active(owners: Any, key: Any) -> ColumnElement[bool]:
+def _active(owners: FromClause, key: ColumnElement[UUID | None]) -> ColumnElement[bool]:
     return and_(owners.c.id == key, owners.c.deleted_at.is_(None), owners.c.is_active)
 
 
@@ -59,6 +60,18 @@ _REVOKE_ALL = (
 )
 
 
+class TokenOwner(NamedTuple):
+    """A token, and the user or agent that owns it: `id` and `name` are the owner's."""
+
+    token_id: UUID
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    agent_id: UUID | None  # None for a user's token
+    id: UUID
+    name: str
+    role: str | None  # None for an agent's token
+
+
 class TokenRepository(Repository[Token]):
     model = Token
     filters = filters_on(
@@ -71,13 +84,10 @@ class TokenRepository(Repository[Token]):
     )
     sorts = sorts_on(Token.created_at, Token.name, Token.expires_at, Token.last_used_at)
 
-    def owner(self, connection: Connection, token_hash: bytes) -> Any | None:
-        """The active user or agent that owns the token; None for a revoked or expired one.
-
-        The row has `token_id`, `last_used_at`, `expires_at`, the owner's `id` and `name`,
-        `agent_id` for an agent's token, and `role` for a user's.
-        """
-        return connection.execute(_OWNER, {"token_hash": token_hash}).one_or_none()
+    def owner(self, connection: Connection, token_hash: bytes) -> TokenOwner | None:
+        """The active user or agent that owns the token; None for a revoked or expired one."""
+        row = connection.execute(_OWNER, {"token_hash": token_hash}).one_or_none()
+        return None if row is None else TokenOwner._make(row)
 
     def touch(self, connection: Connection, token_id: UUID) -> None:
         """Set the time at which the token was last used to now."""

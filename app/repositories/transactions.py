@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, case, exists, func, or_, select
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _TRANSACTIONS, _ENTRIES = Transaction.__table__, Entry.__table__
 
 
-def _legs(table: Table, position: ColumnElement[Any]) -> ScalarSelect[Any]:
+def _legs(table: Table, position: ColumnElement[object]) -> ScalarSelect[object]:
     leg = func.jsonb_build_object(
         "account_id", table.c.account_id, "currency", table.c.currency, "amount", table.c.amount
     )
-    listed: Any = aggregate_order_by(leg, position)
+    listed = aggregate_order_by(leg, position)
     return (
         select(func.jsonb_agg(listed))
         .where(table.c.transaction_id == _TRANSACTIONS.c.id)
@@ -41,7 +41,7 @@ _REVERSED_BY = (
 )
 
 
-def _concerns(account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def _concerns(account_id: ColumnElement[object]) -> ColumnElement[bool]:
     """Whether the transaction has an entry or a hold of the account.
 
     Two separate EXISTS: for an account with many transactions PostgreSQL then tests only those of
@@ -89,7 +89,7 @@ class TransactionRepository(ReferenceChecker[Transaction]):
     searched = Transaction.description.expression
 
     @property
-    def columns(self) -> list[ColumnElement[Any]]:
+    def columns(self) -> list[ColumnElement[object]]:
         booked = case((_TRANSACTIONS.c.status == "posted", _ENTRY_LEGS), else_=_HOLD_LEGS)
         return [*super().columns, booked.label("entries"), _REVERSED_BY.label("reversed_by_id")]
 

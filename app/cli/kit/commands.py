@@ -47,7 +47,7 @@ EXIT_CODES: dict[type[db_errors.ApplicationError], int] = {
 class Verb(click.Command):
     """A command of a group that needs a database: it fails where the data directory has none."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         app = ctx.find_object(ScriptInfo).load_app()  # type: ignore[union-attr] # Flask sets it
         check_exists(app.extensions["settings"])
         return super().invoke(ctx)
@@ -66,7 +66,7 @@ class Group(AppGroup):
         with explained():
             return super().make_context(*args, **options)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         with explained():
             return super().invoke(ctx)
 
@@ -78,7 +78,7 @@ class Command(click.Command):
         with explained():
             return super().make_context(*args, **options)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         # Flask pushes the application's context for its own group only.
         with ctx.obj.load_app().app_context(), explained():
             return super().invoke(ctx)

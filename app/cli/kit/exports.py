@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import orjson
 
@@ -43,7 +43,7 @@ def _as_lines(file: IO[bytes], names: Sequence[str], records: Iterable[Record]) 
 WRITERS: dict[str, Write] = {"csv": _as_csv, "ndjson": _as_lines}
 
 
-def _cell(value: Any) -> str | None:
+def _cell(value: object) -> str | None:
     if isinstance(value, datetime):
         return format_timestamp(value)
     if isinstance(value, dict | list):
@@ -51,7 +51,7 @@ def _cell(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_UTC_Z)
     except TypeError:  # a number beyond 64 bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import orjson
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from app.db import Resource
+    from sqlalchemy import Column
+
+    from app.db import Record, Resource
 
 T = TypeVar("T")
 
@@ -35,13 +37,13 @@ def print_text(text: str) -> None:
     click.echo(printable_lines(text))  # noqa: TID251 - same
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print a value as JSON. `printable` escapes characters only inside strings: it stays JSON."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
     print_text(orjson.dumps(value, option=options).decode())
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print these columns of the rows, aligned, under their names in capitals."""
     cells = [[_shown(row[column]) for column in columns] for row in rows]
     lines = [[column.upper() for column in columns], *cells]
@@ -51,7 +53,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
         print_line("  ".join(padded).rstrip())
 
 
-def print_fields(row: Mapping[str, Any]) -> None:
+def print_fields(row: Mapping[str, object]) -> None:
     """Print one row, a line for each name and its value."""
     width = max(map(len, row))
     for name, value in row.items():
@@ -64,9 +66,9 @@ def with_progress(rows: Iterable[T], *, label: str) -> AbstractContextManager[It
     return click.progressbar(rows, label=label, show_pos=True, file=sys.stderr, hidden=quiet)
 
 
-def as_record(entity: Resource) -> dict[str, Any]:
+def as_record(entity: Resource) -> Record:
     """The values of the entity's columns, by the names that the API uses; no internal ones."""
-    columns: Iterable[Any] = inspect(type(entity)).columns
+    columns: Iterable[Column[object]] = inspect(type(entity)).columns
     return {
         str(c.name): getattr(entity, c.key)  # JSON's keys must be plain strings
         for c in columns
@@ -74,7 +76,7 @@ def as_record(entity: Resource) -> dict[str, Any]:
     }
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ def write_csv(
     file: IO[str], names: Sequence[str], rows: Iterable[Mapping[str, str | None]]
 ) -> None:
     """Write a header of `names` and the rows. All cells are quoted; None is an empty cell."""
-    writer: Any = csv.writer(file, quoting=csv.QUOTE_ALL)
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(names)
     writer.writerows([harmless(row[name] or "") for name in names] for row in rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import click
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
+    from click import Context, Parameter
+
+T = TypeVar("T")
+
 
 class Text(click.ParamType[str]):
     """A string in UTF-8 of 1 to `longest` characters, not all blank."""
@@ -24,7 +28,7 @@ class Text(click.ParamType[str]):
     def __init__(self, longest: int = 200) -> None:
         self.longest = longest
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+    def convert(self, value: object, param: Parameter | None, ctx: Context | None) -> str:
         text = str(value)
         if not text.strip() or len(text) > self.longest:
             self.fail(f"it must have 1 to {self.longest} characters.", param, ctx)
@@ -36,7 +40,7 @@ class Text(click.ParamType[str]):
 class Email(Text):
     name = "email"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+    def convert(self, value: object, param: Parameter | None, ctx: Context | None) -> str:
         text = super().convert(value, param, ctx)
         try:
             validate.Email()(text)
@@ -52,24 +56,24 @@ class Matching(Text):
         super().__init__()
         self.name, self.pattern, self.description = name, pattern, description
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+    def convert(self, value: object, param: Parameter | None, ctx: Context | None) -> str:
         text = super().convert(value, param, ctx)
         if not self.pattern.fullmatch(text):
             self.fail(f"{text!r} is not {self.description}.", param, ctx)
         return text
 
 
-class Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType[T]):
     """A value of `kind` that `parse` makes of a string; `parse` raises ValueError."""
 
-    def __init__(self, name: str, parse: Callable[[str], Any], kind: type) -> None:
+    def __init__(self, name: str, parse: Callable[[str], T], kind: type[T]) -> None:
         self.name, self.parse, self.kind = name, parse, kind
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+    def convert(self, value: object, param: Parameter | None, ctx: Context | None) -> T:
         if isinstance(value, self.kind):
             return value
         try:
-            return self.parse(value)
+            return self.parse(str(value))
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
 

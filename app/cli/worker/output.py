@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from app.db.errors import Invalid, Mistake
 from app.domain import strict_json
@@ -11,7 +10,7 @@ from app.domain import strict_json
 _PATH = ("output",)
 
 
-def parse_output(written: bytes) -> Any:
+def parse_output(written: bytes) -> object:
     """The value of the JSON that the program wrote, or else its text; None for no output.
 
     Raises Invalid for output that cannot be stored: JSON that the API refuses, NUL, or bytes that
