@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_KEYS = IdempotencyKey.__table__
-_PRIMARY_KEY = (_KEYS.c.actor_id, _KEYS.c.key_hash)
+_IDEMPOTENCY_KEYS = IdempotencyKey.__table__
+_PRIMARY_KEY = (_IDEMPOTENCY_KEYS.c.actor_id, _IDEMPOTENCY_KEYS.c.key_hash)
 _NOW = func.clock_timestamp()
-_IS_KEY = (_KEYS.c.actor_id == bindparam("actor"), _KEYS.c.key_hash == bindparam("hash"))
+_IS_KEY = (
+    _IDEMPOTENCY_KEYS.c.actor_id == bindparam("actor"),
+    _IDEMPOTENCY_KEYS.c.key_hash == bindparam("hash"),
+)
 
-_INSERT = insert(_KEYS).values(
+_INSERT = insert(_IDEMPOTENCY_KEYS).values(
     actor_id=bindparam("actor"),
     key_hash=bindparam("hash"),
     request_hash=bindparam("request"),
@@ -37,9 +40,9 @@ _TAKE = _INSERT.on_conflict_do_update(
         "objects": [],
         "expires_at": _INSERT.excluded.expires_at,
     },
-    where=_KEYS.c.expires_at <= _NOW,
-).returning(_KEYS.c.actor_id)
-_FIND = select(_KEYS.c.request_hash, _KEYS.c.answer).where(*_IS_KEY)
+    where=_IDEMPOTENCY_KEYS.c.expires_at <= _NOW,
+).returning(_IDEMPOTENCY_KEYS.c.actor_id)
+_FIND = select(_IDEMPOTENCY_KEYS.c.request_hash, _IDEMPOTENCY_KEYS.c.answer).where(*_IS_KEY)
 # Deferred constraints are checked now: failing at COMMIT would be too late to change the response
 # that is stored. Today no constraint is deferrable; one that will be must not break this.
 _STORE = text(
@@ -57,12 +60,12 @@ _ERASE = text(
 ).execution_options(**{CHANGES_NOTHING: True})
 _EXPIRED = (
     select(*_PRIMARY_KEY)
-    .where(_KEYS.c.expires_at <= _NOW)
-    .order_by(_KEYS.c.expires_at)
+    .where(_IDEMPOTENCY_KEYS.c.expires_at <= _NOW)
+    .order_by(_IDEMPOTENCY_KEYS.c.expires_at)
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)
 )
-_REMOVE_EXPIRED = delete(_KEYS).where(tuple_(*_PRIMARY_KEY).in_(_EXPIRED))
+_REMOVE_EXPIRED = delete(_IDEMPOTENCY_KEYS).where(tuple_(*_PRIMARY_KEY).in_(_EXPIRED))
 
 
 class TakenKey(NamedTuple):

@@ -7,7 +7,7 @@ store their balance, for an update, then the others, FOR SHARE, so that nobody c
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, column, text
@@ -20,6 +20,7 @@ from app.models import Account, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnClause, Connection, TextualSelect
     from sqlalchemy.types import TypeEngine
@@ -27,9 +28,40 @@ if TYPE_CHECKING:
     from app.db import Record
 
 _ACCOUNTS, _TRANSACTIONS = Account.__table__, Transaction.__table__
-_ACCOUNT_COLUMNS = ("id", "customer_id", "currency", "status", "stores_balance")
-_SET_BY_DATABASE = ("version", "posted_at", "approved_by_id", "created_at", "updated_at")
-_GIVEN = [c.name for c in _TRANSACTIONS.c if c.name not in _SET_BY_DATABASE]
+
+
+class LockedAccount(TypedDict):
+    """The columns of an account that decide whether money can move."""
+
+    id: UUID
+    customer_id: UUID | None
+    currency: str
+    status: str
+    stores_balance: bool
+
+
+class NewTransactionRow(TypedDict):
+    """The columns of a new transaction. The database sets the others."""
+
+    id: UUID
+    kind: str
+    description: str
+    status: str  # "posted" or "pending"
+    conversation_id: UUID | None
+    task_id: UUID | None
+    reverses_id: UUID | None
+    reference: str | None
+    content_hash: bytes | None
+    expires_at: datetime | None
+    needs_approval: bool
+    post_when_approved: bool
+    created_by_kind: str
+    created_by_id: UUID | None
+    created_by_name: str
+
+
+_ACCOUNT_COLUMNS = tuple(LockedAccount.__annotations__)
+_NEW_COLUMNS = tuple(NewTransactionRow.__annotations__)
 _RETURNED = ", ".join(f"transactions.{c.name}" for c in _TRANSACTIONS.c)
 
 _LOCK_ACCOUNTS = f"""
@@ -62,8 +94,8 @@ _ADD_HOLDS = f"""
 # With a reference that exists already, nothing is inserted: no transaction, and no legs.
 _INSERT = f"""
 WITH inserted AS (
-    INSERT INTO transactions ({", ".join(_GIVEN)}, posted_at)
-    VALUES ({", ".join(f":{name}" for name in _GIVEN)}, {{posted_at}})
+    INSERT INTO transactions ({", ".join(_NEW_COLUMNS)}, posted_at)
+    VALUES ({", ".join(f":{name}" for name in _NEW_COLUMNS)}, {{posted_at}})
     ON CONFLICT (reference) WHERE reference IS NOT NULL DO NOTHING
     RETURNING {_RETURNED}
 ), legs AS ({{add}})
@@ -136,17 +168,20 @@ _FINDING = text(_DUE).columns(column("id", Uuid), column("keys", ARRAY(Uuid)))
 
 
 class Ledger:
-    def lock_accounts(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
-        """Lock the accounts; returns their `_ACCOUNT_COLUMNS` by id, unknown ids left out."""
+    def lock_accounts(
+        self, connection: Connection, keys: Collection[UUID]
+    ) -> dict[UUID, LockedAccount]:
+        """Lock the accounts; returns them by id, unknown ids left out."""
         rows = connection.execute(_LOCKING, {"keys": list(keys)})
-        return {row.id: row._asdict() for row in rows}
+        return {row.id: cast("LockedAccount", row._asdict()) for row in rows}
 
-    def make(self, connection: Connection, values: Record, legs: Sequence[Leg]) -> Record | None:
+    def make(
+        self, connection: Connection, values: NewTransactionRow, legs: Sequence[Leg]
+    ) -> Record | None:
         """Insert a transaction with its legs; returns it, or None where its reference exists.
 
-        `values` has all columns but those in `_SET_BY_DATABASE`, and `status` is "posted" or
-        "pending". The caller has locked the accounts. Raises what the triggers refuse:
-        InsufficientFunds, AccountClosed, AccountFrozen, BalanceOutOfRange, Invalid.
+        The caller has locked the accounts. Raises what the triggers refuse: InsufficientFunds,
+        AccountClosed, AccountFrozen, BalanceOutOfRange, Invalid.
         """
         statement = _INSERTING[values["status"]]
         row = connection.execute(statement, {**values, "legs": _rows(legs)}).one_or_none()

@@ -104,7 +104,7 @@ WITH RECURSIVE tree AS (
 SELECT * FROM changed ORDER BY id
 """
 
-_EXPIRED = {
+_WITH_EXPIRED_LEASE = {
     "which": "lease_expires_at <= statement_timestamp()",
     "exhausted": "attempt - attempts_forgiven >= max_attempts",
     "agent": "tasks.agent_id",
@@ -113,7 +113,7 @@ _EXPIRED = {
     # and sorts no other tasks.
     "lock": "ORDER BY claimed_by_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED",
 }
-_OF_AGENTS = {
+_HELD_BY_AGENTS = {
     "which": "claimed_by_id = ANY (CAST(:agents AS uuid[]))",
     "exhausted": "false",
     "agent": "CASE WHEN CAST(:to AS uuid) IS NOT NULL THEN CAST(:to AS uuid)"
@@ -241,6 +241,6 @@ _PARAMETERS: dict[str, TypeEngine[object]] = {
 COMPLETE = named(_COMPLETE)
 LOCK = named(_LOCK)
 END_LOST_ATTEMPTS = text(_END_LOST_ATTEMPTS)
-RESCUE = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_EXPIRED)
+RESCUE = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_WITH_EXPIRED_LEASE)
 CANCEL = named(_CANCEL, "held", BEFORE_CANCELLING)
-GIVE_BACK = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_OF_AGENTS)
+GIVE_BACK = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_HELD_BY_AGENTS)

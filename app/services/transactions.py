@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from app.db import Record
     from app.domain.transactions import Leg, NewTransaction
+    from app.repositories.ledger import LockedAccount, NewTransactionRow
     from app.services.kit.fields import Fields
 
 
@@ -96,7 +97,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         self._lock(connection, new.entries)
         needs_approval = self._needs_approval(new.entries)
         waits = new.pending or needs_approval
-        row = {
+        row: NewTransactionRow = {
             "id": uuid7(),
             "kind": new.kind,
             "description": new.description,
@@ -122,7 +123,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         self.record(connection, "created", Transaction, changes, versions=versions)
         return with_entries(made, new.entries)
 
-    def check_accounts(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
+    def check_accounts(self, legs: Sequence[Leg], accounts: Mapping[UUID, LockedAccount]) -> None:
         """Raises what forbids these legs on these locked accounts.
 
         UnknownReference, CurrencyMismatch, AccountClosed, AccountFrozen, or Forbidden where only
@@ -142,7 +143,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
             raise AccountFrozen
         self.check_may_move(legs, accounts)
 
-    def check_may_move(self, legs: Sequence[Leg], accounts: Mapping[UUID, Record]) -> None:
+    def check_may_move(self, legs: Sequence[Leg], accounts: Mapping[UUID, LockedAccount]) -> None:
         """Only admins move money from one of the firm's own accounts to another.
 
         Raises Forbidden where no account is a customer's, or where in one currency some of the
