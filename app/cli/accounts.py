@@ -93,7 +93,7 @@ def verify(*, as_json: bool) -> None:
     else:
         print_line("Every balance matches its entries, and no rule is broken.")
     if differences:
-        raise Refused(f"{len(differences)} differences.", 1)
+        raise Refused(f"Wrong rows in the ledger: {len(differences)}.", 1)
 
 
 @accounts.command("import")
@@ -119,7 +119,8 @@ def _lines(file: IO[bytes]) -> Iterator[Line]:
             raise _wrong(1, f"The first line must be {','.join(_HEADER)}.")
         for row in filter(None, reader):  # csv returns [] for a blank line
             if len(row) != len(_HEADER):
-                raise _wrong(reader.line_num, f"It must have {len(_HEADER)} values.")
+                detail = f"It has {len(row)} values, and must have {','.join(_HEADER)}."
+                raise _wrong(reader.line_num, detail)
             yield Line(reader.line_num, *row)
     except csv.Error as error:
         raise _wrong(reader.line_num, f"It is not valid CSV: {error}.") from error

@@ -78,7 +78,9 @@ def wait(timeout: float) -> None:
                 break
         except Unavailable as error:
             if time.monotonic() > deadline:
-                raise Refused(f"No answer within {timeout:g} s: {error}", 5) from error
+                raise Refused(
+                    f"The database did not answer within {timeout:g} s: {error}", 5
+                ) from error
             time.sleep(0.2)
     print_line("The database answers.")
 

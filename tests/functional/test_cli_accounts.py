@@ -82,8 +82,8 @@ def test_opening_balances_are_loaded_once(flask: Run, bank: Bank, tmp_path: Path
         ("{number},1e2,GBP", "line 3: It must be a decimal"),
         ("{number},1,EUR", "line 3: The account and the amount must be in GBP."),
         ("{number},1,XXX", "line 3: It must be the ISO 4217 code"),
-        ("{number},1", "line 3: It must have 3 values."),
-        ("{number},1,GBP,x", "line 3: It must have 3 values."),
+        ("{number},1", "line 3: It has 2 values, and must have number,amount,currency."),
+        ("{number},1,GBP,x", "line 3: It has 4 values, and must have number,amount,currency."),
         ("123456789012,1,GBP", "line 3: The check digits"),
         (account_number(9_999_999_999) + ",1,GBP", "line 3: There is no account"),
         ('"{number},1,GBP', "line 3: It is not valid CSV"),
@@ -231,7 +231,7 @@ def test_verify_tells_and_fails(flask: Run, bank: Bank, sql: Sql) -> None:
     sql("UPDATE accounts SET balance = 501 WHERE id = %s", key)
     sql("ALTER TABLE accounts ENABLE TRIGGER accounts_guard")
     done = flask("accounts", "verify")
-    assert (done.returncode, done.stderr) == (1, "Error: 1 differences.\n")
+    assert (done.returncode, done.stderr) == (1, "Error: Wrong rows in the ledger: 1.\n")
     assert done.stdout.splitlines()[1].split()[-4:] == ["accounts", key, "500", "501"]
     told = json.loads(flask("accounts", "verify", "--json").stdout)
     assert [(line["id"], line["expected"], line["found"]) for line in told] == [(key, "500", "501")]

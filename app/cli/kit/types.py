@@ -30,8 +30,11 @@ class Text(click.ParamType[str]):
 
     def convert(self, value: object, param: Parameter | None, ctx: Context | None) -> str:
         text = str(value)
-        if not text.strip() or len(text) > self.longest:
-            self.fail(f"it must have 1 to {self.longest} characters.", param, ctx)
+        if not text.strip():
+            self.fail("it is blank.", param, ctx)
+        if len(text) > self.longest:
+            detail = f"it has {len(text)} characters, and may have at most {self.longest}."
+            self.fail(detail, param, ctx)
         if any("\ud800" <= character <= "\udfff" for character in text):
             self.fail("it is not UTF-8.", param, ctx)
         return text
