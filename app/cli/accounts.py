@@ -1,3 +1,5 @@
+"""`flask accounts`: lists, shows and checks accounts, and loads opening balances."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""`flask agents`: creates, lists, shows and deactivates agents."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

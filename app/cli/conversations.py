@@ -1,3 +1,5 @@
+"""`flask conversations`: lists and shows conversations."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""`flask customers`: lists, shows, exports and erases customers."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

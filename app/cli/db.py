@@ -1,3 +1,5 @@
+"""`flask db`: migrations, roles, a shell, and the change feed after a restore."""
+
 from __future__ import annotations
 
 import os

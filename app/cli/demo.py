@@ -1,3 +1,5 @@
+"""`flask demo`: loads a small data set."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""`flask jobs`: runs the regular jobs."""
+
 from __future__ import annotations
 
 from app.cli.kit.commands import Group, Refused, exit_code_of, service

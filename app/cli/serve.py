@@ -1,3 +1,5 @@
+"""`flask serve`: migrates, loads the demo and runs gunicorn."""
+
 from __future__ import annotations
 
 import fcntl

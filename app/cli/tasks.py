@@ -1,3 +1,5 @@
+"""`flask tasks`: lists, shows, cancels, requeues and counts tasks."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

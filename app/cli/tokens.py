@@ -1,3 +1,5 @@
+"""`flask tokens`: creates, lists and revokes tokens."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

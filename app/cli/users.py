@@ -1,3 +1,5 @@
+"""`flask users`: creates and lists users."""
+
 from __future__ import annotations
 
 import click

@@ -1,3 +1,5 @@
+"""`flask work`: claims tasks and runs a program for each."""
+
 from __future__ import annotations
 
 import logging

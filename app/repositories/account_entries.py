@@ -1,3 +1,5 @@
+"""The entries of an account, as its statement."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

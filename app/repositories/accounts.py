@@ -1,3 +1,5 @@
+"""Accounts, with their balances and what is available."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

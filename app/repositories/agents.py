@@ -1,3 +1,5 @@
+"""Agents, and the locks under which they are given work."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Conversations: their locks, numbers of messages, merges and reassignments."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

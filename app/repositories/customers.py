@@ -1,3 +1,5 @@
+"""Customers, and the search in them."""
+
 from __future__ import annotations
 
 from app.db import Repository, filters_on, sorts_on

@@ -1,3 +1,5 @@
+"""Messages: deliveries that repeat, and moves by merges."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""The leaky buckets of tokens, over all processes."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Tokens, and the users and agents that own them."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,3 +1,5 @@
+"""Transactions, with their entries. The ledger moves the money, see `ledger`."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""Users, and their deactivation."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
