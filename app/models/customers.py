@@ -1,3 +1,5 @@
+"""The table of customers."""
+
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Index, Text, func, literal_column, text
@@ -12,6 +14,8 @@ SEARCHED = literal_column("((((reference || ' ') || name) || ' ') || COALESCE(em
 
 
 class Customer(DeletableResource):
+    """A person or company with accounts at the firm."""
+
     __tablename__ = "customers"
 
     reference: Mapped[str] = mapped_column(info={PERSONAL: True})

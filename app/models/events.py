@@ -1,3 +1,5 @@
+"""The tables of events and of their personal values."""
+
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,3 +1,5 @@
+"""The table of FAQs."""
+
 from __future__ import annotations
 
 from uuid import UUID

@@ -1,3 +1,5 @@
+"""The table of idempotency keys."""
+
 from __future__ import annotations
 
 from datetime import datetime

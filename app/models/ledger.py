@@ -1,3 +1,5 @@
+"""The tables of entries and of holds."""
+
 from __future__ import annotations
 
 from datetime import datetime

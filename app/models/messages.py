@@ -1,3 +1,5 @@
+"""The table of messages."""
+
 from __future__ import annotations
 
 from uuid import UUID

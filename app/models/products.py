@@ -1,3 +1,5 @@
+"""The table of products."""
+
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Index, true
@@ -9,6 +11,8 @@ from app.models.search import make_searchable
 
 
 class Product(DeletableResource):
+    """A product of the firm, about which customers ask."""
+
     __tablename__ = "products"
 
     sku: Mapped[str]

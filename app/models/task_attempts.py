@@ -1,3 +1,5 @@
+"""The table of task attempts."""
+
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,3 +1,5 @@
+"""The table of tokens."""
+
 from __future__ import annotations
 
 from datetime import datetime

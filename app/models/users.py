@@ -1,3 +1,5 @@
+"""The table of users."""
+
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Index, func, true
