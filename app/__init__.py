@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def create_command_app() -> Flask:
-    """An application that has commands alone: the one that is called loads what it needs."""
+    """An application with commands only; the command that is called loads what it needs."""
     from flask import Flask  # noqa: PLC0415 - same
 
     from app import cli  # noqa: PLC0415 - same

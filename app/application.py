@@ -36,7 +36,7 @@ def build(settings: Settings | None = None) -> Flask:
 
 
 def load(app: Flask, settings: Settings | None = None) -> None:
-    """Give the application its settings, database and services, once; raises SettingsError."""
+    """Add settings, database and services to the application, once; raises SettingsError."""
     if "settings" in app.extensions:
         return
     settings = settings or Settings.from_environment()
@@ -52,7 +52,7 @@ def load(app: Flask, settings: Settings | None = None) -> None:
 
 
 def add_routes(app: Flask) -> None:
-    """Give a loaded application its routes."""
+    """Add the routes to an application that `load` has prepared."""
     from app import api  # noqa: PLC0415 - commands do without
 
     settings: Settings = app.extensions["settings"]

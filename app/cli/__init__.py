@@ -24,19 +24,19 @@ COMMANDS = {
     "conversations": "Conversations between customers and the desk.",
     "customers": "The customers of the firm.",
     "db": "The database and its schema.",
-    "demo": "Load a small data set to try things on; again without harm.",
+    "demo": "Load a small data set to try Caseload with; loading it again does no harm.",
     "jobs": "Regular jobs, which the service runs by itself.",
-    "serve": "Migrate and serve: what `make run` does.",
+    "serve": "Migrate and serve, as `make run` does.",
     "tasks": "Work that agents claim.",
     "tokens": "Tokens with which clients authenticate.",
     "users": "Members of staff who can log in.",
     "work": "Claim tasks and run a program for each.",
 }
-"""By name, what `flask --help` says of each; the module of that name has the command."""
+"""The first sentence of each command's help, by its name. Its module has the same name."""
 
 
 class LazyCommand(click.Command):
-    """Stands for a command whose module is not imported yet. `load` prepares the application."""
+    """A command whose module is imported when it is called; `load` prepares the application."""
 
     def __init__(self, name: str, words: str, load: Load) -> None:
         super().__init__(name, help=words)
@@ -56,6 +56,7 @@ class LazyCommand(click.Command):
 
 
 def command(name: str) -> click.Command:
+    """Import the module of the command, and return the command."""
     return cast("click.Command", getattr(import_module(f"app.cli.{name}"), name))
 
 
