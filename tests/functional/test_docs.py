@@ -35,13 +35,21 @@ def test_no_generated_page_is_left_over() -> None:
     assert {*(ROOT / "docs/api").iterdir()} <= all_pages().keys()
 
 
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in found}
+
+
 def test_every_relative_link_leads_somewhere() -> None:
-    """No page points at one that is not there."""
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-    assert len(pages) > 5
-    for page in pages:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    """No page points at a page, or at a heading of one, that is not there."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert len(found) > 5
+    for page in found:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+            path = page.parent / target if target else page
+            assert path.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in headings(path), f"{page.name}: {target}#{anchor}"
 
 
 _FILE = re.compile(r"`((?:app|tests|docs|alembic|benchmarks|examples|fuzz)/[\w./-]*\.\w+)`")
