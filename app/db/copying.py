@@ -1,23 +1,17 @@
 """PostgreSQL's COPY text format, line by line, as a file that psycopg2 reads from."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, JSON
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .encoding import encoder, is_nested
 from .json_text import to_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from sqlalchemy.engine import Dialect
-    from sqlalchemy.types import TypeEngine
 
 NULL = "\\N"
 _BATCH = 100  # lines

@@ -1,17 +1,19 @@
 """The two doors to the database, `connect` and `session`: each block is one unit of work."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from sqlalchemy import Connection, Pool
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.orm import Session
 
 from .driver_errors import translate
 from .engine_options import EngineOptions
 from .engines import Engines, start_afresh_after_fork
-from .errors import OutcomeUnknown
+from .errors import ApplicationError, OutcomeUnknown
 from .failures import UnitRolledBack
 from .generators import opening_generator
 from .modes import Isolation, Mode, Timeouts
@@ -19,15 +21,6 @@ from .owner import current_owner
 from .retries import Backoff, keep_trying
 from .session import UnitOfWorkError
 from .unit import UnitOfWork
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from sqlalchemy import Connection, Pool
-    from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.orm import Session
-
-    from .errors import ApplicationError
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

@@ -1,10 +1,9 @@
 """The psycopg2 dialect of a unit of work: BEGIN rides along with the first statement, Core and
 ORM stay coherent, and only the unit ends its transaction."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import psycopg2
 from sqlalchemy.dialects import registry
@@ -12,14 +11,10 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2, PGExecut
 
 from .coherence import after_statement, before_statement
 from .cursors import ServerCursor
+from .driver_connection import DriverConnection
 from .effects import NOTHING, Effect
 from .session import UnitOfWorkError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .driver_connection import DriverConnection
-    from .unit import UnitOfWork
+from .unit import UnitOfWork
 
 DRIVER = "postgresql+unitofwork"
 

@@ -1,9 +1,9 @@
 """Driver errors become the errors of `errors`, by SQLSTATE and by constraint name."""
 
-from __future__ import annotations
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from .errors import (
@@ -19,11 +19,6 @@ from .errors import (
     StillReferenced,
 )
 from .refused_values import refused_value
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from sqlalchemy.engine import ExceptionContext
 
 _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
     "40001": (Contention, "Another unit of work changed the same rows first."),

@@ -1,13 +1,12 @@
 """Which loaded rows a statement may change, read off the statement and the tables' metadata."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update
 from sqlalchemy.dialects.postgresql.dml import OnConflictDoUpdate
+from sqlalchemy.engine import Compiled
 from sqlalchemy.sql.elements import (
     ReleaseSavepointClause,
     RollbackToSavepointClause,
@@ -17,11 +16,6 @@ from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
 from .marks import SIDE_EFFECTS
 from .plain_reads import is_plain_read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from sqlalchemy.engine import Compiled
 
 Effect = Mapping[Any, frozenset[str] | None] | None
 """For each table the columns that may differ in the rows that were there before; all of them, or

@@ -1,22 +1,16 @@
 """Which text PostgreSQL stores, and how the types of columns encode the values of bulk rows."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ARRAY, DateTime, Enum, Float, Interval, Numeric
 from sqlalchemy.dialects.postgresql import INTERVAL
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import timedelta
+Encode = Callable[[Any], Any]
 
-    from sqlalchemy.engine import Dialect
-    from sqlalchemy.types import TypeEngine
-
-    Encode = Callable[[Any], Any]
 
 ROWS = "inserted_rows"
 """The bind parameter of an INSERT that has its rows as JSON, by the names of the fields."""

@@ -1,12 +1,8 @@
 """How a Database connects: its pool, and what goes on to SQLAlchemy and to PostgreSQL."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 _FORBIDDEN = {"client_encoding", "creator", "isolation_level", "pool_reset_on_return"}
 """Arguments of `create_engine` that Database decides: the encoding, and how transactions work."""

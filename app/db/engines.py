@@ -1,33 +1,26 @@
 """The engines behind a Database: the primary's and the replica's, made at the first use."""
 
-from __future__ import annotations
-
 import os
 import threading
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 from weakref import ref
 
 from psycopg2 import OperationalError
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 
 from .dialect import DRIVER
 from .driver_connection import DriverConnection
+from .engine_options import EngineOptions
 from .errors import PoolExhausted
 from .json_text import to_json
 from .replica import Replica
 from .session import UnitOfWorkError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from sqlalchemy import Connection
-    from sqlalchemy.engine import Dialect, ExceptionContext
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-
-    from .engine_options import EngineOptions
 
 
 class _SealedEngine(Engine):

@@ -1,14 +1,10 @@
 """The errors that callers of the layer are expected to handle. `code` names each for programs."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class Unavailable(ApplicationError):
     `causes` are the errors of the attempts that were made before.
     """
 
-    causes: tuple[Unavailable, ...] = ()
+    causes: tuple["Unavailable", ...] = ()
 
 
 class DatabaseUnreachable(Unavailable):

@@ -1,26 +1,25 @@
 """Expire what a statement may have changed of the loaded objects, and read it again."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import inspect, select, tuple_
-from sqlalchemy.orm import RelationshipDirection
+from sqlalchemy.orm import (
+    InstanceState,
+    Mapper,
+    RelationshipDirection,
+    RelationshipProperty,
+    Session,
+)
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.util import find_tables
 
+from .effects import Effect
 from .options import INCLUDE_DELETED
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-
-    from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty, Session
-
-    from .effects import Effect
-
-    State = InstanceState[Any]
+State = InstanceState[Any]
 
 
 class LoadedRows:

@@ -1,15 +1,10 @@
 """EXPLAIN as a statement: what the planner expects, for estimates."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import ClauseElement, Executable
+from sqlalchemy import ClauseElement, Executable, Select
 from sqlalchemy.ext.compiler import compiles
-
-if TYPE_CHECKING:
-    from sqlalchemy import Select
-    from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class explain(Executable, ClauseElement):  # noqa: N801 - reads like select()

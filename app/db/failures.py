@@ -1,7 +1,5 @@
 """The error that reports why a unit of work could only roll back."""
 
-from __future__ import annotations
-
 from .session import UnitOfWorkError
 
 

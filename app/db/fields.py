@@ -1,19 +1,21 @@
 """Fields: the columns of a model by the names of its attributes, which may differ from theirs."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from sqlalchemy import inspect
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    FromClause,
+    Index,
+    Table,
+    inspect,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapper
 
 from .marks import FIELD, FIELDS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import Column, ColumnElement, ForeignKeyConstraint, FromClause, Index, Table
-    from sqlalchemy.orm import DeclarativeBase, Mapper
 
 
 def mark_fields(mapper: Mapper[Any], _: type[Any]) -> None:

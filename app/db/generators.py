@@ -4,14 +4,10 @@ Python closes a generator when a loop leaves it early, which rolls its unit back
 that is raised then reaches the code around the loop.
 """
 
-from __future__ import annotations
-
 import sys
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from types import FrameType
+from types import FrameType
+from typing import NamedTuple
 
 _GENERATOR = CO_GENERATOR | CO_ASYNC_GENERATOR
 

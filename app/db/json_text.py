@@ -1,7 +1,5 @@
 """JSON as it is sent to PostgreSQL, by every path of the layer alike."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 import orjson

@@ -1,7 +1,5 @@
 """The keys that the layer reads in the `info` of columns, tables, indexes and constraints."""
 
-from __future__ import annotations
-
 # A column's info:
 SECRET = "secret"  # noqa: S105 - the name of a mark. The value is in no record.
 INTERNAL = "internal"  # How the row is kept or found: the value is in no record.

@@ -1,7 +1,5 @@
 """How a unit of work may be opened, and the SQL that opens it so."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal

@@ -1,7 +1,5 @@
 """The execution options that the layer reads."""
 
-from __future__ import annotations
-
 CHANGES_NOTHING = "changes_nothing"
 """Of any statement: it changes no mapped row, so nothing loaded is expired after it."""
 

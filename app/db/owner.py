@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from asyncio import _get_running_loop, current_task
+from asyncio import Task, _get_running_loop, current_task
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from os import getpid
 from threading import get_ident
@@ -11,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
-    from asyncio import Task
-    from collections.abc import Callable, Iterable
-
     from .unit import UnitOfWork
 
 logger = logging.getLogger(__name__)

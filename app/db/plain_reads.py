@@ -1,7 +1,5 @@
 """Recognise SQL text that only reads: a single SELECT that calls no unknown function."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

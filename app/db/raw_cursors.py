@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +14,6 @@ from .coherence import after_raw_statement, before_raw_statement
 from .session import UnitOfWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .driver_connection import DriverConnection
     from .unit import UnitOfWork
 

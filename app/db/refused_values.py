@@ -3,23 +3,17 @@
 PostgreSQL names the column of a NULL and of a value in COPY, but of no other value out of range.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Integer, SmallInteger, String
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .encoding import ROWS, is_text
 from .errors import Invalid, Mistake
 from .fields import field_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy.engine import ExceptionContext
-    from sqlalchemy.types import TypeEngine
 
 _REQUIRED = "23502"
 _REFUSED = frozenset({"22001", "22003", "22007", "22008", "22021", "22P02", "22P05"})

@@ -1,23 +1,17 @@
 """Decides whether the replica or the primary answers a read for which stale rows will do."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time
+from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import psycopg2
+from sqlalchemy import Connection
 
+from .driver_connection import DriverConnection
 from .errors import ConnectionLost, DatabaseUnreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
-
-    from .driver_connection import DriverConnection
 
 logger = logging.getLogger(__name__)
 

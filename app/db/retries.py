@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 from .errors import ConnectionLost, Contention, StaleObject, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .database import Database
 
 P = ParamSpec("P")

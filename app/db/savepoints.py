@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql.elements import (
     ReleaseSavepointClause,
@@ -13,8 +13,6 @@ from sqlalchemy.sql.elements import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from .unit import UnitOfWork
 
 SAVEPOINT_STATEMENTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)

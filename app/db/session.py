@@ -1,27 +1,25 @@
 """The session of a unit of work: SQLAlchemy's own, which leaves the transaction to `Database`."""
 
-from __future__ import annotations
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
 
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-
-from sqlalchemy import event, inspect
-from sqlalchemy.orm import Mapper, Session, SessionTransactionOrigin
+from sqlalchemy import Connection, event, inspect
+from sqlalchemy.orm import (
+    Mapper,
+    ORMExecuteState,
+    QueryContext,
+    Session,
+    SessionTransaction,
+    SessionTransactionOrigin,
+)
 from sqlalchemy.orm.exc import StaleDataError
 
-from .effects import EVERYTHING, NOTHING, together
+from .effects import EVERYTHING, NOTHING, Effect, together
 from .errors import Contention, StaleObject
 from .expiry import LoadedRows
 from .savepoints import CoreSavepoint
 from .undo import ObjectsBefore
 from .versions import CHANGED_ELSEWHERE, FirstVersions, follow_own_changes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from sqlalchemy import Connection
-    from sqlalchemy.orm import ORMExecuteState, QueryContext, SessionTransaction
-
-    from .effects import Effect
 
 T = TypeVar("T")
 

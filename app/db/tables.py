@@ -1,15 +1,14 @@
 """What all tables share: names of constraints, keys, bookkeeping, soft deletion."""
 
-from __future__ import annotations
-
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
     FetchedValue,
     Integer,
     MetaData,
+    Table,
     Text,
     event,
     func,
@@ -28,9 +27,6 @@ from uuid_utils.compat import uuid7
 from .fields import mark_fields
 from .types import JSONObject
 from .visibility import SoftDeleted
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

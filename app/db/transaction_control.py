@@ -1,7 +1,5 @@
 """SQL text that ends a transaction, which only `Database` may."""
 
-from __future__ import annotations
-
 import re
 
 _QUOTED = re.compile(

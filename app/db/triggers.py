@@ -1,23 +1,18 @@
 """The trigger that moves `version` and `updated_at` of a Resource's rows: created, and checked."""
 
-from __future__ import annotations
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
-from typing import TYPE_CHECKING, Any, Protocol
-
-from sqlalchemy import ARRAY, Text, bindparam, text
+from sqlalchemy import ARRAY, Connection, MetaData, Row, Table, Text, bindparam, text
 from sqlalchemy.dialects import postgresql
 
 from .marks import BOOKKEEPING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Connection, MetaData, Row, Table
+class Operations(Protocol):
+    """The part of `alembic.op` that is used here."""
 
-    class Operations(Protocol):
-        """The part of `alembic.op` that is used here."""
-
-        def execute(self, sqltext: str, /) -> object: ...
+    def execute(self, sqltext: str, /) -> object: ...
 
 
 _QUOTED = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call] # SQLAlchemy's

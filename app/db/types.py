@@ -1,7 +1,5 @@
 """Column types that PostgreSQL has and SQLAlchemy lacks, or bends."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import types

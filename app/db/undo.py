@@ -5,24 +5,18 @@ others. A second write of those would read their rows again, and overwrite what 
 changed since.
 """
 
-from __future__ import annotations
-
+from collections.abc import MutableMapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import inspect
-from sqlalchemy.orm import LoaderCallableStatus, PassiveFlag, Session
-from sqlalchemy.orm.attributes import set_attribute, set_committed_value
+from sqlalchemy.orm import InstanceState, LoaderCallableStatus, Mapper, PassiveFlag, Session
+from sqlalchemy.orm.attributes import History, set_attribute, set_committed_value
 
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+State = InstanceState[Any]
+Values = MutableMapping[State, dict[str, Any]]
 
-    from sqlalchemy.orm import InstanceState, Mapper
-    from sqlalchemy.orm.attributes import History
-
-    State = InstanceState[Any]
-    Values = MutableMapping[State, dict[str, Any]]
 
 _UNKNOWN = LoaderCallableStatus.NO_VALUE  # of an attribute that was written before it was read
 

@@ -1,30 +1,24 @@
 """One unit of work: a database transaction and the handles that work in it."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from .driver_connection import DriverConnection
 from .errors import ApplicationError, OutcomeUnknown
 from .failures import UnitRolledBack
+from .generators import OpeningGenerator
 from .modes import Mode, Timeouts, opening, set_timeout
+from .owner import Owner
 from .savepoints import Savepoint
 from .session import UnitOfWorkError, UnitSession, end
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from sqlalchemy import Connection
-
-    from .driver_connection import DriverConnection
-    from .generators import OpeningGenerator
-    from .owner import Owner
 
 logger = logging.getLogger(__name__)
 

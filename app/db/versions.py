@@ -4,26 +4,29 @@ SQLAlchemy compares the version that an object has when it is written. An object
 and read again meanwhile has the newest one, and would overwrite another unit's change.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import Boolean, event, inspect, literal_column, select, tuple_
-from sqlalchemy.orm import Mapper
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    event,
+    inspect,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
+from .effects import Effect
 
-    from sqlalchemy import ColumnElement, Select
-    from sqlalchemy.orm import InstanceState, Session, SessionTransaction
+State = InstanceState[Any]
 
-    from .effects import Effect
-
-    State = InstanceState[Any]
 
 CHANGED_ELSEWHERE = "Another unit of work changed the row after it was read."
 

@@ -1,22 +1,23 @@
 """The errors for violated constraints, by name, read off the tables."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Constraint,
+    ForeignKeyConstraint,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
 
 from .errors import ApplicationError, Invalid, Mistake, NotUnique, UnknownReference
 from .fields import field_of, fields_of
 from .marks import FIELD, RULES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Constraint, MetaData, Table
-
-    Violations = dict[str, Callable[[], ApplicationError]]
+Violations = dict[str, Callable[[], ApplicationError]]
 
 
 def violations(

@@ -1,7 +1,5 @@
 """Soft-deleted rows are invisible to every ORM query that does not ask for them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, ClassVar
 

@@ -1,18 +1,11 @@
 """The rights of a service's roles on each table and sequence: migrations grant them."""
 
-from __future__ import annotations
-
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from sqlalchemy import Connection
-
-    from .roles import Roles
+from .roles import Roles
 
 _KEPT_BY_THE_DATABASE = ("id", "version", "created_at", "updated_at")
 

@@ -1,19 +1,14 @@
 """Alembic, run from code: on one connection, one run at a time."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url, text
 
 from ..driver_errors import translate
 from .errors import MigrationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # A statement that waits for a lock makes everyone behind it wait: it gives up soon.
 _TIMEOUTS = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '60s'"

@@ -1,13 +1,10 @@
 """How autogenerate writes the layer's column types into a migration."""
 
-from __future__ import annotations
+from typing import Any, Literal
 
-from typing import TYPE_CHECKING, Any, Literal
+from alembic.autogenerate.api import AutogenContext
 
 from ..types import JSONObject, MinorUnits, TransactionId
-
-if TYPE_CHECKING:
-    from alembic.autogenerate.api import AutogenContext
 
 _POSTGRESQL = "from sqlalchemy.dialects import postgresql"
 _XID8 = f"from {TransactionId.__module__} import {TransactionId.__name__}"

@@ -1,7 +1,5 @@
 """The names of a service's roles in PostgreSQL, and the SQL that creates them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import astuple, dataclass
 

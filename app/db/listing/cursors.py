@@ -3,26 +3,21 @@
 Proxies and servers log URLs, and nothing erases a customer's name from their logs.
 """
 
-from __future__ import annotations
-
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from ..errors import InvalidCursor
+from ..repository.pages import Query
+from ..repository.reading import Reader
 from .sealing import Seal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ..repository.pages import Query
-    from ..repository.reading import Reader
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -1,7 +1,5 @@
 """The one accepted form of ids, times and numbers, in bodies, queries and commands alike."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal

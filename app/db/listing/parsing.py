@@ -1,24 +1,18 @@
 """Filters and sorts from text, read strictly. Everything that is wrong is InvalidCriterion."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from ..errors import InvalidCriterion
-from ..repository.criteria import check
+from ..repository.criteria import Filter, check
 from ..repository.pages import Sort
+from ..repository.reading import Reader
 from .formats import parse_date, parse_decimal, parse_float, parse_timestamp, parse_uuid
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..repository.criteria import Filter
-    from ..repository.reading import Reader
 
 MOST_VALUES = 100
 """The most values of an `in` filter."""

@@ -1,7 +1,5 @@
 """Authenticated encryption of what clients or the database keep and must not be able to read."""
 
-from __future__ import annotations
-
 import hmac
 import secrets
 

@@ -1,14 +1,17 @@
 """What is in the way of many new rows: what they refer to, and what has to be unique."""
 
-from __future__ import annotations
-
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ColumnClause,
     ColumnElement,
+    Connection,
+    Index,
     Integer,
+    Select,
+    TableValuedAlias,
     and_,
     bindparam,
     column,
@@ -25,16 +28,10 @@ from ..encoding import ROWS
 from ..fields import columns_of, field_of, fields_of, references_of
 from ..tables import Base
 from .reading import Reader
-from .rows import names_of
+from .rows import Rows, names_of
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+Place = tuple[int, str]  # a row's position, and the field
 
-    from sqlalchemy import Connection, Index, Select, TableValuedAlias
-
-    from .rows import Rows
-
-    Place = tuple[int, str]  # a row's position, and the field
 
 M = TypeVar("M", bound=Base)
 

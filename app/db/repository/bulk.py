@@ -1,16 +1,17 @@
 """Many rows at once, in one statement, each with values of its own."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     PrimaryKeyConstraint,
     UniqueConstraint,
+    Update,
     and_,
     bindparam,
     column,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
+from sqlalchemy.sql.dml import Insert, ReturningInsert
 
 from ..copying import copy_lines
 from ..encoding import ROWS
@@ -32,16 +34,8 @@ from ..fields import check_fields, columns_of, field_of, unique_index
 from ..tables import Base
 from . import statements
 from .batch_checks import BatchChecker, given_rows
-from .rows import add_defaults, encode_rows, with_defaults
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sqlalchemy import Connection, Update
-    from sqlalchemy.sql.dml import Insert, ReturningInsert
-
-    from .records import Record
-    from .rows import Rows
+from .records import Record
+from .rows import Rows, add_defaults, encode_rows, with_defaults
 
 M = TypeVar("M", bound=Base)
 

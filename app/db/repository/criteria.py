@@ -1,30 +1,26 @@
 """What may be asked of a resource: declared filters, which fail closed."""
 
-from __future__ import annotations
-
 import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Enum, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from ..errors import InvalidCriterion
 from ..visibility import SoftDeleted
 from .values import as_parameter, is_value, typed_bind
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+Condition = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]]
+Conditions = Mapping[str, Condition]
 
-    from sqlalchemy.orm import InstrumentedAttribute
-    from sqlalchemy.types import TypeEngine
-
-    Condition = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]]
-    Conditions = Mapping[str, Condition]
 
 _INT32 = range(-(2**31), 2**31)
 _INT64 = range(-(10**18) + 1, 10**18)  # the integers of at most 18 digits

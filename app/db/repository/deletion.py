@@ -1,13 +1,19 @@
 """Soft deletion, finished: deleted, restored, purged, and never in the way of a live row."""
 
-from __future__ import annotations
-
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    ForeignKeyConstraint,
+    Select,
     bindparam,
     delete,
     exists,
@@ -16,6 +22,7 @@ from sqlalchemy import (
     select,
     union,
 )
+from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ..errors import VersionMismatch
 from ..fields import check_fields
@@ -23,14 +30,6 @@ from ..marks import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED
 from ..tables import DeletableResource
 from . import statements
 from .reading import Reader, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from datetime import datetime
-    from uuid import UUID
-
-    from sqlalchemy import ColumnElement, CompoundSelect, Connection, ForeignKeyConstraint, Select
-    from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 D = TypeVar("D", bound=DeletableResource)
 

@@ -5,15 +5,15 @@ memory of a worker. PostgreSQL itself adds up their sizes and sends no more of t
 reaches the budget: the caller gets every row in one statement, the later ones without such values.
 """
 
-from __future__ import annotations
-
+from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Select,
     Text,
     bindparam,
     case,
@@ -28,14 +28,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..fields import columns_of
 from ..marks import LARGE
+from ..tables import Base
 from ..types import JSONObject
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from sqlalchemy import Select
-
-    from ..tables import Base
 
 BUDGET = "most_bytes"
 """The bind parameter: how many bytes of large values are read. The row that goes beyond it is the

@@ -1,15 +1,10 @@
 """Locks on names instead of rows; they end with the unit of work."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import BigInteger, bindparam, cast, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
 from ..session import UnitOfWorkError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 _KEY = func.hashtextextended(bindparam("name"), cast(0, BigInteger))
 _LOCK = select(func.pg_advisory_xact_lock(_KEY))

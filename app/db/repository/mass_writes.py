@@ -1,11 +1,24 @@
 """Writes to all rows that fit some filters, in one statement and within a limit."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, cast, delete, func, null, select, union_all, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    bindparam,
+    cast,
+    delete,
+    func,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from ..errors import InvalidCriterion, TooManyRows
 from ..fields import check_fields, columns_of
@@ -13,13 +26,7 @@ from ..tables import Base
 from . import criteria, statements
 from .pages import Sort, order, order_by
 from .reading import Reader
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sqlalchemy import Column, ColumnElement, CompoundSelect, Connection, Select
-
-    from .records import Record
+from .records import Record
 
 M = TypeVar("M", bound=Base)
 

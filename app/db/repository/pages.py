@@ -1,20 +1,15 @@
 """Keyset pages: correct with ties, NULLs and mixed directions, at any depth."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from sqlalchemy import ColumnElement, and_, false, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ..errors import InvalidCriterion, InvalidCursor
 from .values import is_value, typed_bind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from sqlalchemy.orm import InstrumentedAttribute
 
 T = TypeVar("T")
 

@@ -1,21 +1,16 @@
 """What every repository can read, over Core and over the ORM."""
 
-from __future__ import annotations
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ExecutableOption
 
 from ..errors import InvalidCriterion
 from ..tables import Base
 from . import statements
+from .pages import Page, Query
 from .records import Record, RecordReader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from sqlalchemy.orm import Session
-    from sqlalchemy.sql.base import ExecutableOption
-
-    from .pages import Page, Query
 
 __all__ = ["Reader", "Record"]
 

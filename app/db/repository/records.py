@@ -1,11 +1,11 @@
 """Reads of records, over Core."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..cursors import stream
@@ -18,11 +18,6 @@ from .large_values import BUDGET, IS_READ
 from .pages import NumberedPage, Page, Query, Total
 from .searching import TextSearch
 from .values import as_parameter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-
-    from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable
 
 M = TypeVar("M", bound=Base)
 T = TypeVar("T")

@@ -1,21 +1,24 @@
 """The rows that a new row refers to, and the row that has its unique value already."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnClause, ColumnElement, bindparam, literal, select
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Index,
+    Select,
+    bindparam,
+    literal,
+    select,
+)
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..fields import field_of, references_of, unique_index
 from ..tables import Base
 from .reading import Reader
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sqlalchemy import Connection, Index, Select
 
 M = TypeVar("M", bound=Base)
 

@@ -1,24 +1,18 @@
 """New rows as they are sent: with the Python defaults of the model, encoded by its types."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..encoding import encoder
+from sqlalchemy.engine import Dialect
+
+from ..encoding import Encode, encoder
 from ..fields import check_fields, columns_of
+from ..tables import Base
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from sqlalchemy.engine import Dialect
-
-    from ..encoding import Encode
-    from ..tables import Base
-
-    Rows = Sequence[Mapping[str, Any]]
-    Model = type[Base]
+Rows = Sequence[Mapping[str, Any]]
+Model = type[Base]
 
 
 def names_of(rows: Rows) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -1,20 +1,14 @@
 """The search of a list: each word occurs in an expression, or a search of its own kind."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import ColumnElement, Connection, bindparam
 
 from ..encoding import is_text
 from ..errors import InvalidCriterion
 from . import criteria
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sqlalchemy import Connection
 
 
 class TextSearch(ABC):

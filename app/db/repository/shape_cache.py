@@ -5,16 +5,12 @@ compiling one takes about 2 ms and, kept, about 60 KiB. A statement that is aske
 neither take memory for good nor displace one that is asked for often.
 """
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from sqlalchemy import Executable
+from sqlalchemy import Executable
 
 
 @dataclass(frozen=True, slots=True)

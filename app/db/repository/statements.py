@@ -6,27 +6,35 @@ code decides what is asked for, and by `prepared` where a client does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Executable,
+    Select,
+    any_,
+    bindparam,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ..errors import InvalidCriterion
 from ..explain import explain
 from ..fields import columns_of, key_of
 from ..options import INCLUDE_DELETED, SAYS_LIVE
+from ..tables import Base
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
+from .pages import Query
 from .shape_cache import Prepared, ShapeCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from sqlalchemy import Executable, Select
-    from sqlalchemy.sql.dml import ReturningUpdate
-
-    from ..tables import Base
-    from .pages import Query
     from .records import RecordReader
 
 # Bind parameters of an UPDATE. One with the name of a column would set that column.

@@ -1,17 +1,13 @@
 """Values that come from outside: which of them a column can be compared with."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, Float, bindparam, cast
+from sqlalchemy.types import TypeEngine
 
 from ..encoding import is_text
-
-if TYPE_CHECKING:
-    from sqlalchemy.types import TypeEngine
 
 
 def typed_bind(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:

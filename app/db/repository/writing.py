@@ -4,11 +4,11 @@ A method's first argument says where it works: `connection` (Core) or `session` 
 a service. Repositories keep no state and never end a transaction. A missing row is None.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy import inspect
+from sqlalchemy.orm import Session
 
 from ..errors import VersionMismatch
 from ..fields import check_fields, columns_of
@@ -18,11 +18,6 @@ from .bulk import BulkWriter
 from .deletion import Deleter
 from .mass_writes import MassWriter
 from .references import ReferenceChecker
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from sqlalchemy.orm import Session
 
 M = TypeVar("M", bound=Base)
 D = TypeVar("D", bound=DeletableResource)

@@ -1,18 +1,13 @@
 """Another class of cursor for the connections of a Database: each message passes through it."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 from sqlalchemy import event
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
-
-    from ..database import Database
+from ..database import Database
 
 
 @contextmanager

@@ -4,20 +4,16 @@ The server itself raises an SQLSTATE, in place of the message, so that the trans
 lost. A connection that drops is one that the server has really closed.
 """
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 
+from ..database import Database
 from .cursors import cursors
-
-if TYPE_CHECKING:
-    from ..database import Database
 
 DROP = "drop"
 """The server closes the connection before it executes the message."""

@@ -1,21 +1,14 @@
 """The proof that a call does all of its work or nothing, wherever the database fails."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
 
+from ..database import Database
 from ..errors import OutcomeUnknown
 from ..retries import RETRYABLE
 from .faults import DROP, DROP_AFTER, Faults
-from .snapshots import NO_DIFFERENCE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from ..database import Database
-    from .snapshots import Difference, Snapshot
+from .snapshots import NO_DIFFERENCE, Difference, Snapshot
 
 WAYS = ("23514", "40001", DROP, DROP_AFTER)
 """Ways to fail: for good, by a conflict, and by a connection lost before or after a message."""

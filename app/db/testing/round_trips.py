@@ -1,18 +1,14 @@
 """Counts what goes over the wire: psycopg2 sends one message per `execute`, COMMIT included."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 
+from ..database import Database
 from .cursors import cursors
-
-if TYPE_CHECKING:
-    from ..database import Database
 
 _SETTINGS = re.compile(r"(BEGIN|SET)[^;]*; ")
 

@@ -1,18 +1,14 @@
 """All rows of some tables: kept once, compared with those of later, and put back."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2 import sql
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
 
 Rows = Counter[tuple[str, str]]
 """How often each row occurs: (name of the table, the row as JSON)."""

@@ -1,23 +1,17 @@
 """Full-text search: words in any form, begun or misspelt, by rank, and with snippets."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, text
+from sqlalchemy import ColumnElement, Connection, Integer, Text, bindparam, cast, func, text
 from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ...options import CHANGES_NOTHING
 from ..pages import Sort
 from ..searching import TextSearch
 from .spelling import LONGEST, SHORTEST, closest
 from .tables import APART, COLUMN, CONFIG
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import Connection
-    from sqlalchemy.orm import InstrumentedAttribute
 
 RANK = "rank"
 BY_RANK = (Sort(RANK, descending=True),)

@@ -1,13 +1,8 @@
 """What a misspelt word may mean."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from rapidfuzz.distance import OSA
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SHORTEST = 4
 """The fewest letters of a word that is corrected: shorter words resemble too many others."""

@@ -1,18 +1,12 @@
 """What full-text search looks in: a generated column, and the words that occur in it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import Column, Computed, Index, Text, func
+from sqlalchemy import Column, Computed, Index, Table, Text, func
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ...marks import INTERNAL
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
 
 COLUMN = "search"
 CONFIG = "english"
