@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -13,7 +12,7 @@ import psycopg2.extensions
 import pytest
 
 from app import create_app
-from app.db.retries import Backoff
+from app.db.retries import keep_trying
 from app.db.testing import RoundTrips
 from app.domain.tokens import NewToken
 from app.models import Base
@@ -214,7 +213,11 @@ def served(template_url: str, tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry for a minute: an attempt on a busy machine may take more than the usual 3 seconds."""
-    monkeypatch.setattr("app.db.database.Backoff", partial(Backoff, deadline=60))
+
+    def keep_trying_for_a_minute(attempt: Callable[[], Any], **options: Any) -> Any:
+        return keep_trying(attempt, **{**options, "deadline": 60})
+
+    monkeypatch.setattr("app.db.database.keep_trying", keep_trying_for_a_minute)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 """
 
 from .database import Database
-from .engine_options import EngineOptions
-from .failures import UnitRolledBack
+from .engines import EngineOptions
+from .errors import UnitOfWorkError, UnitRolledBack
+from .marks import CHANGES_NOTHING
 from .modes import Isolation, Timeouts
-from .options import CHANGES_NOTHING
 from .repository.bulk import BulkWriter
 from .repository.criteria import Filter, filter_on, filters_on, filters_through
 from .repository.deletion import Deleter
@@ -20,7 +20,6 @@ from .repository.records import Record
 from .repository.references import ReferenceChecker
 from .repository.writing import Inserter, Repository, Updater
 from .retries import retry
-from .session import UnitOfWorkError
 from .tables import LIVE, Base, DeletableResource, Identified, Resource
 from .triggers import check_tables, create_tables, touch
 from .types import JSONObject

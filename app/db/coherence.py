@@ -19,7 +19,7 @@ from .effects import (
     has_consequences,
     may_remove_rows,
 )
-from .options import CHANGES_NOTHING
+from .marks import CHANGES_NOTHING
 from .savepoints import (
     SAVEPOINT_STATEMENTS,
     after_savepoint_statement,

@@ -10,8 +10,7 @@ from sqlalchemy import ARRAY, JSON
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .encoding import encoder, is_nested
-from .json_text import to_json
+from .encoding import encoder, is_nested, to_json
 
 NULL = "\\N"
 _BATCH = 100  # lines

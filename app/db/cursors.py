@@ -10,7 +10,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 from sqlalchemy import Connection, Row, Select
 
-from .session import UnitOfWorkError
+from .errors import UnitOfWorkError
 
 if TYPE_CHECKING:
     from .unit import UnitOfWork

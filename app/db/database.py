@@ -11,15 +11,11 @@ from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.orm import Session
 
 from .driver_errors import translate
-from .engine_options import EngineOptions
-from .engines import Engines, start_afresh_after_fork
-from .errors import ApplicationError, OutcomeUnknown
-from .failures import UnitRolledBack
-from .generators import opening_generator
+from .engines import EngineOptions, Engines
+from .errors import ApplicationError, OutcomeUnknown, UnitOfWorkError, UnitRolledBack
 from .modes import Isolation, Mode, Timeouts
-from .owner import current_owner
-from .retries import Backoff, keep_trying
-from .session import UnitOfWorkError
+from .owner import current_owner, opening_generator
+from .retries import keep_trying
 from .unit import UnitOfWork
 
 T = TypeVar("T")
@@ -55,7 +51,6 @@ class Database:
             on_error=self._on_error,
             options=options or EngineOptions(),
         )
-        start_afresh_after_fork(self)
 
     @contextmanager
     def connect(
@@ -118,11 +113,11 @@ class Database:
         owner = current_owner()
         if owner.units or owner.retrying:
             return attempt()
-        backoff = Backoff(deadline=self._timeouts.retry if deadline is None else deadline)
+        deadline = self._timeouts.retry if deadline is None else deadline
         committed = owner.committed  # by the work whose after-commit hook calls this
         owner.retrying, owner.committed = True, False
         try:
-            return keep_trying(attempt, backoff, may_repeat=lambda: not owner.committed)
+            return keep_trying(attempt, deadline=deadline, may_repeat=lambda: not owner.committed)
         finally:
             owner.retrying, owner.committed = False, committed or owner.committed
 
@@ -133,7 +128,7 @@ class Database:
         committed and is not run again.
         """
         if (unit := self._open_unit) is None:
-            raise UnitOfWorkError("After which commit? No unit of work is open.")
+            raise UnitOfWorkError("A hook after the commit needs an open unit of work.")
         unit.hooks.append(hook)
 
     @contextmanager
@@ -192,7 +187,8 @@ class Database:
                 unit.commit()
             except PendingRollbackError as error:
                 self._end(unit, unit.rollback)
-                raise UnitRolledBack(unit.failure or error) from (unit.failure or error)
+                cause = unit.failure or error
+                raise UnitRolledBack.after(cause) from cause
             except GeneratorExit:
                 self._end(unit, unit.rollback)
                 unit.check_dropped()

@@ -13,7 +13,7 @@ from .coherence import after_statement, before_statement
 from .cursors import ServerCursor
 from .driver_connection import DriverConnection
 from .effects import NOTHING, Effect
-from .session import UnitOfWorkError
+from .errors import UnitOfWorkError
 from .unit import UnitOfWork
 
 DRIVER = "postgresql+unitofwork"

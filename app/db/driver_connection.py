@@ -1,4 +1,4 @@
-"""The psycopg2 connection of a unit of work.
+"""The psycopg2 connection of a unit of work, and the raw cursors on it.
 
 psycopg2 runs in autocommit, so that it sends nothing of its own. The unit sets what goes out
 in front of its statements; COMMIT and ROLLBACK are sent as SQL, where the server is in a
@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+import psycopg2
 from psycopg2.errors import InFailedSqlTransaction
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - same
 
-from .raw_cursors import raw_cursor
-from .session import UnitOfWorkError
-from .transaction_control import ends_transaction
+from .coherence import after_raw_statement, before_raw_statement
+from .errors import UnitOfWorkError
+from .sql_text import ends_transaction
 
 if TYPE_CHECKING:
     from .unit import UnitOfWork
@@ -145,7 +148,7 @@ class DriverConnection(Connection):
         default = cast("type[Cursor] | None", self.cursor_factory)
         factory = cursor_factory or default or Cursor
         if self.has_worked:
-            factory = raw_cursor(factory)  # type: ignore[arg-type] # every class is hashable
+            factory = _raw_cursor(factory)  # type: ignore[arg-type] # every class is hashable
         return super().cursor(name, factory, withhold, scrollable)
 
     def commit(self) -> None:
@@ -163,3 +166,49 @@ class DriverConnection(Connection):
     def _refuse_foreign_end(self) -> None:
         if self.unit is not None and not self.unit.may_end:
             raise UnitOfWorkError("Only Database ends a transaction: leave the block, or raise.")
+
+
+def _inside_unit(name: str) -> Callable[..., Any]:
+    """The cursor's method `name`, inside its unit; raises UnitOfWorkError where that has ended."""
+
+    def method(self: _RawCursor, *arguments: Any, **options: Any) -> Any:
+        unit, connection = self.unit, cast("DriverConnection", self.connection)
+        if unit is None or unit.closed:
+            raise UnitOfWorkError("A raw cursor works only inside the unit it was opened in.")
+        sql = arguments[0] if arguments else options.get("query")
+        if name == "execute" and isinstance(sql, str):
+            connection.check_text(sql)
+        before_raw_statement(unit)
+        unit.open_transaction()
+        try:
+            result = getattr(super(_RawCursor, self), name)(*arguments, **options)
+            connection.check_not_ended()
+        except psycopg2.Error as error:
+            unit.fail(error)
+            raise
+        finally:
+            after_raw_statement(unit)
+        return result
+
+    return method
+
+
+class _RawCursor(Cursor):
+    """psycopg2's own, pandas', that of execute_values: each statement runs inside the unit of work
+    in which the cursor was opened."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.unit: UnitOfWork | None = cast("DriverConnection", self.connection).unit
+
+    execute = _inside_unit("execute")
+    executemany = _inside_unit("executemany")
+    callproc = _inside_unit("callproc")
+    copy_expert = _inside_unit("copy_expert")
+    copy_from = _inside_unit("copy_from")
+    copy_to = _inside_unit("copy_to")
+
+
+@lru_cache(maxsize=64)
+def _raw_cursor(factory: type[Cursor]) -> type[Cursor]:
+    return type(f"Raw{factory.__name__}", (_RawCursor, factory), {})

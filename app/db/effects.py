@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
 from .marks import SIDE_EFFECTS
-from .plain_reads import is_plain_read
+from .sql_text import is_plain_read
 
 Effect = Mapping[Any, frozenset[str] | None] | None
 """For each table the columns that may differ in the rows that were there before; all of them, or

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+import orjson
 from sqlalchemy import ARRAY, DateTime, Enum, Float, Interval, Numeric
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.engine import Dialect
@@ -97,3 +99,17 @@ def _interval(value: timedelta | None) -> str | None:
     if value is None:
         return None
     return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+
+
+def to_json(value: object) -> str:
+    """Raises TypeError for what JSON cannot hold. NaN becomes null."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z).decode()
+
+
+def _plain(value: object) -> str:
+    """Bytes and decimals become text, as PostgreSQL reads them from it."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"\\x{value.hex()}"
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON.")

@@ -3,10 +3,10 @@
 import os
 import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, Protocol
-from weakref import ref
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple, NoReturn
+from weakref import WeakMethod
 
 from psycopg2 import OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -16,11 +16,45 @@ from sqlalchemy.exc import TimeoutError  # noqa: A004 - of the pool
 
 from .dialect import DRIVER
 from .driver_connection import DriverConnection
-from .engine_options import EngineOptions
-from .errors import PoolExhausted
-from .json_text import to_json
+from .encoding import to_json
+from .errors import PoolExhausted, UnitOfWorkError
 from .replica import Replica
-from .session import UnitOfWorkError
+
+_FORBIDDEN = {"client_encoding", "creator", "isolation_level", "pool_reset_on_return"}
+"""Arguments of `create_engine` that Database decides: the encoding, and how transactions work."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a Database connects. Times are in seconds.
+
+    A pooled connection that was idle for `ping_after` is tested before a unit gets it. `more` are
+    further arguments of `create_engine`, such as `connect_args`, `pool_recycle`, `poolclass` or
+    `echo`, and win over the others; ValueError for those that Database sets itself.
+    """
+
+    pool_size: int = 5
+    pool_timeout: float = 3.0
+    connect_timeout: int = 3
+    ping_after: float = 5.0
+    application_name: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if forbidden := _FORBIDDEN & self.more.keys():
+            raise ValueError(f"Database sets {', '.join(sorted(forbidden))} itself.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Those of `create_engine`."""
+        connect_args: dict[str, Any] = {"connect_timeout": self.connect_timeout}
+        if self.application_name is not None:
+            connect_args["application_name"] = self.application_name
+        found: dict[str, Any] = {"ping_after": self.ping_after}
+        if "poolclass" not in self.more:
+            found |= {"pool_size": self.pool_size, "max_overflow": 0}
+            found["pool_timeout"] = self.pool_timeout
+        given = self.more.get("connect_args", {})
+        return {**found, **self.more, "connect_args": {**connect_args, **given}}
 
 
 class _SealedEngine(Engine):
@@ -53,25 +87,30 @@ class Engines:
         self._url = url
         self._replica_url = replica_url
         self._replica_max_lag = replica_max_lag
-        self._options = options
-        self._lock = threading.Lock()
         self._on_error = on_error
+        self._options = options
+        self._begin()
+        os.register_at_fork(after_in_child=partial(_call, WeakMethod(self.start_afresh)))
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._replica = Replica(partial(self._take, "replica"), self._replica_max_lag)
 
     def connect(self, *, replica: bool) -> Connection:
         """A connection of the pool, to the replica if that may be used; raises PoolExhausted."""
-        if replica and self._replica_url:
-            with self._lock:
-                state = self._replica_state
-            if (connection := state.connection()) is not None:
-                return connection
-        with self._lock:
-            pair = self.primary
-        return _connect(pair)
+        if replica and self._replica_url and (taken := self._replica.connection()) is not None:
+            return taken
+        return self._take("primary")
 
-    def _connect_to_replica(self) -> Connection:
-        with self._lock:
-            pair = self.replica
-        return _connect(pair)
+    def _take(self, name: str) -> Connection:
+        with self._lock:  # one thread makes the engine
+            pair: _EnginePair = getattr(self, name)
+        try:
+            connection = pair.engine.connect()
+        except TimeoutError as error:
+            raise PoolExhausted("All connections to the database are in use.") from error
+        connection.engine = pair.sealed
+        return connection
 
     @property
     def url(self) -> str:
@@ -79,7 +118,7 @@ class Engines:
 
     @cached_property
     def primary(self) -> _EnginePair:
-        pair = self._create(self.url)
+        pair = self._create(self.url, {})
         event.listen(pair.engine, "do_connect", self._connect)
         return pair
 
@@ -87,12 +126,9 @@ class Engines:
     def replica(self) -> _EnginePair:
         # Without this timeout a unit waits for a quarter of an hour on a connection whose server
         # lost its power or its network.
-        unanswered = {"tcp_user_timeout": 1000 * int(self._options.connect_args["connect_timeout"])}
+        seconds = int(self._options.arguments()["connect_args"]["connect_timeout"])
+        unanswered = {"tcp_user_timeout": 1000 * seconds}
         return self._create(self._replica_url or self.url, unanswered, ping_on_input=True)
-
-    @cached_property
-    def _replica_state(self) -> Replica:
-        return Replica(self._connect_to_replica, self._replica_max_lag)
 
     def dispose(self, *, close: bool = True) -> None:
         """Without `close` the connections are forgotten: they are the parent process's."""
@@ -101,25 +137,23 @@ class Engines:
                 pair.engine.dispose(close=close)
 
     def start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self.__dict__.pop("_replica_state", None)
+        """A forked child must not talk on its parent's sockets, nor wait for its threads."""
+        self._begin()
         self.dispose(close=False)
 
     def _create(
-        self,
-        url: str,
-        connect_args: Mapping[str, Any] = MappingProxyType({}),
-        **dialect_options: bool,
+        self, url: str, connect_args: Mapping[str, Any], **dialect_options: bool
     ) -> _EnginePair:
+        given = self._options.arguments()
         options = {
             **dialect_options,
             "json_serializer": to_json,
             "hide_parameters": True,  # they are personal data, and errors go into logs
             "pool_pre_ping": True,  # the dialect tests only connections that were idle for long
-            **self._options.engine_arguments,
+            **given,
             "connect_args": {
                 **connect_args,
-                **self._options.connect_args,
+                **given["connect_args"],
                 "client_encoding": "UTF8",  # all text of Python can be sent, on every path
                 "connection_factory": DriverConnection,
             },
@@ -141,25 +175,6 @@ class Engines:
             return dialect.connect(*arguments, **options)
 
 
-def _connect(pair: _EnginePair) -> Connection:
-    try:
-        connection = pair.engine.connect()
-    except TimeoutError as error:
-        raise PoolExhausted("All connections to the database are in use.") from error
-    connection.engine = pair.sealed
-    return connection
-
-
-class _Forgetful(Protocol):
-    def start_afresh(self) -> None: ...
-
-
-def start_afresh_after_fork(database: _Forgetful) -> None:
-    """A forked child must not talk on its parent's sockets, nor join its unit of work."""
-    reference = ref(database)
-
-    def in_child() -> None:
-        if (database := reference()) is not None:
-            database.start_afresh()
-
-    os.register_at_fork(after_in_child=in_child)
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    if (call := method()) is not None:
+        call()

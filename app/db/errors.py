@@ -22,6 +22,14 @@ class ApplicationError(Exception):
     code: ClassVar[str]
     facts: Mapping[str, Any] = MappingProxyType({})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: a subclass's constructor takes other arguments than the message."""
+        return _without_constructor, (type(self), *self.args), self.__dict__
+
+
+def _without_constructor(kind: type[ApplicationError], *arguments: Any) -> ApplicationError:
+    return kind.__new__(kind, *arguments)
+
 
 MOST_MISTAKES = 100
 """The most mistakes that one response lists."""
@@ -186,6 +194,28 @@ class ReadOnlyViolation(ApplicationError):
     """A unit of work that was opened read-only tried to write: a bug of ours."""
 
     code = "internal-error"
+
+
+class UnitOfWorkError(RuntimeError):
+    """The unit of work was used against its rules: a bug, not something to handle."""
+
+
+class UnitRolledBack(UnitOfWorkError):
+    """The caller caught an error of the unit and went on: nothing of the unit was done."""
+
+    @classmethod
+    def after(cls, cause: BaseException) -> Self:
+        """The message names the function that caught the cause: its traceback begins there."""
+        where = "raised"
+        if cause.__traceback__ is not None:
+            code = cause.__traceback__.tb_frame.f_code
+            place = f"{code.co_filename}:{cause.__traceback__.tb_lineno}"
+            where = f"caught in {code.co_qualname} ({place})"
+        return cls(
+            f"The unit of work can only roll back: {type(cause).__name__} was {where}."
+            " To go on after an error, put the work that may fail into"
+            " `with database.savepoint():` and catch the error outside of that block."
+        )
 
 
 def _shortened(mistake: Mistake) -> Mistake:

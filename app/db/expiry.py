@@ -17,7 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.util import find_tables
 
 from .effects import Effect
-from .options import INCLUDE_DELETED
+from .marks import INCLUDE_DELETED
 
 State = InstanceState[Any]
 

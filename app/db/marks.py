@@ -1,4 +1,5 @@
-"""The keys that the layer reads in the `info` of columns, tables, indexes and constraints."""
+"""The keys that the layer reads in `info` of columns, tables, indexes and constraints, and in the
+execution options of statements."""
 
 # A column's info:
 SECRET = "secret"  # noqa: S105 - the name of a mark. The value is in no record.
@@ -20,3 +21,8 @@ RULES = "rules"  # Errors by the names of rules that triggers or constraints rep
 
 # The info of a unique index:
 FIELDS = "fields"  # The fields that a unique index is about, where its expressions do not say it.
+
+# Execution options:
+CHANGES_NOTHING = "changes_nothing"  # The statement changes no mapped row, so it expires nothing.
+INCLUDE_DELETED = "include_deleted"  # The ORM query is about soft-deleted rows too.
+SAYS_LIVE = "says_live"  # The ORM query says by itself that only live rows are wanted.

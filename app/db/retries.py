@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -28,27 +27,17 @@ S = TypeVar("S", bound=HasDatabase)
 RETRYABLE: tuple[type[Unavailable], ...] = (Contention, ConnectionLost)
 """After these nothing was done: PostgreSQL rolled back, or COMMIT was never sent."""
 
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Full jitter: a pause anywhere up to `base * 2**n`, at most `cap`; all in seconds."""
-
-    base: float = 0.01
-    cap: float = 0.5
-    deadline: float = 3.0
-
-    def pause(self, attempt: int) -> float:
-        return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311 - no secret
+# With full jitter: a pause is anywhere up to `_SHORTEST * 2**n`, at most `_LONGEST`, in seconds.
+_SHORTEST, _LONGEST = 0.01, 0.5
 
 
-def keep_trying(attempt: Callable[[], T], backoff: Backoff, *, may_repeat: Callable[[], bool]) -> T:
-    """Call `attempt` until it ends well, fails for good, or the deadline would pass.
+def keep_trying(attempt: Callable[[], T], *, deadline: float, may_repeat: Callable[[], bool]) -> T:
+    """Call `attempt` until it ends well, fails for good, or `deadline` seconds would pass.
 
-    Where a failed attempt has committed something, `may_repeat` says no: it would be done twice.
-
-    The error that is raised in the end has those of the earlier attempts in `causes`.
+    Where a failed attempt has committed something, `may_repeat` returns False: it would be done
+    twice. The error that is raised in the end has those of the earlier attempts in `causes`.
     """
-    end = time.monotonic() + backoff.deadline
+    end = time.monotonic() + deadline
     causes: list[Unavailable] = []
     while True:
         try:
@@ -56,7 +45,8 @@ def keep_trying(attempt: Callable[[], T], backoff: Backoff, *, may_repeat: Calla
         except StaleObject:
             raise
         except RETRYABLE as error:
-            pause = backoff.pause(len(causes))
+            most = min(_LONGEST, _SHORTEST * 2 ** len(causes))
+            pause = random.uniform(0, most)  # noqa: S311 - no secret
             if time.monotonic() + pause > end or not may_repeat():
                 error.causes = tuple(causes)
                 raise

@@ -15,7 +15,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.exc import StaleDataError
 
 from .effects import EVERYTHING, NOTHING, Effect, together
-from .errors import Contention, StaleObject
+from .errors import Contention, StaleObject, UnitOfWorkError
 from .expiry import LoadedRows
 from .savepoints import CoreSavepoint
 from .undo import ObjectsBefore
@@ -26,10 +26,6 @@ T = TypeVar("T")
 CHANGED_SINCE = (
     "Another unit of work changed the row after it was read outside of this one: read it again."
 )
-
-
-class UnitOfWorkError(RuntimeError):
-    """The unit of work was used against its rules: a bug, not something to handle."""
 
 
 class UnitSession(Session):

@@ -12,13 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from .driver_connection import DriverConnection
-from .errors import ApplicationError, OutcomeUnknown
-from .failures import UnitRolledBack
-from .generators import OpeningGenerator
+from .errors import ApplicationError, OutcomeUnknown, UnitOfWorkError, UnitRolledBack
 from .modes import Mode, Timeouts, opening, set_timeout
-from .owner import Owner
+from .owner import OpeningGenerator, Owner
 from .savepoints import Savepoint
-from .session import UnitOfWorkError, UnitSession, end
+from .session import UnitSession, end
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +60,6 @@ class UnitOfWork:
             self._driver.begin = opening(mode, self._timeout, self._timeouts)
         if prologue := self._driver.prologue():
             self._driver.send(prologue)
-
-    def check_not_ended(self) -> None:
-        self._driver.check_not_ended()
 
     def open_session(self) -> UnitSession:
         if self.session is None:
@@ -150,7 +145,7 @@ class UnitOfWork:
 
     def check_alive(self) -> None:
         if self.failure is not None:
-            raise UnitRolledBack(self.failure) from self.failure
+            raise UnitRolledBack.after(self.failure) from self.failure
         if not self.owner.is_current:
             error = UnitOfWorkError(
                 f"The unit of work belongs to {self.owner}: its handles can't be used by another"

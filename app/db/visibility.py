@@ -13,7 +13,7 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
-from .options import INCLUDE_DELETED, SAYS_LIVE
+from .marks import INCLUDE_DELETED, SAYS_LIVE
 from .session import UnitSession
 
 

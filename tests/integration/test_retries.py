@@ -398,6 +398,29 @@ def test_a_hook_may_retry(database: Database) -> None:
     assert len(attempts) == 2
 
 
+def test_an_interrupted_hook_leaves_the_outermost_call_in_charge_of_retries(
+    database: Database,
+) -> None:
+    """After it, a call inside the outermost one still does not retry by itself."""
+    attempts = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def conflict() -> None:
+        attempts.append(1)
+        raise Contention
+
+    def work() -> None:
+        with suppress(KeyboardInterrupt), database.connect():
+            database.after_commit(interrupt)
+        database.again(conflict, deadline=0.5)
+
+    with pytest.raises(Contention):
+        database.again(work)
+    assert len(attempts) == 1
+
+
 def conflict_after(database: Database, first: Callable[[Connection], object]) -> list[str]:
     """Run two units of one method, of which the second conflicts; returns what was begun."""
     begun = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,19 @@ import pytest
 import app.services.readiness
 from app.api.kit.problems import status_of
 from app.cli.kit.commands import exit_code_of
-from app.db.errors import ApplicationError, VersionMismatch
+from app.db.errors import (
+    ApplicationError,
+    Contention,
+    Invalid,
+    InvalidCriterion,
+    Mistake,
+    NotUnique,
+    StillReferenced,
+    TooManyRows,
+    UnitRolledBack,
+    UnknownReference,
+    VersionMismatch,
+)
 from app.domain import accounts, conversations, tasks, transactions
 from app.errors import AlreadyExists, InUse, InvalidTransition, NotFound
 
@@ -101,3 +115,28 @@ def test_a_refused_action_is_a_sentence(check: Callable[[], None], message: str)
     with pytest.raises(InvalidTransition) as caught:
         check()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Contention("Two units of work waited for each other."),
+        Invalid([Mistake(("lines", 0, "title"), "required", "It is required.")]),
+        UnknownReference("book_id"),
+        InvalidCriterion("limit", "It must be at least 1."),
+        NotUnique("books", ("isbn", "title")),
+        StillReferenced("loans"),
+        TooManyRows(5),
+        VersionMismatch(3),
+        NotFound("todos", "7"),
+        InUse("customers", ["accounts"]),
+        UnitRolledBack.after(Contention("It lost.")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_pickled_and_copied(error: Exception) -> None:
+    """A pool of processes passes it on, with its message and its attributes."""
+    for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
+        assert type(same) is type(error)
+        assert str(same) == str(error)
+        assert vars(same) == vars(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.db.plain_reads import is_plain_read
+from app.db.sql_text import is_plain_read
 
 READS = [
     "SELECT 1",

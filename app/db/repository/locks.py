@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
-from ..session import UnitOfWorkError
+from ..errors import UnitOfWorkError
 
 _KEY = func.hashtextextended(bindparam("name"), cast(0, BigInteger))
 _LOCK = select(func.pg_advisory_xact_lock(_KEY))

@@ -10,8 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ..cursors import stream
 from ..fields import columns_of, field_of, key_of
-from ..marks import INTERNAL, SECRET
-from ..options import CHANGES_NOTHING
+from ..marks import CHANGES_NOTHING, INTERNAL, SECRET
 from ..tables import Base
 from . import criteria, large_values, pages, searching, statements
 from .large_values import BUDGET, IS_READ

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ARRAY,
+    ClauseElement,
     ColumnElement,
     Executable,
     Select,
@@ -22,12 +23,13 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ..errors import InvalidCriterion
-from ..explain import explain
 from ..fields import columns_of, key_of
-from ..options import INCLUDE_DELETED, SAYS_LIVE
+from ..marks import INCLUDE_DELETED, SAYS_LIVE
 from ..tables import Base
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
@@ -208,6 +210,20 @@ def count_all(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
 def count(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
     every = matching(repository, (names, 0, (), None, False))
     return every.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+class explain(Executable, ClauseElement):  # noqa: N801 - reads like select()
+    """What the planner expects of a SELECT, as JSON."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+
+
+@compiles(explain)
+def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
 def estimate(repository: RecordReader[Any], shape: Shape) -> Executable:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Text, bindparam, cast
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ...options import CHANGES_NOTHING
+from ...marks import CHANGES_NOTHING
 from ..pages import Sort
 from ..searching import TextSearch
 from .spelling import LONGEST, SHORTEST, closest

@@ -1,4 +1,4 @@
-"""Recognise SQL text that only reads: a single SELECT that calls no unknown function."""
+"""Read off SQL text whether it certainly changes no row, and whether it ends a transaction."""
 
 import re
 from functools import lru_cache
@@ -50,3 +50,21 @@ def is_plain_read(sql: str) -> bool:
         return False
     calls = (call.rpartition("::")[2] for call in _CALL.findall(words))
     return all(not call or call in _HARMLESS for call in calls)
+
+
+_QUOTED = re.compile(
+    r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(\$\w*\$).*?\1|\bBEGIN\s+ATOMIC\b.*?;\s*END\b",
+    re.DOTALL | re.IGNORECASE,
+)
+_END = re.compile(
+    r"\s*(?:COMMIT|END|ABORT|PREPARE\s+TRANSACTION"
+    r"|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b))\b",
+    re.IGNORECASE,
+)
+
+
+def ends_transaction(sql: str) -> bool:
+    """Whether one of the statements is COMMIT, ROLLBACK or the like, outside of quotes."""
+    if ";" not in sql and "*/" not in sql and "--" not in sql:
+        return _END.match(sql) is not None
+    return any(_END.match(part) for part in _QUOTED.sub(" ", sql).split(";"))
