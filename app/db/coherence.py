@@ -16,7 +16,6 @@ from .effects import (
     Effect,
     consequences,
     effect_of,
-    has_consequences,
     may_remove_rows,
 )
 from .marks import CHANGES_NOTHING
@@ -84,9 +83,6 @@ def _effect_in_flush(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
     statement = context.invoked_statement
     if not isinstance(statement, Insert | Update | Delete) or not _is_of_flush(context):
         return _effect(unit, context)
-    table: Any = statement.table
-    if not has_consequences(table):
-        return NOTHING
     return consequences(statement, _parameter_names(context))
 
 

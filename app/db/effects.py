@@ -7,11 +7,6 @@ from typing import Any
 from sqlalchemy import Delete, Insert, Select, Table, Update
 from sqlalchemy.dialects.postgresql.dml import OnConflictDoUpdate
 from sqlalchemy.engine import Compiled
-from sqlalchemy.sql.elements import (
-    ReleaseSavepointClause,
-    RollbackToSavepointClause,
-    SavepointClause,
-)
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
 from .marks import SIDE_EFFECTS
@@ -25,13 +20,6 @@ one on every table."""
 EVERYTHING: Effect = None
 NOTHING: Effect = {}
 
-_READS = (
-    Select,
-    CompoundSelect,
-    SavepointClause,
-    ReleaseSavepointClause,
-    RollbackToSavepointClause,  # the session expires what it undoes
-)
 _DML = (Insert, Update, Delete)
 
 
@@ -41,7 +29,7 @@ def effect_of(
     """The effect of a statement that is sent as `sql`, with parameters of these names."""
     if isinstance(statement, _DML):
         effect = dml_effect(statement, parameters)
-    elif isinstance(statement, _READS) or is_plain_read(sql):
+    elif isinstance(statement, Select | CompoundSelect) or is_plain_read(sql):
         effect = NOTHING
     else:
         return EVERYTHING
@@ -76,13 +64,10 @@ def dml_effect(statement: Insert | Update | Delete, parameters: Iterable[str]) -
 def consequences(statement: Insert | Update | Delete, parameters: Iterable[str]) -> Effect:
     """What foreign keys and triggers add to the effect of an INSERT, UPDATE or DELETE."""
     table: Any = statement.table
-    if not has_consequences(table):
+    known = len(table.metadata.tables)
+    if not _has_consequences(table, known):
         return NOTHING
-    return _consequences(table, _changed(statement, parameters), len(table.metadata.tables))
-
-
-def has_consequences(table: Table) -> bool:
-    return _has_consequences(table, len(table.metadata.tables))
+    return _consequences(table, _changed(statement, parameters), known)
 
 
 def _changed(

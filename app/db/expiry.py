@@ -48,7 +48,7 @@ class LoadedRows:
             state.expired |= are_columns_stale  # so that `get` looks whether its row is still there
 
     def _remember(self, state: State) -> Iterable[str]:
-        known = state.dict.keys() & _columns(state.mapper) | _unset(state)
+        known = state.dict.keys() & columns_in(state.mapper) | _unset(state)
         if known:
             values = {name: state.dict.get(name) for name in known}
             self._last_known.setdefault(state, {}).update(values)
@@ -59,7 +59,7 @@ class LoadedRows:
         expired: dict[Mapper[Any], list[State]] = {}
         for entity in session.identity_map.values():
             state = inspect(entity)
-            if state.expired_attributes & _columns(state.mapper):
+            if state.expired_attributes & columns_in(state.mapper):
                 expired.setdefault(state.mapper, []).append(state)
         for mapper, states in expired.items():
             _read(session, mapper, states)
@@ -76,7 +76,7 @@ def _read(session: Session, mapper: Mapper[Any], states: list[State]) -> None:
     keys = [state.identity for state in states]
     rows = select(mapper).where(tuple_(*mapper.primary_key).in_(keys))
     for entity in session.scalars(rows, execution_options={INCLUDE_DELETED: True}).all():
-        deferred = inspect(entity).expired_attributes & _columns(inspect(entity).mapper)
+        deferred = inspect(entity).expired_attributes & columns_in(inspect(entity).mapper)
         if deferred:
             session.refresh(entity, deferred)
 
@@ -88,7 +88,8 @@ def _unset(state: State) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def _columns(mapper: Mapper[Any]) -> frozenset[str]:
+def columns_in(mapper: Mapper[Any]) -> frozenset[str]:
+    """The names of the attributes that are columns."""
     return frozenset(mapper.column_attrs.keys())
 
 

@@ -78,14 +78,10 @@ class UnitSession(Session):
         except StaleDataError as error:
             raise StaleObject(CHANGED_SINCE) from error
 
-    def commit(self) -> NoReturn:
-        raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
+    def _refuse_to_end(self) -> NoReturn:
+        raise UnitOfWorkError("Only Database ends a transaction: leave the block, or raise.")
 
-    def rollback(self) -> NoReturn:
-        raise UnitOfWorkError("Only Database ends a transaction: raise an error instead.")
-
-    def close(self) -> NoReturn:
-        raise UnitOfWorkError("Only Database ends a transaction: leave the block instead.")
+    commit = rollback = close = _refuse_to_end
 
     # Staleness
 
@@ -169,11 +165,6 @@ class UnitSession(Session):
 
 def _note_loaded(session: UnitSession, entity: object) -> None:
     session.versions.loaded(inspect(entity))
-
-
-def end(session: Session) -> None:
-    """Detach the session's objects, with what they have loaded."""
-    Session.close(session)
 
 
 @event.listens_for(UnitSession, "after_attach")

@@ -11,10 +11,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import inspect
-from sqlalchemy.orm import InstanceState, LoaderCallableStatus, Mapper, PassiveFlag, Session
+from sqlalchemy.orm import LoaderCallableStatus, Mapper, PassiveFlag, Session
 from sqlalchemy.orm.attributes import History, set_attribute, set_committed_value
 
-State = InstanceState[Any]
+from .expiry import State, columns_in
+
 Values = MutableMapping[State, dict[str, Any]]
 
 
@@ -38,7 +39,7 @@ class ObjectsBefore:
     def note_flush(self, session: Session) -> None:
         for entity in session.new:
             state = inspect(entity)
-            names = _columns(state.mapper) & state.dict.keys()
+            names = columns_in(state.mapper) & state.dict.keys()
             self._new[state] = {name: state.dict[name] for name in names}
             self._related[state] = _related(state)
         for entity in (*session.dirty, *session.deleted):
@@ -48,7 +49,7 @@ class ObjectsBefore:
         if state in self._written or state in self._new:
             return
         before = {**state.dict, **state.committed_state}
-        names = _columns(state.mapper) & state.dict.keys()
+        names = columns_in(state.mapper) & state.dict.keys()
         self._written[state] = {
             name: before[name] for name in names if before[name] is not _UNKNOWN
         }
@@ -63,7 +64,7 @@ class ObjectsBefore:
         if state not in self._new:
             return
         before = self._new.pop(state)
-        for name in _columns(state.mapper) - _keys(state.mapper) - before.keys():
+        for name in columns_in(state.mapper) - _keys(state.mapper) - before.keys():
             state.dict.pop(name, None)
         _restore_columns(state, before)
         _restore_related(state, self._related.pop(state))
@@ -108,8 +109,7 @@ def _restore_related(state: State, related: dict[str, list[Any]]) -> None:
     entity = state.obj()
     for name, before in related.items() if entity is not None else ():
         if _related(state).get(name) != before:
-            is_list = bool(getattr(state.manager[name].impl, "collection", False))
-            set_committed_value(entity, name, before if is_list else next(iter(before), None))
+            set_committed_value(entity, name, _value(state, name, before))
         state.committed_state[name] = LoaderCallableStatus.NO_VALUE
 
 
@@ -118,16 +118,17 @@ def _restore_changes(state: State, histories: dict[str, History]) -> None:
     entity = state.obj()
     for name, (added, unchanged, deleted) in histories.items() if entity is not None else ():
         before, after = [*unchanged, *deleted], [*unchanged, *added]
-        is_list = bool(getattr(state.manager[name].impl, "collection", False))
-        if is_list or before:
-            set_committed_value(entity, name, before if is_list else before[0])
+        value = _value(state, name, before)
+        if before or value is not None:
+            set_committed_value(entity, name, value)
         if added or deleted:
-            set_attribute(entity, name, after if is_list else after[0] if after else None)
+            set_attribute(entity, name, _value(state, name, after))
 
 
-@lru_cache(maxsize=1024)
-def _columns(mapper: Mapper[Any]) -> frozenset[str]:
-    return frozenset(mapper.column_attrs.keys())
+def _value(state: State, name: str, members: list[Any]) -> Any:
+    """The attribute's value: all members where it is a collection, else the only one."""
+    is_list = bool(getattr(state.manager[name].impl, "collection", False))
+    return members if is_list else next(iter(members), None)
 
 
 @lru_cache(maxsize=1024)

@@ -10,13 +10,14 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from .driver_connection import DriverConnection
 from .errors import ApplicationError, OutcomeUnknown, UnitOfWorkError, UnitRolledBack
 from .modes import Mode, Timeouts, opening, set_timeout
 from .owner import OpeningGenerator, Owner
 from .savepoints import Savepoint
-from .session import UnitSession, end
+from .session import UnitSession
 
 logger = logging.getLogger(__name__)
 
@@ -232,4 +233,4 @@ class UnitOfWork:
         self.closed = True
         self._driver.give_back()
         if self.session is not None:
-            end(self.session)
+            Session.close(self.session)  # detaches its objects, with what they have loaded

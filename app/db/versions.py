@@ -19,14 +19,12 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
+from sqlalchemy.orm import Mapper, Session, SessionTransaction
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
 from .effects import Effect
-
-State = InstanceState[Any]
-
+from .expiry import State
 
 CHANGED_ELSEWHERE = "Another unit of work changed the row after it was read."
 
