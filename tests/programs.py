@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 from uuid_utils.compat import uuid7
 
-from app.db.copying import copy_lines
+from app.db.encoding import copy_lines
 from tests.orders import ORDER_TAGS, Item, Label, Order, OrderResource, Remark
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 
-from ..copying import copy_lines
-from ..encoding import ROWS
+from ..encoding import ROWS, copy_lines
 from ..errors import NotUnique
 from ..fields import check_fields, columns_of, field_of, unique_index
 from ..tables import Base
