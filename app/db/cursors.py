@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
-from sqlalchemy import Connection, Row, Select
 
 from .errors import UnitOfWorkError
 
@@ -79,12 +77,3 @@ class ServerCursor(Cursor):
         if is_open and connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
             self.execute(f"CLOSE {self._name}")
         super().close()
-
-
-def stream(
-    connection: Connection, statement: Select[Any], parameters: Mapping[str, Any], batch: int
-) -> Iterator[Row[Any]]:
-    """The rows of a SELECT, `batch` at a time: memory does not grow with their number."""
-    options = {"yield_per": batch}
-    with connection.execute(statement, parameters, execution_options=options) as rows:
-        yield from rows

@@ -1,16 +1,17 @@
 """Fields: the columns of a model by the names of its attributes, which may differ from theirs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     ForeignKeyConstraint,
     FromClause,
-    Index,
+    PrimaryKeyConstraint,
     Table,
+    UniqueConstraint,
     inspect,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapper
@@ -31,18 +32,6 @@ def field_of(column: ColumnElement[Any]) -> str:
     return str(name)
 
 
-def fields_of(index: Index) -> tuple[str, ...]:
-    """The fields of a unique index: its columns, or those named in its info."""
-    fields: tuple[str, ...] = index.info.get(FIELDS) or tuple(map(field_of, index.columns))
-    return fields
-
-
-def unique_index(table: FromClause, fields: Sequence[str]) -> Index | None:
-    """The unique index on exactly these fields."""
-    indexes = cast("Table", table).indexes
-    return next((i for i in indexes if i.unique and fields_of(i) == tuple(fields)), None)
-
-
 def columns_of(model: type[DeclarativeBase]) -> dict[str, Column[Any]]:
     return _columns_of(model.__table__)
 
@@ -55,7 +44,7 @@ def _columns_of(table: Any) -> dict[str, Column[Any]]:
 @cache
 def key_of(model: type[DeclarativeBase]) -> Column[Any]:
     """The primary key; raises TypeError where it has several columns."""
-    columns: Sequence[Any] = inspect(model).primary_key
+    columns: Any = inspect(model).primary_key
     if len(columns) != 1:
         raise TypeError(f"{model.__name__} has a key of {len(columns)} columns, instead of one.")
     key: Column[Any] = columns[0]
@@ -69,6 +58,17 @@ def _set_by_layer(model: type[DeclarativeBase]) -> frozenset[str]:
     return frozenset({field_of(key_of(model))}).union(*names)
 
 
+def check_fields(
+    model: type[DeclarativeBase], names: Iterable[str], *, changed: bool = False
+) -> None:
+    """Raises AttributeError for a name that is no field, or no field that may be changed."""
+    for name in names:
+        if name not in columns_of(model):
+            raise AttributeError(f"{model.__name__} has no field {name}.")
+        if changed and name in _set_by_layer(model):
+            raise AttributeError(f"{model.__name__}.{name} cannot be changed: the layer sets it.")
+
+
 def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], ForeignKeyConstraint]:
     """The foreign keys of the model, by their fields, in the order of its columns."""
     columns = cast("Table", model.__table__).c
@@ -76,10 +76,40 @@ def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], Foreign
     return {tuple(map(field_of, key.columns)): key for key in keys if key is not None}
 
 
-def check_fields(model: type[DeclarativeBase], names: Any, *, changed: bool = False) -> None:
-    """Raises AttributeError for a name that is no field, or no field that may be changed."""
-    for name in names:
-        if name not in columns_of(model):
-            raise AttributeError(f"{model.__name__} has no field {name}.")
-        if changed and name in _set_by_layer(model):
-            raise AttributeError(f"{model.__name__}.{name} cannot be changed: the layer sets it.")
+class Unique(NamedTuple):
+    """What a unique index, a unique constraint or the primary key is about.
+
+    `fields` are those that it names, `columns` those in its `expressions`. `condition` has the one
+    of a partial index.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    expressions: list[ColumnElement[Any]]
+    condition: list[ColumnElement[bool]]
+
+
+def uniques_of(table: FromClause) -> list[Unique]:
+    """In the order of their names."""
+    found: list[Unique] = []
+    for index in cast("Table", table).indexes:
+        if index.unique:
+            columns = tuple(map(field_of, index.columns))
+            where = index.dialect_options["postgresql"]["where"]
+            expressions = cast("list[ColumnElement[Any]]", list(index.expressions))
+            fields = index.info.get(FIELDS) or columns
+            condition = [] if where is None else [where]
+            found.append(Unique(str(index.name), fields, columns, expressions, condition))
+    for constraint in cast("Table", table).constraints:
+        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint):
+            columns = tuple(map(field_of, constraint.columns))
+            found.append(
+                Unique(str(constraint.name), columns, columns, list(constraint.columns), [])
+            )
+    return sorted(found, key=lambda unique: unique.name)
+
+
+def unique_on(table: FromClause, fields: tuple[str, ...]) -> Unique | None:
+    """What is unique on exactly these fields."""
+    return next((unique for unique in uniques_of(table) if unique.fields == fields), None)

@@ -66,7 +66,7 @@ def _unfit_fields(context: ExceptionContext) -> Iterator[str]:
         binds = execution.compiled.binds
         for name, value in parameters.items():
             if name in binds and not _fits(binds[name].type, value):
-                yield name.removeprefix("uw_set_").removeprefix("uw_new_")
+                yield name.removeprefix("uw_new_")
         for row in parameters.get(ROWS, ()):
             yield from (name for name in row if not _fits(types[name], row[name]))
 

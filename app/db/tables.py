@@ -1,7 +1,7 @@
 """What all tables share: names of constraints, keys, bookkeeping, soft deletion."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -91,6 +91,11 @@ class DeletableResource(SoftDeleted, Resource):
     """A resource whose rows are soft-deleted. Only such have verbs that delete and restore."""
 
     __abstract__ = True
+
+
+# The model of a repository, and of one that soft-deletes.
+M = TypeVar("M", bound=Base)
+D = TypeVar("D", bound=DeletableResource)
 
 
 @event.listens_for(Base, "mapper_configured", propagate=True)

@@ -3,21 +3,18 @@
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import (
-    CheckConstraint,
-    Constraint,
-    ForeignKeyConstraint,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-)
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, MetaData, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.naming import conv
 
 from .errors import ApplicationError, Invalid, Mistake, NotUnique, UnknownReference
-from .fields import field_of, fields_of
+from .fields import field_of, uniques_of
 from .marks import FIELD, RULES
 
 Violations = dict[str, Callable[[], ApplicationError]]
+
+_LONGEST_NAME = 63  # bytes of a name in PostgreSQL
+_SQLALCHEMY = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 
 def violations(
@@ -29,34 +26,38 @@ def violations(
 
     `not_unique` makes the error from the table's name and the names of the fields.
     """
-    found: Violations = {}
-    for table in metadata.sorted_tables:
-        found.update(_of_table(table, not_unique))
-    return found
+    return {
+        stored: error
+        for table in metadata.sorted_tables
+        for name, error in _of_table(table, not_unique).items()
+        for stored in _names_in_database(name)
+    }
+
+
+def _names_in_database(name: str) -> set[str]:
+    """PostgreSQL cuts off the end of a long name; SQLAlchemy puts a hash there before it does."""
+    cut = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    hashed = _SQLALCHEMY.truncate_and_render_constraint_name(conv(name), _alembic_quote=False)
+    return {name, cut, hashed}
 
 
 def _of_table(table: Table, not_unique: Callable[..., ApplicationError]) -> Violations:
-    found: Violations = {}
-    for index in table.indexes:
-        if index.unique:
-            found[str(index.name)] = partial(not_unique, table.name, fields_of(index))
+    found: Violations = {
+        unique.name: partial(not_unique, table.name, unique.fields) for unique in uniques_of(table)
+    }
     rules: Violations = table.info.get(RULES, {})  # a rule may say more than its constraint
     for constraint in table.constraints:
-        if (name := str(constraint.name)) not in rules:
-            found[name] = _of_constraint(table, constraint, not_unique)
+        if (name := str(constraint.name)) not in found.keys() | rules.keys():
+            found[name] = _of_constraint(table, constraint)
     return found | rules
 
 
-def _of_constraint(
-    table: Table, constraint: Constraint, not_unique: Callable[..., ApplicationError]
-) -> Callable[[], ApplicationError]:
+def _of_constraint(table: Table, constraint: Constraint) -> Callable[[], ApplicationError]:
     if isinstance(constraint, ForeignKeyConstraint):
         return partial(UnknownReference, *map(field_of, constraint.columns))
     if isinstance(constraint, CheckConstraint):
         name = str(constraint.name).removeprefix(f"ck_{table.name}_")
         return partial(_invalid, constraint.info.get(FIELD, name))
-    if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
-        return partial(not_unique, table.name, tuple(map(field_of, constraint.columns)))
     raise TypeError(f"No error is known for {constraint.name}: name one in the table's RULES.")
 
 

@@ -2,41 +2,35 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, overload
 
 from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
     Connection,
-    PrimaryKeyConstraint,
-    UniqueConstraint,
     Update,
     and_,
     bindparam,
+    cast,
     column,
     func,
-    insert,
     literal_column,
     select,
     text,
     update,
 )
-from sqlalchemy import cast as as_type
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as insert_or_update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 
 from ..encoding import ROWS, copy_lines
 from ..errors import NotUnique
-from ..fields import check_fields, columns_of, field_of, unique_index
-from ..tables import Base
+from ..fields import check_fields, columns_of, unique_on
+from ..tables import Base, M
 from . import statements
-from .batch_checks import BatchChecker, given_rows
 from .records import Record
+from .references import BatchChecker, given_rows
 from .rows import Rows, add_defaults, encode_rows, with_defaults
-
-M = TypeVar("M", bound=Base)
 
 
 class BulkWriter(BatchChecker[M]):
@@ -119,7 +113,7 @@ class BulkWriter(BatchChecker[M]):
         names, key = tuple(rows[0]), self.key_field
         _check_changes(rows, key)
         check_fields(self.model, set(names) - {key}, changed=True)
-        bound = {f"{statements.NEW}{name}": [row[name] for row in rows] for name in names}
+        bound = statements.bind_new({name: [row[name] for row in rows] for name in names})
         return connection.execute(_update_each(self, names), bound).rowcount
 
 
@@ -194,15 +188,19 @@ def _upsert(
     writer: BulkWriter[Any], fields: tuple[str, ...], on: tuple[str, ...]
 ) -> ReturningInsert[Any]:
     columns = columns_of(writer.model)
-    elements, where = _conflict_target(writer.model, on)
+    unique = unique_on(writer.model.__table__, on)
+    if unique is None:
+        raise LookupError(
+            f"{writer.model.__name__} has no unique index or constraint on {', '.join(on)}."
+        )
     values = {columns[n]: bindparam(n, type_=columns[n].type) for n in fields}
-    statement = insert_or_update(writer.model.__table__).values(values)
+    statement = insert(writer.model.__table__).values(values)
     kept = {writer.key_field, *on}
     changed = [columns[name] for name in fields if name not in kept] or [columns[on[0]]]
     live = statements.live(writer.model)
     statement = statement.on_conflict_do_update(
-        index_elements=elements,
-        index_where=where,
+        index_elements=unique.expressions,
+        index_where=and_(*unique.condition) if unique.condition else None,
         set_={column: statement.excluded[column.key] for column in changed},
         where=and_(*live) if live else None,
     )
@@ -211,23 +209,11 @@ def _upsert(
     return statement.returning(*writer.columns, created)
 
 
-def _conflict_target(model: type[Base], on: tuple[str, ...]) -> tuple[list[Any], Any]:
-    """The columns or expressions that are unique together, and the condition of their index."""
-    if (index := unique_index(model.__table__, on)) is not None:
-        return list(index.expressions), index.dialect_options["postgresql"]["where"]
-    for constraint in model.__table__.constraints:
-        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint):
-            columns = list(constraint.columns)
-            if tuple(map(field_of, columns)) == on:
-                return columns, None
-    raise LookupError(f"{model.__name__} has no unique index or constraint on {', '.join(on)}.")
-
-
 @lru_cache(maxsize=512)
 def _update_each(writer: BulkWriter[Any], names: tuple[str, ...]) -> Update:
     columns, key = columns_of(writer.model), writer.key_field
     lists = {name: ARRAY(columns[name].type) for name in names}
-    arrays = [as_type(bindparam(f"{statements.NEW}{n}", type_=of), of) for n, of in lists.items()]
+    arrays = [cast(bindparam(f"{statements.NEW}{n}", type_=of), of) for n, of in lists.items()]
     named = [column(name, columns[name].type) for name in names]
     given = func.unnest(*arrays).table_valued(*named).render_derived(name="given")
     statement = update(writer.model.__table__).where(writer.key_column == given.c[key])

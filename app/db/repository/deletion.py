@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -13,25 +13,28 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     ForeignKeyConstraint,
-    Select,
     bindparam,
     delete,
     exists,
+    func,
     literal,
     literal_column,
     select,
     union,
+    update,
 )
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ..errors import VersionMismatch
 from ..fields import check_fields
 from ..marks import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED
-from ..tables import DeletableResource
+from ..tables import D
 from . import statements
-from .reading import Reader, Record
+from .reading import Reader
+from .records import Record
 
-D = TypeVar("D", bound=DeletableResource)
+# Bind parameters. One with the name of a column would set that column.
+_KEY, _EXPECTED = "uw_key", "uw_expected"
 
 
 class Deleter(Reader[D]):
@@ -49,8 +52,7 @@ class Deleter(Reader[D]):
 
         It checks no references: call `dependants` first, in the same unit.
         """
-        statement = statements.soft_delete(self, versioned=expected is not None)
-        return self._change_one(connection, statement, key, expected, deleted=False)
+        return self._change_one(connection, key, {}, expected, restored=False)
 
     def restore(
         self,
@@ -66,9 +68,7 @@ class Deleter(Reader[D]):
         field or that the layer sets.
         """
         check_fields(self.model, values, changed=True)
-        statement = statements.restore(self, tuple(values), versioned=expected is not None)
-        new = {f"{statements.NEW}{name}": value for name, value in values.items()}
-        return self._change_one(connection, statement, key, expected, new, deleted=True)
+        return self._change_one(connection, key, values, expected, restored=True)
 
     def dependants(self, connection: Connection, key: Any) -> list[str]:
         """The tables whose live rows refer to this one, which is locked until the unit ends.
@@ -78,7 +78,8 @@ class Deleter(Reader[D]):
         statement = _dependants(self)
         if statement is None:
             return []
-        connection.execute(_lock(self), {"key": key})
+        locked = statements.exists(self, include_deleted=False, lock=True)
+        connection.execute(locked, {"key": key})
         return list(connection.execute(statement, {"key": key}).scalars())
 
     def purge(self, connection: Connection, *, before: datetime, at_most: int) -> list[UUID]:
@@ -89,23 +90,39 @@ class Deleter(Reader[D]):
     def _change_one(
         self,
         connection: Connection,
-        statement: ReturningUpdate[Any],
         key: Any,
+        values: Mapping[str, Any],
         expected: Collection[int] | None,
-        values: Mapping[str, Any] = MappingProxyType({}),
         *,
-        deleted: bool,
+        restored: bool,
     ) -> Record | None:
-        bound = {statements.KEY: key, **values}
+        names, versioned = tuple(values), expected is not None
+        statement = _change(self, names, restored=restored, versioned=versioned)
+        bound = {_KEY: key, **statements.bind_new(values)}
         if expected is not None:
-            bound[statements.EXPECTED] = list(expected)
+            bound[_EXPECTED] = list(expected)
         row = connection.execute(statement, bound).one_or_none()
         if row is not None:
             return row._asdict()
-        found = None if expected is None else self.record(connection, key, include_deleted=True)
-        if found is not None and (found["deleted_at"] is not None) == deleted:
+        found = self.record(connection, key, include_deleted=True) if versioned else None
+        if found is not None and (found["deleted_at"] is not None) == restored:
             raise VersionMismatch(found["version"])
         return None
+
+
+@lru_cache(maxsize=512)
+def _change(
+    reader: Reader[Any], names: tuple[str, ...], *, restored: bool, versioned: bool
+) -> ReturningUpdate[Any]:
+    """Delete or restore one row, with new values for the fields in `names`."""
+    table = reader.model.__table__
+    is_deleted = table.c.deleted_at.is_not(None)
+    where = [reader.key_column == bindparam(_KEY), is_deleted if restored else ~is_deleted]
+    if versioned:
+        where.append(table.c.version.in_(bindparam(_EXPECTED, expanding=True)))
+    statement = update(table).where(*where).values(deleted_at=None if restored else func.now())
+    new = statements.new_values(reader.model, names)
+    return statement.values(new).returning(*reader.columns)
 
 
 def _inbound(reader: Reader[Any]) -> Iterator[ForeignKeyConstraint]:
@@ -120,10 +137,10 @@ def _inbound(reader: Reader[Any]) -> Iterator[ForeignKeyConstraint]:
 def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
     found = [
         select(literal(key.table.name).label("name")).where(
-            exists().where(*_refers_to(reader, key), live, *_while(key))
+            exists().where(*_refers_to(reader, key), *conditions)
         )
         for key in _inbound(reader)
-        if (live := _live(key.table)) is not None and not _marks(key).keys() & {OWNED, HISTORY}
+        if (conditions := _blocks(key)) is not None
     ]
     return union(*found).order_by("name") if found else None
 
@@ -142,26 +159,21 @@ def _refers_to(reader: Reader[Any], key: ForeignKeyConstraint) -> list[ColumnEle
     ]
 
 
-def _marks(key: ForeignKeyConstraint) -> dict[Any, Any]:
-    return {mark: value for column in key.columns for mark, value in column.info.items()}
-
-
-def _while(key: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
-    condition = _marks(key).get(HISTORY_UNLESS)
-    return [] if condition is None else [literal_column(f"({condition})", Boolean)]
-
-
-def _live(table: Any) -> ColumnElement[bool] | None:
-    """Which of its rows are in the way of what they refer to; None: none ever is."""
-    if "deleted_at" in table.c:
-        return cast("ColumnElement[bool]", table.c.deleted_at.is_(None))
-    condition = table.info.get(LIVE_WHILE)
-    return None if condition is None else literal_column(condition, Boolean)
-
-
-@lru_cache(maxsize=512)
-def _lock(reader: Reader[Any]) -> Select[Any]:
-    return statements.exists(reader, include_deleted=False).with_for_update()
+def _blocks(key: ForeignKeyConstraint) -> list[ColumnElement[bool]] | None:
+    """Which rows with the foreign key block the deletion of what they refer to; None: none ever."""
+    marks = {mark: value for column in key.columns for mark, value in column.info.items()}
+    if marks.keys() & {OWNED, HISTORY}:
+        return None
+    conditions = [marks[HISTORY_UNLESS]] if HISTORY_UNLESS in marks else []
+    is_deletable = "deleted_at" in key.table.c
+    if not is_deletable and LIVE_WHILE not in key.table.info:
+        return None
+    if not is_deletable:
+        conditions.append(key.table.info[LIVE_WHILE])
+    given: list[ColumnElement[bool]] = [
+        literal_column(f"({condition})", Boolean) for condition in conditions
+    ]
+    return [key.table.c.deleted_at.is_(None), *given] if is_deletable else given
 
 
 def _referred_to(key: ForeignKeyConstraint) -> ColumnElement[bool]:

@@ -57,9 +57,13 @@ class WrittenJSON(types.TypeDecorator[orjson.Fragment]):
 def bounded(statement: Select[Any], large: Collection[str]) -> Select[Any]:
     """The same rows in the same order, with `IS_READ`; JSON among the `large` values is written.
 
+    Without large values it is the same statement.
+
     PostgreSQL reads a subquery with a LIMIT or an order row by row in its order, and a window
     without an order of its own takes the rows as they come.
     """
+    if not large:
+        return statement
     rows = statement.subquery("rows")
     size = sum((_size(rows.c[name]) for name in large), literal(0, BigInteger))
     before = func.coalesce(func.sum(size).over(rows=(None, -1)), 0).label("bytes_before")

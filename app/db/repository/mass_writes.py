@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -21,17 +20,14 @@ from sqlalchemy import (
 )
 
 from ..errors import InvalidCriterion, TooManyRows
-from ..fields import check_fields, columns_of
-from ..tables import Base
+from ..fields import check_fields
+from ..tables import M
 from . import criteria, statements
 from .pages import Sort, order, order_by
 from .reading import Reader
 from .records import Record
 
-M = TypeVar("M", bound=Base)
-
-# Bind parameters. One with the name of a column would set that column.
-_LIMIT, _SET = "uw_limit", "uw_set_"
+_LIMIT = "uw_limit"  # a bind parameter with the name of a column would set that column
 
 
 class MassWriter(Reader[M]):
@@ -87,14 +83,15 @@ class MassWriter(Reader[M]):
         if not values:
             raise ValueError("A mass write must say what to change.")
         check_fields(self.model, values, changed=True)
-        return {f"{_SET}{name}": value for name, value in values.items()}
+        return statements.bind_new(values)
 
 
 @lru_cache(maxsize=512)
 def _update_where(
     writer: MassWriter[Any], fields: tuple[str, ...], names: tuple[str, ...]
 ) -> CompoundSelect[Any]:
-    return _limited(writer, names, update(writer.model.__table__).values(_new(writer, fields)))
+    new = statements.new_values(writer.model, fields)
+    return _limited(writer, names, update(writer.model.__table__).values(new))
 
 
 @lru_cache(maxsize=512)
@@ -132,15 +129,11 @@ def _claim(
         .with_for_update(skip_locked=True, key_share=True)
         .cte("free")
     )
-    statement = update(table).where(key == free.c[key.key]).values(_new(writer, fields))
+    new = statements.new_values(writer.model, fields)
+    statement = update(table).where(key == free.c[key.key]).values(new)
     taken = statement.returning(*writer.columns).cte("taken")
     by_name = [(taken.c[each.name], each.descending) for each in sort]
     return select(taken).order_by(*order_by(by_name), taken.c[writer.key_field])
-
-
-def _new(writer: MassWriter[Any], fields: tuple[str, ...]) -> dict[Column[Any], Any]:
-    columns = columns_of(writer.model)
-    return {columns[name]: bindparam(f"{_SET}{name}", type_=columns[name].type) for name in fields}
 
 
 def _wanted(writer: MassWriter[Any], names: tuple[str, ...]) -> list[ColumnElement[bool]]:

@@ -1,20 +1,19 @@
 """What every repository can read, over Core and over the ORM."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
 from ..errors import InvalidCriterion
-from ..tables import Base
+from ..tables import M
 from . import statements
 from .pages import Page, Query
-from .records import Record, RecordReader
+from .records import RecordReader
 
-__all__ = ["Reader", "Record"]
-
-M = TypeVar("M", bound=Base)
+Load = Sequence[ExecutableOption]
 
 
 class Reader(RecordReader[M]):
@@ -33,8 +32,10 @@ class Reader(RecordReader[M]):
 
         `load` says what to load with it: `selectinload(...)`. Nothing else loads later.
         """
-        statement = statements.get(self.model, lock=lock, include_deleted=include_deleted)
-        found = session.scalars(statement.options(*load) if load else statement, {"key": key})
+        statement = statements.get(
+            self.model, many=False, lock=lock, include_deleted=include_deleted
+        )
+        found = session.scalars(_loading(statement, load), {"key": key})
         return cast("M | None", found.one_or_none())
 
     def get_many(
@@ -49,9 +50,8 @@ class Reader(RecordReader[M]):
 
         So two units that lock some of the same rows wait for each other and never deadlock.
         """
-        statement = statements.get_many(self.model, lock=lock)
-        bound = {"keys": list(keys)}
-        return list(session.scalars(statement.options(*load) if load else statement, bound))
+        statement = statements.get(self.model, many=True, lock=lock, include_deleted=False)
+        return list(session.scalars(_loading(statement, load), {"keys": list(keys)}))
 
     def find(self, session: Session, /, **filters: Any) -> M | None:
         """The live row that fits the filters; raises InvalidCriterion where several do.
@@ -68,19 +68,15 @@ class Reader(RecordReader[M]):
         self, session: Session, query: Query, *, load: Sequence[ExecutableOption] = ()
     ) -> Page[M]:
         """Entities in the order of the query, from the row after `query.after` on."""
-        shape = statements.shape(query)
-        statement = statements.prepared(statements.page, self, shape, entities=True).statement
-        statement = statement.options(*load) if load else statement
-        found = session.scalars(statement, self._bind_page(session.connection(), query))
+        bound = self._bind_page(session.connection(), query)
+        found = session.scalars(self._entities(statements.page, query, load), bound)
         return self._cut(list(found), query, getattr)
 
     def all(self, session: Session, query: Query, *, offset: int = 0) -> list[M]:
         """Up to `query.limit` entities, without those of the first `offset` rows."""
-        shape = statements.shape(query)
-        statement = statements.prepared(statements.slice_, self, shape, entities=True).statement
         bound = self._bind_filters(session.connection(), query)
         bound |= {"limit": query.limit, "offset": offset}
-        return list(session.scalars(statement, bound))
+        return list(session.scalars(self._entities(statements.slice_, query), bound))
 
     def stream_entities(
         self,
@@ -91,9 +87,17 @@ class Reader(RecordReader[M]):
         load: Sequence[ExecutableOption] = (),
     ) -> Iterator[M]:
         """As `stream`, of entities. Memory stays constant unless the caller keeps them."""
-        shape = statements.shape(query)
-        prepared = statements.prepared(statements.everything, self, shape, entities=True)
-        statement = prepared.statement.options(*load) if load else prepared.statement
+        statement = self._entities(statements.everything, query, load)
         bound = self._bind_filters(session.connection(), query)
         with session.scalars(statement, bound, execution_options={"yield_per": batch}) as found:
             yield from found
+
+    def _entities(
+        self, build: Callable[..., Select[Any]], query: Query, load: Load = ()
+    ) -> Select[Any]:
+        prepared = statements.prepared(build, self, statements.shape(query), entities=True)
+        return _loading(prepared.statement, load)
+
+
+def _loading(statement: Select[Any], load: Load) -> Select[Any]:
+    return statement.options(*load) if load else statement

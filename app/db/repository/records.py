@@ -2,23 +2,20 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ..cursors import stream
 from ..fields import columns_of, field_of, key_of
-from ..marks import CHANGES_NOTHING, INTERNAL, SECRET
-from ..tables import Base
+from ..marks import INTERNAL, SECRET
+from ..tables import M
 from . import criteria, large_values, pages, searching, statements
 from .large_values import BUDGET, IS_READ
 from .pages import NumberedPage, Page, Query, Total
 from .searching import TextSearch
 from .values import as_parameter
 
-M = TypeVar("M", bound=Base)
 T = TypeVar("T")
 
 Record = dict[str, Any]
@@ -93,11 +90,12 @@ class RecordReader(Generic[M]):
         With `most_bytes` in the order of the keys, and None for those behind the one with which the
         large values exceed it. JSON among large values then comes as PostgreSQL wrote it.
         """
+        bound = {"keys": list(keys)}
         if most_bytes is None:
-            rows = connection.execute(statements.by_id(self), {"keys": list(keys)})
+            rows = connection.execute(statements.record(self, many=True), bound)
         else:
-            bound = {"keys": list(keys), BUDGET: most_bytes}
-            rows = connection.execute(statements.bounded_by_id(self), bound)
+            bounded = statements.bounded_by_id(self)
+            rows = connection.execute(bounded, {**bound, BUDGET: most_bytes})
         key = self.key_field
         return {record[key]: record if _is_read(record) else None for record in _records(rows)}
 
@@ -117,14 +115,11 @@ class RecordReader(Generic[M]):
         shape = statements.shape(query)
         bound = self._bind_filters(connection, query)
         capped = {**bound, "cap": exact_to + 1}
-        counted: int = self._prepared(
-            connection, statements.count_capped, shape, capped
-        ).scalar_one()
+        rows = self._prepared(connection, statements.count_capped, shape, capped)
+        counted: int = rows.scalar_one()
         if counted <= exact_to:
             return Total(counted, is_estimate=False)
-        plan = self._prepared(
-            connection, statements.estimate, shape, bound, {CHANGES_NOTHING: True}
-        ).scalar_one()
+        plan = self._prepared(connection, statements.estimate, shape, bound).scalar_one()
         return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
 
     def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:
@@ -148,8 +143,10 @@ class RecordReader(Generic[M]):
         """
         statement = statements.everything(self, statements.shape(query))
         bound = self._bind_filters(connection, query)
-        for row in stream(connection, statement, bound, batch):
-            yield row._asdict()
+        options = {"yield_per": batch}
+        with connection.execute(statement, bound, execution_options=options) as rows:
+            for row in rows:
+                yield row._asdict()
 
     def count(self, connection: Connection, /, **filters: Any) -> int:
         statement = statements.count(self, tuple(sorted(filters)))
@@ -166,12 +163,10 @@ class RecordReader(Generic[M]):
         build: Callable[..., Executable],
         shape: Hashable,
         bound: Mapping[str, Any],
-        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> CursorResult[Any]:
         """Execute a statement whose shape a client may have chosen."""
         prepared = statements.prepared(build, self, shape)
-        options = {**prepared.options, **options}
-        return connection.execute(prepared.statement, bound, execution_options=options)
+        return connection.execute(prepared.statement, bound, execution_options=prepared.options)
 
     def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         return criteria.parameters(self.filters, filters)

@@ -1,26 +1,35 @@
-"""The rows that a new row refers to, and the row that has its unique value already."""
+"""The rows that new rows refer to, and those that have their unique values already."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Connection,
-    Index,
+    Integer,
     Select,
+    TableValuedAlias,
+    and_,
     bindparam,
-    literal,
+    column,
+    exists,
+    func,
+    or_,
     select,
+    tuple_,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from ..fields import field_of, references_of, unique_index
-from ..tables import Base
+from ..encoding import ROWS
+from ..fields import Unique, columns_of, field_of, references_of, unique_on, uniques_of
+from ..tables import M
 from .reading import Reader
+from .rows import Rows, names_of
 
-M = TypeVar("M", bound=Base)
+Place = tuple[int, str]  # a row's position, and the field
 
 
 class ReferenceChecker(Reader[M]):
@@ -33,7 +42,7 @@ class ReferenceChecker(Reader[M]):
         foreign key of several columns refers to a row where none of them is None.
         """
         missing: list[str] = []
-        for names, statement in _references(self).items():
+        for names, statement in _parents(self, many=False).items():
             bound = {f"its_{name}": values.get(name) for name in names}
             if None in bound.values():
                 continue
@@ -49,34 +58,134 @@ class ReferenceChecker(Reader[M]):
         `fields` are those of a NotUnique error. Columns of the index that `values` lack count as
         unknown: the answer is None.
         """
-        index = unique_index(self.model.__table__, fields)
-        names = set() if index is None else set(map(field_of, index.columns))
-        if index is None or not names <= values.keys():
+        unique = unique_on(self.model.__table__, fields)
+        if unique is None or not set(unique.columns) <= values.keys():
             return None
-        bound = {f"its_{name}": values[name] for name in names}
-        return connection.execute(_holder(self, index), bound).scalar_one_or_none()
+        bound = {f"its_{name}": values[name] for name in unique.columns}
+        return connection.execute(_holder(self, fields), bound).scalar_one_or_none()
+
+
+class BatchChecker(Reader[M]):
+    """As ReferenceChecker, for many new rows."""
+
+    def missing_among(
+        self, connection: Connection, rows: Rows, only: Collection[str] | None = None
+    ) -> list[Place]:
+        """What refers to no live row, by all fields or some; what is referred to stays live.
+
+        A statement per foreign key locks the parents FOR SHARE, in the order of their keys.
+        """
+        missing: list[Place] = []
+        for names, statement in _parents(self, many=True).items():
+            if only is not None and not set(names) <= set(only):
+                continue
+            keys = {at: tuple(row.get(name) for name in names) for at, row in enumerate(rows)}
+            given = {at: key for at, key in keys.items() if None not in key}
+            if given:
+                bound = {"keys": list(set(given.values()))}
+                found = set(map(tuple, connection.execute(statement, bound)))
+                missing += [(at, n) for at, key in given.items() if key not in found for n in names]
+        return missing
+
+    def taken_among(self, connection: Connection, rows: Rows) -> list[Place]:
+        """What has to be unique and is not: a live row has it, or one of these before."""
+        names = names_of(rows)[0] if rows else ()
+        uniques = _uniques_in(self, names)
+        if not uniques:
+            return []
+        fields = {name for unique in uniques for name in unique.fields}
+        given = [
+            {"position": at, **{name: row.get(name) for name in fields}}
+            for at, row in enumerate(rows)
+        ]
+        found = connection.execute(_taken(self, tuple(sorted(fields))), {ROWS: given})
+        return [
+            (row.position, name)
+            for row in found
+            for unique in uniques
+            if getattr(row, unique.name)
+            for name in unique.fields
+        ]
+
+
+def given_rows(columns: Sequence[ColumnClause[Any]]) -> TableValuedAlias:
+    rows = func.jsonb_to_recordset(bindparam(ROWS, type_=JSONB)).table_valued(*columns)
+    return rows.render_derived(name="given", with_types=True)
 
 
 @lru_cache(maxsize=512)
-def _holder(reader: Reader[Any], index: Index) -> Select[Any]:
-    def bind(element: Any, **_: Any) -> Any:
-        is_column = isinstance(element, ColumnClause)
-        return bindparam(f"its_{field_of(element)}", type_=element.type) if is_column else None
-
-    expressions = cast("list[ColumnElement[Any]]", index.expressions)
-    same = [each == replacement_traverse(each, {}, bind) for each in expressions]
-    condition = index.dialect_options["postgresql"]["where"]
-    return select(reader.key_column).where(*same, *(() if condition is None else (condition,)))
-
-
-@lru_cache(maxsize=512)
-def _references(reader: Reader[Any]) -> dict[tuple[str, ...], Select[Any]]:
+def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], Select[Any]]:
+    """A statement for each foreign key, which locks the live rows with one key, or with `keys`."""
     found = {}
     for names, key in references_of(reader.model).items():
-        pairs = zip(names, key.elements, strict=True)
-        same = [each.column == bindparam(f"its_{name}") for name, each in pairs]
-        statement = select(literal(1)).select_from(key.referred_table).where(*same)
+        columns = [each.column for each in key.elements]
+        wanted: ColumnElement[bool]
+        if many:
+            wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
+        else:
+            pairs = zip(columns, names, strict=True)
+            wanted = and_(*(column == bindparam(f"its_{name}") for column, name in pairs))
+        statement = select(*columns).where(wanted)
         if "deleted_at" in key.referred_table.c:
             statement = statement.where(key.referred_table.c.deleted_at.is_(None))
-        found[names] = statement.with_for_update(read=True)
+        found[names] = statement.order_by(*columns).with_for_update(read=True)
     return found
+
+
+def _with_values(
+    expression: ColumnElement[Any], value_of: Callable[[ColumnClause[Any]], Any]
+) -> ColumnElement[Any]:
+    """The expression of an index, with values in place of its columns."""
+
+    def replace(element: Any, **_: Any) -> Any:
+        return value_of(element) if isinstance(element, ColumnClause) else None
+
+    replaced: ColumnElement[Any] = replacement_traverse(expression, {}, replace)
+    return replaced
+
+
+@lru_cache(maxsize=512)
+def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> Select[Any]:
+    def bind(element: ColumnClause[Any]) -> Any:
+        return bindparam(f"its_{field_of(element)}", type_=element.type)
+
+    unique: Any = unique_on(reader.model.__table__, fields)
+    same = [each == _with_values(each, bind) for each in unique.expressions]
+    return select(reader.key_column).where(*same, *unique.condition)
+
+
+def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
+    """What is unique besides the key, as far as the rows name its fields."""
+    uniques = uniques_of(reader.model.__table__)
+    key = (reader.key_field,)
+    return [each for each in uniques if each.fields != key and set(each.fields) <= set(names)]
+
+
+@lru_cache(maxsize=512)
+def _taken(reader: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+    columns = columns_of(reader.model)
+    given = given_rows([column("position", Integer), *(column(n, columns[n].type) for n in names)])
+    conflicts = [_is_taken(unique, given) for unique in _uniques_in(reader, names)]
+    found = select(given.c.position, *conflicts).subquery()
+    is_taken = or_(*(found.c[conflict.name] for conflict in conflicts))
+    return select(found).where(is_taken).order_by(found.c.position)
+
+
+def _is_taken(unique: Unique, given: TableValuedAlias) -> Any:
+    """Every new row is one that the condition of a partial index is about.
+
+    A column of the index that is none of its fields is NULL in every new row.
+    """
+    left_out = [each for each in unique.expressions if _is_left_out(each, given)]
+    fields = [each for each in unique.expressions if not _is_left_out(each, given)]
+    values = [_with_values(each, lambda found: given.c[field_of(found)]) for each in fields]
+    same = [ours == value for ours, value in zip(fields, values, strict=True)]
+    same += [ours.is_(None) for ours in left_out]
+    taken = exists().where(*same, *unique.condition)
+    before = func.row_number().over(partition_by=values, order_by=given.c.position) > 1
+    known = and_(*(value.is_not(None) for value in values))
+    return and_(known, or_(before, taken.correlate(given))).label(unique.name)
+
+
+def _is_left_out(expression: ColumnElement[Any], given: TableValuedAlias) -> bool:
+    return isinstance(expression, ColumnClause) and field_of(expression) not in given.c

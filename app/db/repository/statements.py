@@ -6,13 +6,14 @@ code decides what is asked for, and by `prepared` where a client does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
     ClauseElement,
+    Column,
     ColumnElement,
     Executable,
     Select,
@@ -21,15 +22,13 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    update,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from ..errors import InvalidCriterion
 from ..fields import columns_of, key_of
-from ..marks import INCLUDE_DELETED, SAYS_LIVE
+from ..marks import CHANGES_NOTHING, INCLUDE_DELETED, SAYS_LIVE
 from ..tables import Base
 from ..visibility import SoftDeleted
 from . import criteria, large_values, pages, searching
@@ -39,17 +38,24 @@ from .shape_cache import Prepared, ShapeCache
 if TYPE_CHECKING:
     from .records import RecordReader
 
-# Bind parameters of an UPDATE. One with the name of a column would set that column.
-KEY, EXPECTED, NEW = "uw_key", "uw_expected", "uw_new_"
+# Before the names of bind parameters: one with the name of a column would set that column.
+NEW = "uw_new_"
 
 # Saying by itself which rows are live spares a statement the cost of having it added.
 _SAYS_LIVE = {SAYS_LIVE: True}
 
 _OF_CLIENTS = ShapeCache(256)
 
-Shape = tuple[tuple[str, ...], int, tuple[pages.Sort, ...], tuple[pages.End, ...] | None, bool]
-"""Names of the filters, sorted; number of words to search; sorts; where the cursor's values stand
-in their columns; whether deleted rows are included."""
+
+class Shape(NamedTuple):
+    """What makes the statement of one list differ from another's. `ends` are those of the cursor's
+    values in their columns."""
+
+    filters: tuple[str, ...]  # their names, sorted
+    words: int = 0  # how many are searched for
+    sort: tuple[pages.Sort, ...] = ()
+    ends: tuple[pages.End, ...] | None = None
+    include_deleted: bool = False
 
 
 def prepared(
@@ -62,13 +68,8 @@ def prepared(
 
 def shape(query: Query) -> Shape:
     ends = None if query.after is None else tuple(map(pages.end_of, query.after))
-    return (
-        tuple(sorted(query.filters)),
-        len(searching.words(query.search)),
-        query.sort,
-        ends,
-        query.include_deleted,
-    )
+    filters, words = tuple(sorted(query.filters)), len(searching.words(query.search))
+    return Shape(filters, words, query.sort, ends, query.include_deleted)
 
 
 def live(model: type[Base], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
@@ -77,11 +78,29 @@ def live(model: type[Base], *, include_deleted: bool = False) -> list[ColumnElem
     return [model.__table__.c.deleted_at.is_(None)]
 
 
+def new_values(model: type[Base], names: Iterable[str]) -> dict[Column[Any], Any]:
+    """What an UPDATE sets: the values that `bind_new` binds."""
+    columns = columns_of(model)
+    return {columns[n]: bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
+
+
+def bind_new(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{NEW}{name}": value for name, value in values.items()}
+
+
+def _by_key(model: type[Base], *, many: bool) -> ColumnElement[bool]:
+    key = key_of(model)
+    return key.in_(bindparam("keys", expanding=True)) if many else key == bindparam("key")
+
+
 @lru_cache(maxsize=512)
-def get(model: type[Base], *, lock: bool, include_deleted: bool) -> Select[Any]:
+def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> Select[Any]:
+    """The entity with the `key`, or those with the `keys`, in their order."""
     statement = select(model).where(
-        key_of(model) == bindparam("key"), *live(model, include_deleted=include_deleted)
+        _by_key(model, many=many), *live(model, include_deleted=include_deleted)
     )
+    if many:
+        statement = statement.order_by(key_of(model))
     if lock:  # what is loaded already may be stale: a lock is worth nothing without a new read
         statement = statement.with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
@@ -89,65 +108,48 @@ def get(model: type[Base], *, lock: bool, include_deleted: bool) -> Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def get_many(model: type[Base], *, lock: bool) -> Select[Any]:
-    key = key_of(model)
-    statement = select(model).where(key.in_(bindparam("keys", expanding=True)), *live(model))
-    statement = statement.order_by(key)
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-        statement = statement.execution_options(populate_existing=True)
+def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
+    """At most two rows: the second one shows that the filters are not unique."""
+    if not names:
+        raise InvalidCriterion("filters", "At least one filter is required.")
+    statement = matching(repository, Shape(names), entities=True).limit(2)
     return statement.execution_options(**_SAYS_LIVE)
 
 
 @lru_cache(maxsize=512)
-def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
-    if not names:
-        raise InvalidCriterion("filters", "At least one filter is required.")
-    model = repository.model
-    statement = select(model).where(*live(model), *criteria.clauses(repository.filters, names))
-    return statement.limit(2).execution_options(
-        **_SAYS_LIVE
-    )  # the second shows that it is not unique
-
-
-@lru_cache(maxsize=512)
-def record(repository: RecordReader[Any], *, include_deleted: bool) -> Select[Any]:
+def record(
+    repository: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
+) -> Select[Any]:
+    """The record with the `key`, or those with the `keys`."""
     model = repository.model
     return select(*repository.columns).where(
-        repository.key_column == bindparam("key"), *live(model, include_deleted=include_deleted)
-    )
-
-
-@lru_cache(maxsize=512)
-def by_id(repository: RecordReader[Any]) -> Select[Any]:
-    model = repository.model
-    return select(*repository.columns).where(
-        repository.key_column.in_(bindparam("keys", expanding=True)), *live(model)
+        _by_key(model, many=many), *live(model, include_deleted=include_deleted)
     )
 
 
 @lru_cache(maxsize=512)
 def bounded_by_id(repository: RecordReader[Any]) -> Select[Any]:
-    """As `by_id`, in the order of the `keys`, with large values as long as the budget lasts."""
+    """The records with the `keys`, in their order, with large values while the budget lasts."""
     key = repository.key_column
     keys = bindparam("keys", type_=ARRAY(key.type))
     statement = select(*repository.columns).where(key == any_(keys), *live(repository.model))
     statement = statement.order_by(func.array_position(keys, key))
-    large = repository.large_columns
-    return large_values.bounded(statement, large) if large else statement
+    return large_values.bounded(statement, repository.large_columns)
 
 
 @lru_cache(maxsize=512)
-def exists(repository: RecordReader[Any], *, include_deleted: bool) -> Select[Any]:
-    return record(repository, include_deleted=include_deleted).with_only_columns(
-        literal(1), maintain_column_froms=True
-    )
+def exists(
+    repository: RecordReader[Any], *, include_deleted: bool, lock: bool = False
+) -> Select[Any]:
+    found = record(repository, include_deleted=include_deleted)
+    found = found.with_only_columns(literal(1), maintain_column_froms=True)
+    return found.with_for_update() if lock else found
 
 
 def page(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
-    """The rows of a page and one more, which tells whether there is a next page."""
+    """The rows of a page and one more, which shows whether there is a next page."""
     statement = everything(repository, shape, entities=entities)
-    if (ends := shape[3]) is not None:
+    if (ends := shape.ends) is not None:
         statement = statement.where(pages.after(_keys(repository, shape, entities=entities), ends))
     return statement.limit(bindparam("limit"))
 
@@ -156,8 +158,7 @@ def bounded_page(repository: RecordReader[Any], asked: tuple[Shape, frozenset[st
     """As `page`, with the large values that are asked for as long as the budget lasts."""
     shape, left_out = asked
     statement = large_values.without(page(repository, shape), left_out)
-    large = repository.large_columns - left_out
-    return large_values.bounded(statement, large) if large else statement
+    return large_values.bounded(statement, repository.large_columns - left_out)
 
 
 def slice_(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
@@ -172,7 +173,7 @@ def everything(
     keys = _keys(repository, shape, entities=entities)
     statement = matching(repository, shape, entities=entities).order_by(*pages.order_by(keys))
     if entities:
-        statement = statement.execution_options(**_which(include_deleted=shape[4]))
+        statement = statement.execution_options(**_which(include_deleted=shape.include_deleted))
     return statement
 
 
@@ -184,20 +185,19 @@ def _keys(
     repository: RecordReader[Any], shape: Shape, *, entities: bool
 ) -> list[tuple[ColumnElement[Any], bool]]:
     """Entities have no rank."""
-    sorts = repository.sorts_of(search=not entities and shape[1] > 0)
-    return pages.order(sorts, shape[2], repository.key_column)
+    sorts = repository.sorts_of(search=not entities and shape.words > 0)
+    return pages.order(sorts, shape.sort, repository.key_column)
 
 
 def matching(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
-    names, word_count, _, _, include_deleted = shape
     searched = repository.searched
-    record = (*repository.columns, *searching.columns(searched, word_count))
+    record = (*repository.columns, *searching.columns(searched, shape.words))
     selected: tuple[Any, ...] = (repository.model,) if entities else record
     return (
         select(*selected)
-        .where(*live(repository.model, include_deleted=include_deleted))
-        .where(*criteria.clauses(repository.filters, names))
-        .where(*searching.conditions(searched, word_count))
+        .where(*live(repository.model, include_deleted=shape.include_deleted))
+        .where(*criteria.clauses(repository.filters, shape.filters))
+        .where(*searching.conditions(searched, shape.words))
     )
 
 
@@ -208,8 +208,7 @@ def count_all(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
 
 @lru_cache(maxsize=512)
 def count(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
-    every = matching(repository, (names, 0, (), None, False))
-    return every.with_only_columns(func.count(), maintain_column_froms=True)
+    return count_all(repository, Shape(names))
 
 
 class explain(Executable, ClauseElement):  # noqa: N801 - reads like select()
@@ -228,36 +227,10 @@ def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
 
 def estimate(repository: RecordReader[Any], shape: Shape) -> Executable:
     """The plan, which says how many rows the planner expects."""
-    return explain(matching(repository, shape))
+    planned = explain(matching(repository, shape))
+    return planned.execution_options(**{CHANGES_NOTHING: True})
 
 
 def count_capped(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
     some = matching(repository, shape).with_only_columns(literal(1), maintain_column_froms=True)
     return select(func.count()).select_from(some.limit(bindparam("cap")).subquery())
-
-
-@lru_cache(maxsize=512)
-def soft_delete(repository: RecordReader[Any], *, versioned: bool) -> ReturningUpdate[Any]:
-    deleted_at = repository.model.__table__.c.deleted_at
-    return _set_deleted(repository, func.now(), deleted_at.is_(None), versioned=versioned)
-
-
-@lru_cache(maxsize=512)
-def restore(
-    repository: RecordReader[Any], names: tuple[str, ...] = (), *, versioned: bool
-) -> ReturningUpdate[Any]:
-    """The columns in `names` get the values that are bound under their names after NEW."""
-    columns = columns_of(repository.model)
-    new = {columns[n]: bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
-    where = columns["deleted_at"].is_not(None)
-    return _set_deleted(repository, None, where, versioned=versioned).values(new)
-
-
-def _set_deleted(
-    repository: RecordReader[Any], value: Any, where: ColumnElement[bool], *, versioned: bool
-) -> ReturningUpdate[Any]:
-    table = repository.model.__table__
-    statement = update(table).where(repository.key_column == bindparam(KEY), where)
-    if versioned:
-        statement = statement.where(table.c.version.in_(bindparam(EXPECTED, expanding=True)))
-    return statement.values(deleted_at=value).returning(*repository.columns)

@@ -5,22 +5,19 @@ a service. Repositories keep no state and never end a transaction. A missing row
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
 from ..errors import VersionMismatch
 from ..fields import check_fields, columns_of
-from ..tables import Base, DeletableResource
+from ..tables import Base, D, M
 from ..versions import version_name
 from .bulk import BulkWriter
 from .deletion import Deleter
 from .mass_writes import MassWriter
 from .references import ReferenceChecker
-
-M = TypeVar("M", bound=Base)
-D = TypeVar("D", bound=DeletableResource)
 
 Changes = dict[str, tuple[Any, Any]]
 """The fields that changed, each with its value before and after."""
