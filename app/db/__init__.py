@@ -20,11 +20,10 @@ from .repository.records import Record
 from .repository.references import ReferenceChecker
 from .repository.writing import Inserter, Repository, Updater
 from .retries import retry
-from .tables import LIVE, Base, DeletableResource, Identified, Resource
+from .tables import LIVE, Base, DeletableResource, Identified, Resource, SoftDeleted
 from .triggers import check_tables, create_tables, touch
 from .types import JSONObject
 from .violations import violations
-from .visibility import SoftDeleted
 
 __all__ = [
     "CHANGES_NOTHING",

@@ -8,7 +8,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Delete, Insert, Update
+from sqlalchemy import Delete, Insert, Update, inspect
+from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.sql.elements import (
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+)
 
 from .effects import (
     EVERYTHING,
@@ -19,20 +25,18 @@ from .effects import (
     may_remove_rows,
 )
 from .marks import CHANGES_NOTHING
-from .savepoints import (
-    SAVEPOINT_STATEMENTS,
-    after_savepoint_statement,
-    before_savepoint_statement,
-)
 
 if TYPE_CHECKING:
     from .dialect import UnitOfWorkContext
     from .unit import UnitOfWork
 
 
+_SAVEPOINT_STATEMENTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
+
+
 def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
-    if isinstance(context.invoked_statement, SAVEPOINT_STATEMENTS):
-        before_savepoint_statement(unit, context.invoked_statement)
+    if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
+        _before_savepoint_statement(unit, context.invoked_statement)
         return
     unit.check_alive()
     session = unit.session
@@ -50,8 +54,8 @@ def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
 
 
 def after_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
-    if isinstance(context.invoked_statement, SAVEPOINT_STATEMENTS):
-        after_savepoint_statement(unit, context.invoked_statement)
+    if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
+        _after_savepoint_statement(unit, context.invoked_statement)
     elif unit.session is not None and context.effect != NOTHING:
         unit.session.expire_rows(context.effect)
 
@@ -104,3 +108,35 @@ def _is_of_flush(context: UnitOfWorkContext) -> bool:
 def _parameter_names(context: UnitOfWorkContext) -> frozenset[str]:
     has_names = context.compiled is not None and context.compiled_parameters
     return frozenset(context.compiled_parameters[0]) if has_names else frozenset()
+
+
+def _before_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
+    """Make sure that there is a session, and that it joined the transaction outside."""
+    if isinstance(statement, RollbackToSavepointClause):
+        if unit.session is not None:
+            unit.session.versions.note(map(inspect, unit.session.identity_map.values()))
+        return
+    unit.check_alive()
+    unit.check_has_savepoints()
+    session = unit.open_session()
+    if isinstance(statement, ReleaseSavepointClause):
+        session.flush()
+    elif not session.sets_savepoint:
+        session.connection()
+        session.flush()
+
+
+def _after_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
+    session = unit.open_session()
+    name = statement.ident
+    if isinstance(statement, SavepointClause):
+        unit.set_savepoint(name)
+        if not session.sets_savepoint:
+            session.follow_savepoint(name)
+        session.enter_savepoint()
+    elif isinstance(statement, ReleaseSavepointClause):
+        session.versions.release(session.innermost_savepoint)
+        session.end_core_savepoint(name, SessionTransaction.commit)
+    else:
+        unit.undo_savepoint(name)
+        session.end_core_savepoint(name, SessionTransaction.rollback)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
+from psycopg2 import extensions
 
 from .errors import UnitOfWorkError
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 
-class ServerCursor(Cursor):
+class ServerCursor(extensions.cursor):
     """The rows of a SELECT, `batch` at a time. psycopg2's own named cursors refuse to work in
     autocommit, so this one is declared in SQL."""
 
@@ -74,6 +73,6 @@ class ServerCursor(Cursor):
     def close(self) -> None:
         connection: Any = self.connection
         is_open = bool(self._name) and not self.closed and connection.unit is self._unit
-        if is_open and connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS:
+        if is_open and connection.get_transaction_status() == extensions.TRANSACTION_STATUS_INTRANS:
             self.execute(f"CLOSE {self._name}")
         super().close()

@@ -15,10 +15,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import psycopg2
+from psycopg2 import extensions
 from psycopg2.errors import InFailedSqlTransaction
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INERROR
-from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - same
 
 from .coherence import after_raw_statement, before_raw_statement
 from .errors import UnitOfWorkError
@@ -28,7 +26,10 @@ if TYPE_CHECKING:
     from .unit import UnitOfWork
 
 
-class DriverConnection(Connection):
+Cursor = extensions.cursor
+
+
+class DriverConnection(extensions.connection):
     """Knows the unit it works for, and what to send in front of a statement.
 
     `begin` opens a transaction and goes out whenever the server is in none, followed by `zone`
@@ -63,15 +64,23 @@ class DriverConnection(Connection):
 
     @property
     def is_idle(self) -> bool:
-        return self.get_transaction_status() == TRANSACTION_STATUS_IDLE
+        return self.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether PostgreSQL goes on: the transaction, if it is in one, has not failed."""
+        return self.get_transaction_status() in (
+            extensions.TRANSACTION_STATUS_IDLE,
+            extensions.TRANSACTION_STATUS_INTRANS,
+        )
 
     def prologue(self) -> str:
         status = self.get_transaction_status()
-        if status == TRANSACTION_STATUS_INERROR:
+        if status == extensions.TRANSACTION_STATUS_INERROR:
             return ""  # ROLLBACK TO SAVEPOINT must come first and alone
         prologue = self.settings
         self.settings = ""
-        if status == TRANSACTION_STATUS_IDLE:
+        if status == extensions.TRANSACTION_STATUS_IDLE:
             self.check_not_ended()
             prologue = self.begin + self.zone + prologue
             self.began = self.begin.startswith("BEGIN")

@@ -1,24 +1,30 @@
 """Driver errors become the errors of `errors`, by SQLSTATE and by constraint name."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from sqlalchemy import ARRAY, BigInteger, Integer, SmallInteger, String
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from .encoding import ROWS, is_text
 from .errors import (
     ApplicationError,
     ConnectionLost,
     Contention,
     DatabaseUnreachable,
+    Invalid,
     LockTimeout,
+    Mistake,
     NotPermitted,
     ReadOnlyViolation,
     StatementCancelled,
     StatementTimeout,
     StillReferenced,
 )
-from .refused_values import refused_value
+from .fields import field_of
 
 _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
     "40001": (Contention, "Another unit of work changed the same rows first."),
@@ -38,6 +44,10 @@ _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
 _CANCELLED = "canceling statement due to user request"
 _STILL_REFERENCED = "update or delete on table"
 _INPUT_FAILED = "error in .read() call"
+_REQUIRED = "23502"
+_REFUSED = frozenset({"22001", "22003", "22007", "22008", "22021", "22P02", "22P05"})
+_NO_TEXT = ("NUL (0x00)", "surrogates not allowed")  # as psycopg2, Python and orjson say it
+_COPIED = re.compile(r"COPY .*, line \d+, column ([^:]+)")
 
 
 def translate(
@@ -46,7 +56,7 @@ def translate(
     """The domain error for what the driver reported, or None where it is a bug of ours."""
     error = context.original_exception
     _hide_values(error, context.sqlalchemy_exception)
-    if (refused := refused_value(context)) is not None:
+    if (refused := _refused_value(context)) is not None:
         return refused
     if not isinstance(context.sqlalchemy_exception, DBAPIError):
         return None
@@ -96,3 +106,69 @@ def _hide_values(error: Any, wrapped: BaseException | None) -> None:
     error.args = (name if code.startswith("22") else error.diag.message_primary,)
     if wrapped is not None:
         wrapped.args = (f"({type(error).__module__}.{name}) {error.args[0]}",)
+
+
+def _refused_value(context: ExceptionContext) -> Invalid | None:
+    """The error for a value that is missing, too large, too long or no text."""
+    error: Any = context.original_exception
+    code = getattr(error, "pgcode", None)
+    if code == _REQUIRED:
+        path = (_field(context, error.diag.column_name),)
+        return Invalid([Mistake(path, "required", "It is required.")])
+    if code not in _REFUSED and not _is_no_text(error):
+        return None
+    copied = code and _COPIED.match(error.diag.context or "")
+    field = _field(context, copied[1]) if copied else next(_unfit_fields(context), None)
+    return Invalid(
+        [
+            Mistake(
+                () if field is None else (field,),
+                "invalid",
+                "The database cannot store this value.",
+            )
+        ]
+    )
+
+
+def _is_no_text(error: BaseException) -> bool:
+    is_of_value = isinstance(error, TypeError | ValueError)
+    return is_of_value and any(words in str(error) for words in _NO_TEXT)
+
+
+def _field(context: ExceptionContext, column: str) -> str:
+    """The name that the model has for a column of the statement's table."""
+    return {each.name: field_of(each) for each in _columns(context)}.get(column, column)
+
+
+def _columns(context: ExceptionContext) -> Any:
+    table: Any = getattr(context.execution_context, "invoked_statement", None)
+    return getattr(getattr(table, "table", None), "c", ())
+
+
+def _unfit_fields(context: ExceptionContext) -> Iterator[str]:
+    """The fields of the statement's parameters whose values their columns cannot hold."""
+    execution: Any = context.execution_context
+    types = {field_of(column): column.type for column in _columns(context)}
+    for parameters in getattr(execution, "compiled_parameters", None) or ():
+        binds = execution.compiled.binds
+        for name, value in parameters.items():
+            if name in binds and not _fits(binds[name].type, value):
+                yield name.removeprefix("uw_new_")
+        for row in parameters.get(ROWS, ()):
+            yield from (name for name in row if not _fits(types[name], row[name]))
+
+
+def _fits(type_: TypeEngine[Any], value: Any) -> bool:
+    if isinstance(type_, TypeDecorator):
+        return _fits(type_.impl_instance, value)
+    if isinstance(type_, ARRAY) and isinstance(value, list):
+        return all(_fits(type_.item_type, each) for each in value)
+    if isinstance(type_, Integer) and isinstance(value, int):
+        return value.bit_length() < _bits(type_)
+    if isinstance(type_, String) and isinstance(value, str):
+        return len(value) <= (type_.length or len(value)) and is_text(value)
+    return True
+
+
+def _bits(type_: Integer) -> int:
+    return 64 if isinstance(type_, BigInteger) else 16 if isinstance(type_, SmallInteger) else 32

@@ -1,6 +1,6 @@
 """Expire what a statement may have changed of the loaded objects, and read it again."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -38,7 +38,8 @@ class LoadedRows:
             state = inspect(entity)
             mapper = state.mapper
             if mapper not in stale:
-                stale[mapper] = _are_columns_stale(mapper, effect), _stale_names(mapper, effect)
+                relationships = [r.key for r in mapper.relationships if _is_stale(r, effect)]
+                stale[mapper] = _are_columns_stale(mapper, effect), relationships
             are_columns_stale, relationships = stale[mapper]
             names = [name for name in relationships if name in state.dict]
             if are_columns_stale:
@@ -101,34 +102,20 @@ def _undeferred(mapper: Mapper[Any]) -> frozenset[str]:
 def _are_columns_stale(mapper: Mapper[Any], effect: Effect) -> bool:
     if effect is None:
         return True
-    changed: list[frozenset[str] | None] = [
-        effect[table] for table in mapper.tables if table in effect
-    ]
+    changed = [effect[table] for table in mapper.tables if table in effect]
     return any(columns is None or columns for columns in changed)
 
 
-def _stale_names(mapper: Mapper[Any], effect: Effect) -> list[str]:
-    return [
-        relationship.key
-        for relationship in mapper.relationships
-        if effect is None or _is_stale(relationship, effect)
-    ]
-
-
-def _is_stale(
-    relationship: RelationshipProperty[Any], effect: Mapping[Any, frozenset[str] | None]
-) -> bool:
+def _is_stale(relationship: RelationshipProperty[Any], effect: Effect) -> bool:
     """A collection leads elsewhere after any change of its tables, a reference to one object only
     after one of the columns that refer to it."""
+    if effect is None:
+        return True
     if relationship.direction is not RelationshipDirection.MANYTOONE:
-        return any(table in effect for table in _tables(relationship))
+        tables = {*relationship.mapper.tables, *(c.table for c in relationship.remote_side)}
+        if relationship.secondary is not None:
+            tables.update(find_tables(relationship.secondary, include_joins=True))
+        return not tables.isdisjoint(effect)
     columns = relationship.local_columns | relationship.remote_side
     changed = [(column, effect[column.table]) for column in columns if column.table in effect]
     return any(names is None or column.key in names for column, names in changed)
-
-
-def _tables(relationship: RelationshipProperty[Any]) -> Iterator[Any]:
-    yield from relationship.mapper.tables
-    if relationship.secondary is not None:
-        yield from find_tables(relationship.secondary, include_joins=True)
-    yield from (column.table for column in relationship.remote_side)

@@ -17,7 +17,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from .effects import EVERYTHING, NOTHING, Effect, together
 from .errors import Contention, StaleObject, UnitOfWorkError
 from .expiry import LoadedRows
-from .savepoints import CoreSavepoint
 from .undo import ObjectsBefore
 from .versions import CHANGED_ELSEWHERE, FirstVersions, follow_own_changes
 
@@ -26,6 +25,18 @@ T = TypeVar("T")
 CHANGED_SINCE = (
     "Another unit of work changed the row after it was read outside of this one: read it again."
 )
+
+
+class CoreSavepoint(SessionTransaction):
+    """Follows a savepoint that Core has set, so that the session takes back what it undoes.
+
+    It sends nothing itself: the statements are Core's.
+    """
+
+    def _connection_for_bind(self, bind: Any, execution_options: Any) -> Connection:
+        outside: Any = self.parent
+        connection: Connection = outside._connection_for_bind(bind, execution_options)  # noqa: SLF001 - the same method of its own class
+        return connection
 
 
 class UnitSession(Session):

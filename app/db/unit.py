@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -16,12 +15,16 @@ from .driver_connection import DriverConnection
 from .errors import ApplicationError, OutcomeUnknown, UnitOfWorkError, UnitRolledBack
 from .modes import Mode, Timeouts, opening, set_timeout
 from .owner import OpeningGenerator, Owner
-from .savepoints import Savepoint
 from .session import UnitSession
 
 logger = logging.getLogger(__name__)
 
-_USABLE = (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS)
+
+class Savepoint(NamedTuple):
+    """Its number in the unit, from 1, and how many hooks there were when it was set."""
+
+    number: int
+    hooks: int
 
 
 class UnitOfWork:
@@ -71,11 +74,13 @@ class UnitOfWork:
     def joined(self, mode: Mode) -> Iterator[None]:
         """A block inside the unit: where it fails, the unit does."""
         self._check_joins(mode)
-        before, savepoints = self._limit(mode.timeout), len(self.savepoints)
+        before, savepoints = self._timeout, len(self.savepoints)
+        self._set_timeout(before if mode.timeout is None else min(before, mode.timeout))
         try:
             yield
             self._check_open()
-            self.flush()
+            if self.session is not None:
+                self.session.flush()
         except BaseException as failure:
             if not (mode.read_only and isinstance(failure, GeneratorExit)):  # it has read enough
                 self.fail(failure, savepoints)
@@ -100,13 +105,6 @@ class UnitOfWork:
         if mode.isolation not in (None, own):
             raise UnitOfWorkError(f"The unit of work is open, and not at {mode.isolation}.")
 
-    def _limit(self, timeout: float | None) -> float:
-        """Use the smaller timeout from here on; returns the one in force before."""
-        before = self._timeout
-        if timeout is not None and timeout < before:
-            self._set_timeout(timeout)
-        return before
-
     def _set_timeout(self, timeout: float) -> None:
         if timeout == self._timeout:
             return
@@ -121,7 +119,8 @@ class UnitOfWork:
         Only the first `savepoints` of all that were set forgive it; all of them where None. A
         read-only unit has written nothing, so it goes on as long as PostgreSQL does.
         """
-        if self.mode.read_only and self._is_usable:
+        is_usable = not self.connection.invalidated and self._driver.is_usable
+        if self.mode.read_only and is_usable:
             return
         forgiving = len(self.savepoints) if savepoints is None else savepoints
         self._forgiving = forgiving if self.failure is None else min(forgiving, self._forgiving)
@@ -139,10 +138,6 @@ class UnitOfWork:
     def _forgive(self, savepoint: int) -> None:
         if savepoint <= self._forgiving:
             self.failure = None
-
-    @property
-    def _is_usable(self) -> bool:
-        return not self.connection.invalidated and self._driver.get_transaction_status() in _USABLE
 
     def check_alive(self) -> None:
         if self.failure is not None:
@@ -187,10 +182,6 @@ class UnitOfWork:
     def may_end(self) -> bool:
         """Only in the hands of Database; a flush that fails rolls back by itself."""
         return self.ending is not None or (self.session is not None and self.session.flushing)
-
-    def flush(self) -> None:
-        if self.session is not None:
-            self.session.flush()
 
     def _check_open(self) -> None:
         if self.closed:

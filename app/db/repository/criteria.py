@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Enum, Text, bindparam, func
+from sqlalchemy import BigInteger, ColumnElement, Enum, Float, Text, bindparam, cast, func
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
+from ..encoding import is_text
 from ..errors import InvalidCriterion
-from ..visibility import SoftDeleted
-from .values import as_parameter, is_value, typed_bind
+from ..tables import SoftDeleted
 
 Condition = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]]
 Conditions = Mapping[str, Condition]
@@ -212,3 +212,28 @@ def like(text: str) -> str:
     """A LIKE pattern that finds `text` anywhere, with its wildcards taken literally."""
     escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{escaped}%"
+
+
+def typed_bind(name: str, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    """A bind parameter to compare a column of this type with.
+
+    To PostgreSQL a number in a statement is numeric, and no REAL equals the same number as that.
+    """
+    value = bindparam(name, type_=type_)
+    return cast(value, type_) if isinstance(type_, Float) else value
+
+
+def is_value(kind: type, value: Any) -> bool:
+    """Whether it is of this type, strictly, and PostgreSQL can read it."""
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, str) and not is_text(value):
+        return False
+    if kind in (float, Decimal):
+        return isinstance(value, int | kind)
+    return isinstance(value, kind) and not (kind is date and isinstance(value, datetime))
+
+
+def as_parameter(value: Any) -> Any:
+    """As psycopg2 has to get it: it writes an infinite Decimal as NaN."""
+    return str(value) if isinstance(value, Decimal) and value.is_infinite() else value

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..errors import InvalidCriterion, InvalidCursor
-from .values import is_value, typed_bind
+from .criteria import is_value, typed_bind
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from ..fields import columns_of, field_of, key_of
 from ..marks import INTERNAL, SECRET
 from ..tables import M
 from . import criteria, large_values, pages, searching, statements
+from .criteria import as_parameter
 from .large_values import BUDGET, IS_READ
 from .pages import NumberedPage, Page, Query, Total
 from .searching import TextSearch
-from .values import as_parameter
 
 T = TypeVar("T")
 

@@ -24,13 +24,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Generative
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import InvalidCriterion
 from ..fields import columns_of, key_of
 from ..marks import CHANGES_NOTHING, INCLUDE_DELETED, SAYS_LIVE
-from ..tables import Base
-from ..visibility import SoftDeleted
+from ..tables import Base, SoftDeleted
 from . import criteria, large_values, pages, searching
 from .pages import Query
 from .shape_cache import Prepared, ShapeCache
@@ -211,7 +211,7 @@ def count(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
     return count_all(repository, Shape(names))
 
 
-class explain(Executable, ClauseElement):  # noqa: N801 - reads like select()
+class explain(Generative, Executable, ClauseElement):  # noqa: N801 - reads like select()
     """What the planner expects of a SELECT, as JSON."""
 
     inherit_cache = False
