@@ -4,16 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    ForeignKeyConstraint,
-    FromClause,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-    inspect,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapper
 
 from .marks import FIELD, FIELDS
@@ -27,27 +18,27 @@ def mark_fields(mapper: Mapper[Any], _: type[Any]) -> None:
             column.info[FIELD] = field
 
 
-def field_of(column: ColumnElement[Any]) -> str:
+def field_of(column: sa.ColumnElement[Any]) -> str:
     name: Any = getattr(column, "info", {}).get(FIELD, column.key)
     return str(name)
 
 
-def columns_of(model: type[DeclarativeBase]) -> dict[str, Column[Any]]:
+def columns_of(model: type[DeclarativeBase]) -> dict[str, sa.Column[Any]]:
     return _columns_of(model.__table__)
 
 
 @cache
-def _columns_of(table: Any) -> dict[str, Column[Any]]:
+def _columns_of(table: Any) -> dict[str, sa.Column[Any]]:
     return {field_of(column): column for column in table.c}
 
 
 @cache
-def key_of(model: type[DeclarativeBase]) -> Column[Any]:
+def key_of(model: type[DeclarativeBase]) -> sa.Column[Any]:
     """The primary key; raises TypeError where it has several columns."""
-    columns: Any = inspect(model).primary_key
+    columns: Any = sa.inspect(model).primary_key
     if len(columns) != 1:
         raise TypeError(f"{model.__name__} has a key of {len(columns)} columns, instead of one.")
-    key: Column[Any] = columns[0]
+    key: sa.Column[Any] = columns[0]
     return key
 
 
@@ -69,9 +60,9 @@ def check_fields(
             raise AttributeError(f"{model.__name__}.{name} cannot be changed: the layer sets it.")
 
 
-def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], ForeignKeyConstraint]:
+def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], sa.ForeignKeyConstraint]:
     """The foreign keys of the model, by their fields, in the order of its columns."""
-    columns = cast("Table", model.__table__).c
+    columns = cast("sa.Table", model.__table__).c
     keys = [key.constraint for column in columns for key in column.foreign_keys]
     return {tuple(map(field_of, key.columns)): key for key in keys if key is not None}
 
@@ -86,23 +77,23 @@ class Unique(NamedTuple):
     name: str
     fields: tuple[str, ...]
     columns: tuple[str, ...]
-    expressions: list[ColumnElement[Any]]
-    condition: list[ColumnElement[bool]]
+    expressions: list[sa.ColumnElement[Any]]
+    condition: list[sa.ColumnElement[bool]]
 
 
-def uniques_of(table: FromClause) -> list[Unique]:
+def uniques_of(table: sa.FromClause) -> list[Unique]:
     """In the order of their names."""
     found: list[Unique] = []
-    for index in cast("Table", table).indexes:
+    for index in cast("sa.Table", table).indexes:
         if index.unique:
             columns = tuple(map(field_of, index.columns))
             where = index.dialect_options["postgresql"]["where"]
-            expressions = cast("list[ColumnElement[Any]]", list(index.expressions))
+            expressions = cast("list[sa.ColumnElement[Any]]", list(index.expressions))
             fields = index.info.get(FIELDS) or columns
             condition = [] if where is None else [where]
             found.append(Unique(str(index.name), fields, columns, expressions, condition))
-    for constraint in cast("Table", table).constraints:
-        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint):
+    for constraint in cast("sa.Table", table).constraints:
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint):
             columns = tuple(map(field_of, constraint.columns))
             found.append(
                 Unique(str(constraint.name), columns, columns, list(constraint.columns), [])
@@ -110,6 +101,6 @@ def uniques_of(table: FromClause) -> list[Unique]:
     return sorted(found, key=lambda unique: unique.name)
 
 
-def unique_on(table: FromClause, fields: tuple[str, ...]) -> Unique | None:
+def unique_on(table: sa.FromClause, fields: tuple[str, ...]) -> Unique | None:
     """What is unique on exactly these fields."""
     return next((unique for unique in uniques_of(table) if unique.fields == fields), None)

@@ -4,17 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from sqlalchemy import (
-    FetchedValue,
-    Integer,
-    MetaData,
-    Select,
-    Table,
-    Text,
-    event,
-    func,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -42,17 +32,17 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
-LIVE = text("deleted_at IS NULL")
+LIVE = sa.text("deleted_at IS NULL")
 
 
 class Base(DeclarativeBase):
     """The base of all models: names of constraints, and the column types of annotations."""
 
-    __table__: ClassVar[Table]
+    __table__: ClassVar[sa.Table]
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = sa.MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Text,
+        str: sa.Text,
         datetime: TIMESTAMP(timezone=True),
         dict[str, Any]: JSONObject,
     }
@@ -76,11 +66,11 @@ class Resource(Identified):
     __set_by_layer__: ClassVar[tuple[str, ...]] = ("version", "created_at", "updated_at")
 
     version: Mapped[int] = mapped_column(
-        Integer, server_default="1", server_onupdate=FetchedValue(), sort_order=-1
+        sa.Integer, server_default="1", server_onupdate=sa.FetchedValue(), sort_order=-1
     )
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(
-        server_default=func.now(), server_onupdate=FetchedValue(), sort_order=91
+        server_default=sa.func.now(), server_onupdate=sa.FetchedValue(), sort_order=91
     )
 
     @declared_attr.directive
@@ -112,7 +102,7 @@ M = TypeVar("M", bound=Base)
 D = TypeVar("D", bound=DeletableResource)
 
 
-@event.listens_for(Base, "mapper_configured", propagate=True)
+@sa.event.listens_for(Base, "mapper_configured", propagate=True)
 def _refuse_lazy_loading(mapper: Mapper[Any], _: type[Base]) -> None:
     """What a view dumps was loaded on purpose: a read that nobody asked for is an error."""
     for relationship in mapper.relationships:
@@ -120,7 +110,7 @@ def _refuse_lazy_loading(mapper: Mapper[Any], _: type[Base]) -> None:
             raise TypeError(f'{relationship} must be lazy="raise".')
 
 
-event.listen(Base, "after_mapper_constructed", mark_fields, propagate=True)
+sa.event.listen(Base, "after_mapper_constructed", mark_fields, propagate=True)
 
 
 _LIVE_ONLY = with_loader_criteria(
@@ -131,7 +121,7 @@ _LIVE_ONLY = with_loader_criteria(
 )
 
 
-@event.listens_for(UnitSession, "do_orm_execute")
+@sa.event.listens_for(UnitSession, "do_orm_execute")
 def _hide_deleted(state: ORMExecuteState) -> None:
     """Every ORM query is about live rows, and so is a collection that is loaded.
 
@@ -139,7 +129,7 @@ def _hide_deleted(state: ORMExecuteState) -> None:
     loaded object when it is refreshed.
     """
     statement, options = state.statement, state.execution_options
-    if not isinstance(statement, Select) or state.is_column_load:
+    if not isinstance(statement, sa.Select) or state.is_column_load:
         return
     _refuse_joined_loading(statement)
     if options.get(INCLUDE_DELETED):
@@ -149,7 +139,7 @@ def _hide_deleted(state: ORMExecuteState) -> None:
     state.statement = statement.options(_LIVE_ONLY)
 
 
-def _refuse_joined_loading(statement: Select[Any]) -> None:
+def _refuse_joined_loading(statement: sa.Select[Any]) -> None:
     """One join can't hide deleted children and show a deleted parent; two statements can."""
     for option in statement._with_options:  # noqa: SLF001 - no public way to ask
         for element in getattr(option, "context", ()):

@@ -9,16 +9,7 @@ from collections.abc import Iterable, Iterator, MutableMapping, MutableSet
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Select,
-    event,
-    inspect,
-    literal_column,
-    select,
-    tuple_,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, Session, SessionTransaction
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
@@ -35,8 +26,8 @@ _XMIN = (
     "(pg_current_xact_id()::text::bigint"
     f" - (({_DISTANCE} + 2147483648 & 4294967295) - 2147483648))::text::xid8"
 )
-_OURS: ColumnElement[bool] = literal_column(
-    f"coalesce(pg_xact_status({_XMIN}) = 'in progress', false)", Boolean
+_OURS: sa.ColumnElement[bool] = sa.literal_column(
+    f"coalesce(pg_xact_status({_XMIN}) = 'in progress', false)", sa.Boolean
 )
 
 
@@ -112,7 +103,7 @@ class FirstVersions:
         return bool(self._first.pop(state, version) != version)
 
 
-@event.listens_for(Mapper, "mapper_configured")
+@sa.event.listens_for(Mapper, "mapper_configured")
 def _always_load_version(mapper: Mapper[Any], _: type[Any]) -> None:
     """As the primary key is, also by `load_only`: what is not loaded can't guard a write."""
     if mapper.version_id_col is not None:
@@ -136,16 +127,16 @@ def follow_own_changes(session: Session, effect: Effect) -> None:
 def _written(session: Session) -> Iterator[tuple[Mapper[Any], str, State]]:
     """The objects with a version that a flush changes or deletes."""
     for entity in (*session.dirty, *session.deleted):
-        state = inspect(entity)
+        state = sa.inspect(entity)
         name = version_name(state.mapper)
         if name is not None:
             yield state.mapper, name, state
 
 
-def _rows(mapper: Mapper[Any], states: Iterable[State]) -> Select[Any]:
+def _rows(mapper: Mapper[Any], states: Iterable[State]) -> sa.Select[Any]:
     keys = [state.identity for state in states]
     columns: tuple[Any, ...] = (*mapper.primary_key, mapper.version_id_col)
-    return select(*columns).where(tuple_(*mapper.primary_key).in_(keys))
+    return sa.select(*columns).where(sa.tuple_(*mapper.primary_key).in_(keys))
 
 
 def version_name(mapper: Mapper[Any]) -> str | None:

@@ -4,22 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, overload
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Update,
-    and_,
-    bindparam,
-    cast,
-    column,
-    func,
-    literal_column,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 
@@ -37,13 +22,13 @@ class BulkWriter(BatchChecker[M]):
     """Writes of many rows: INSERT, COPY, upsert, and an UPDATE with values for each row."""
 
     @overload
-    def insert_many(self, connection: Connection, rows: Rows) -> list[Any]: ...
+    def insert_many(self, connection: sa.Connection, rows: Rows) -> list[Any]: ...
     @overload
     def insert_many(
-        self, connection: Connection, rows: Rows, *, returning: Literal[True]
+        self, connection: sa.Connection, rows: Rows, *, returning: Literal[True]
     ) -> list[Record]: ...
     def insert_many(
-        self, connection: Connection, rows: Rows, *, returning: bool = False
+        self, connection: sa.Connection, rows: Rows, *, returning: bool = False
     ) -> list[Any]:
         """Insert rows by one statement; returns their keys, or their records, in their order.
 
@@ -66,7 +51,7 @@ class BulkWriter(BatchChecker[M]):
         return list(found.scalars()) if found.returns_rows else keys
 
     def copy(
-        self, connection: Connection, fields: Sequence[str], rows: Iterable[Sequence[Any]]
+        self, connection: sa.Connection, fields: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> int:
         """COPY rows of values, in the order of `fields`, as they come; returns how many.
 
@@ -78,13 +63,15 @@ class BulkWriter(BatchChecker[M]):
         columns = [columns_of(self.model)[name] for name in names]
         quoted = connection.dialect.identifier_preparer
         listed = ", ".join(quoted.quote(column.name) for column in columns)
-        statement = text(f"COPY {quoted.format_table(self.model.__table__)} ({listed}) FROM STDIN")
+        statement = sa.text(
+            f"COPY {quoted.format_table(self.model.__table__)} ({listed}) FROM STDIN"
+        )
         types = [column.type for column in columns]
         lines = copy_lines(types, rows, connection.dialect, added=len(names) - len(fields))
         return connection.execute(statement.execution_options(copy_from=lines)).rowcount
 
     def upsert(
-        self, connection: Connection, values: Mapping[str, Any], *, on: Sequence[str]
+        self, connection: sa.Connection, values: Mapping[str, Any], *, on: Sequence[str]
     ) -> tuple[Record, bool]:
         """Insert, or update the live row with the same `on`; returns it and whether it is new.
 
@@ -102,7 +89,7 @@ class BulkWriter(BatchChecker[M]):
         row = found._asdict()
         return row, row.pop("created")
 
-    def update_each(self, connection: Connection, rows: Rows) -> int:
+    def update_each(self, connection: sa.Connection, rows: Rows) -> int:
         """Set on the live row with each key the other fields; returns how many rows there were.
 
         All rows name the same fields, which hold no lists, and each key once; raises ValueError
@@ -151,34 +138,34 @@ def _insert(
     writer: BulkWriter[Any], names: tuple[str, ...], partly: frozenset[str], *, returning: bool
 ) -> Insert | ReturningInsert[Any]:
     columns = columns_of(writer.model)
-    given = given_rows([column(name, columns[name].type) for name in names])
+    given = given_rows([sa.column(name, columns[name].type) for name in names])
     values = [
         _or_default(columns[name], given.c[name]) if name in partly else given.c[name]
         for name in names
     ]
     statement = insert(writer.model.__table__)
-    statement = statement.from_select([columns[name] for name in names], select(*values))
+    statement = statement.from_select([columns[name] for name in names], sa.select(*values))
     if returning:
         return statement.returning(*writer.columns)
     is_given = writer.key_field in names and writer.key_field not in partly
     return statement if is_given else statement.returning(writer.key_column)
 
 
-def _or_default(declared: Column[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
+def _or_default(declared: sa.Column[Any], value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     default = _default(declared)
     if default is None:
         return value
     # A literal without a type, as in the table: PostgreSQL gives it the column's.
     is_text = isinstance(default.arg, str)
-    return func.coalesce(value, _quoted(default.arg) if is_text else default.arg)
+    return sa.func.coalesce(value, _quoted(default.arg) if is_text else default.arg)
 
 
-def _quoted(default: str) -> ColumnElement[Any]:
+def _quoted(default: str) -> sa.ColumnElement[Any]:
     doubled = default.replace("'", "''")
-    return literal_column(f"'{doubled}'")
+    return sa.literal_column(f"'{doubled}'")
 
 
-def _default(declared: Column[Any]) -> Any:
+def _default(declared: sa.Column[Any]) -> Any:
     """What SQL gives to a row that lacks the column."""
     return declared.default or declared.server_default
 
@@ -193,29 +180,31 @@ def _upsert(
         raise LookupError(
             f"{writer.model.__name__} has no unique index or constraint on {', '.join(on)}."
         )
-    values = {columns[n]: bindparam(n, type_=columns[n].type) for n in fields}
+    values = {columns[n]: sa.bindparam(n, type_=columns[n].type) for n in fields}
     statement = insert(writer.model.__table__).values(values)
     kept = {writer.key_field, *on}
     changed = [columns[name] for name in fields if name not in kept] or [columns[on[0]]]
     live = statements.live(writer.model)
     statement = statement.on_conflict_do_update(
         index_elements=unique.expressions,
-        index_where=and_(*unique.condition) if unique.condition else None,
+        index_where=sa.and_(*unique.condition) if unique.condition else None,
         set_={column: statement.excluded[column.key] for column in changed},
-        where=and_(*live) if live else None,
+        where=sa.and_(*live) if live else None,
     )
     # Only a row that was there before has been locked by this statement.
-    created = literal_column("(xmax = 0)", Boolean).label("created")
+    created = sa.literal_column("(xmax = 0)", sa.Boolean).label("created")
     return statement.returning(*writer.columns, created)
 
 
 @lru_cache(maxsize=512)
-def _update_each(writer: BulkWriter[Any], names: tuple[str, ...]) -> Update:
+def _update_each(writer: BulkWriter[Any], names: tuple[str, ...]) -> sa.Update:
     columns, key = columns_of(writer.model), writer.key_field
     lists = {name: ARRAY(columns[name].type) for name in names}
-    arrays = [cast(bindparam(f"{statements.NEW}{n}", type_=of), of) for n, of in lists.items()]
-    named = [column(name, columns[name].type) for name in names]
-    given = func.unnest(*arrays).table_valued(*named).render_derived(name="given")
-    statement = update(writer.model.__table__).where(writer.key_column == given.c[key])
+    arrays = [
+        sa.cast(sa.bindparam(f"{statements.NEW}{n}", type_=of), of) for n, of in lists.items()
+    ]
+    named = [sa.column(name, columns[name].type) for name in names]
+    given = sa.func.unnest(*arrays).table_valued(*named).render_derived(name="given")
+    statement = sa.update(writer.model.__table__).where(writer.key_column == given.c[key])
     statement = statement.where(*statements.live(writer.model))
     return statement.values({columns[n]: given.c[n] for n in names if n != key})

@@ -7,22 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    ForeignKeyConstraint,
-    bindparam,
-    delete,
-    exists,
-    func,
-    literal,
-    literal_column,
-    select,
-    union,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ..errors import VersionMismatch
@@ -46,7 +31,7 @@ class Deleter(Reader[D]):
         return _dependants(self) is not None
 
     def soft_delete(
-        self, connection: Connection, key: Any, *, expected: Collection[int] | None = None
+        self, connection: sa.Connection, key: Any, *, expected: Collection[int] | None = None
     ) -> Record | None:
         """Hide the live row with this id; raises VersionMismatch if it is not at `expected`.
 
@@ -56,7 +41,7 @@ class Deleter(Reader[D]):
 
     def restore(
         self,
-        connection: Connection,
+        connection: sa.Connection,
         key: Any,
         values: Mapping[str, Any] = MappingProxyType({}),
         *,
@@ -70,7 +55,7 @@ class Deleter(Reader[D]):
         check_fields(self.model, values, changed=True)
         return self._change_one(connection, key, values, expected, restored=True)
 
-    def dependants(self, connection: Connection, key: Any) -> list[str]:
+    def dependants(self, connection: sa.Connection, key: Any) -> list[str]:
         """The tables whose live rows refer to this one, which is locked until the unit ends.
 
         With the lock, and with children that take theirs (`missing_references`), none slips in.
@@ -82,14 +67,14 @@ class Deleter(Reader[D]):
         connection.execute(locked, {"key": key})
         return list(connection.execute(statement, {"key": key}).scalars())
 
-    def purge(self, connection: Connection, *, before: datetime, at_most: int) -> list[UUID]:
+    def purge(self, connection: sa.Connection, *, before: datetime, at_most: int) -> list[UUID]:
         """Remove for good what was deleted before then and nothing refers to; returns the ids."""
         bound = {"before": before, "limit": at_most}
         return list(connection.execute(_purge(self), bound).scalars())
 
     def _change_one(
         self,
-        connection: Connection,
+        connection: sa.Connection,
         key: Any,
         values: Mapping[str, Any],
         expected: Collection[int] | None,
@@ -117,15 +102,17 @@ def _change(
     """Delete or restore one row, with new values for the fields in `names`."""
     table = reader.model.__table__
     is_deleted = table.c.deleted_at.is_not(None)
-    where = [reader.key_column == bindparam(_KEY), is_deleted if restored else ~is_deleted]
+    where = [reader.key_column == sa.bindparam(_KEY), is_deleted if restored else ~is_deleted]
     if versioned:
-        where.append(table.c.version.in_(bindparam(_EXPECTED, expanding=True)))
-    statement = update(table).where(*where).values(deleted_at=None if restored else func.now())
+        where.append(table.c.version.in_(sa.bindparam(_EXPECTED, expanding=True)))
+    statement = (
+        sa.update(table).where(*where).values(deleted_at=None if restored else sa.func.now())
+    )
     new = statements.new_values(reader.model, names)
     return statement.values(new).returning(*reader.columns)
 
 
-def _inbound(reader: Reader[Any]) -> Iterator[ForeignKeyConstraint]:
+def _inbound(reader: Reader[Any]) -> Iterator[sa.ForeignKeyConstraint]:
     """The foreign keys of all tables that refer to this one."""
     table: Any = reader.model.__table__
     for other in table.metadata.sorted_tables:
@@ -134,32 +121,32 @@ def _inbound(reader: Reader[Any]) -> Iterator[ForeignKeyConstraint]:
 
 
 @lru_cache(maxsize=512)
-def _dependants(reader: Reader[Any]) -> CompoundSelect[Any] | None:
+def _dependants(reader: Reader[Any]) -> sa.CompoundSelect[Any] | None:
     found = [
-        select(literal(key.table.name).label("name")).where(
-            exists().where(*_refers_to(reader, key), *conditions)
+        sa.select(sa.literal(key.table.name).label("name")).where(
+            sa.exists().where(*_refers_to(reader, key), *conditions)
         )
         for key in _inbound(reader)
         if (conditions := _blocks(key)) is not None
     ]
-    return union(*found).order_by("name") if found else None
+    return sa.union(*found).order_by("name") if found else None
 
 
-def _refers_to(reader: Reader[Any], key: ForeignKeyConstraint) -> list[ColumnElement[bool]]:
+def _refers_to(reader: Reader[Any], key: sa.ForeignKeyConstraint) -> list[sa.ColumnElement[bool]]:
     """The conditions on a row that refers to the one whose key is bound."""
     parent: Any = reader.model.__table__.alias()  # it may be the same table
     name = reader.key_column.key
-    bound: Any = bindparam("key")
+    bound: Any = sa.bindparam("key")
     return [
         each.parent == bound
         if each.column is reader.key_column
         else each.parent
-        == select(parent.c[each.column.key]).where(parent.c[name] == bound).scalar_subquery()
+        == sa.select(parent.c[each.column.key]).where(parent.c[name] == bound).scalar_subquery()
         for each in key.elements
     ]
 
 
-def _blocks(key: ForeignKeyConstraint) -> list[ColumnElement[bool]] | None:
+def _blocks(key: sa.ForeignKeyConstraint) -> list[sa.ColumnElement[bool]] | None:
     """Which rows with the foreign key block the deletion of what they refer to; None: none ever."""
     marks = {mark: value for column in key.columns for mark, value in column.info.items()}
     if marks.keys() & {OWNED, HISTORY}:
@@ -170,26 +157,28 @@ def _blocks(key: ForeignKeyConstraint) -> list[ColumnElement[bool]] | None:
         return None
     if not is_deletable:
         conditions.append(key.table.info[LIVE_WHILE])
-    given: list[ColumnElement[bool]] = [
-        literal_column(f"({condition})", Boolean) for condition in conditions
+    given: list[sa.ColumnElement[bool]] = [
+        sa.literal_column(f"({condition})", sa.Boolean) for condition in conditions
     ]
     return [key.table.c.deleted_at.is_(None), *given] if is_deletable else given
 
 
-def _referred_to(key: ForeignKeyConstraint) -> ColumnElement[bool]:
+def _referred_to(key: sa.ForeignKeyConstraint) -> sa.ColumnElement[bool]:
     referring: Any = key.table.alias()  # it may be the same table
-    return exists().where(*(referring.c[each.parent.key] == each.column for each in key.elements))
+    return sa.exists().where(
+        *(referring.c[each.parent.key] == each.column for each in key.elements)
+    )
 
 
 @lru_cache(maxsize=512)
 def _purge(reader: Reader[Any]) -> ReturningDelete[Any]:
     table, key = reader.model.__table__, reader.key_column
     doomed = (
-        select(key)
-        .where(table.c.deleted_at < bindparam("before"))
+        sa.select(key)
+        .where(table.c.deleted_at < sa.bindparam("before"))
         .where(*(~_referred_to(each) for each in _inbound(reader)))
         .order_by(key)
-        .limit(bindparam("limit"))
+        .limit(sa.bindparam("limit"))
         .with_for_update(skip_locked=True, of=table)
     )
-    return delete(table).where(key.in_(doomed)).returning(key)
+    return sa.delete(table).where(key.in_(doomed)).returning(key)

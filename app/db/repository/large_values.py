@@ -10,20 +10,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    Text,
-    bindparam,
-    case,
-    func,
-    literal,
-    null,
-    select,
-    types,
-)
-from sqlalchemy import cast as as_type
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..fields import columns_of
@@ -44,17 +31,17 @@ def large_columns(model: type[Base]) -> frozenset[str]:
     return frozenset(name for name, column in columns_of(model).items() if LARGE in column.info)
 
 
-class WrittenJSON(types.TypeDecorator[orjson.Fragment]):
+class WrittenJSON(sa.types.TypeDecorator[orjson.Fragment]):
     """JSON as PostgreSQL wrote it: what only goes on to a client is not parsed."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Any) -> orjson.Fragment | None:  # noqa: ARG002 - as SQLAlchemy calls it
         return None if value is None else orjson.Fragment(value)
 
 
-def bounded(statement: Select[Any], large: Collection[str]) -> Select[Any]:
+def bounded(statement: sa.Select[Any], large: Collection[str]) -> sa.Select[Any]:
     """The same rows in the same order, with `IS_READ`; JSON among the `large` values is written.
 
     Without large values it is the same statement.
@@ -65,41 +52,43 @@ def bounded(statement: Select[Any], large: Collection[str]) -> Select[Any]:
     if not large:
         return statement
     rows = statement.subquery("rows")
-    size = sum((_size(rows.c[name]) for name in large), literal(0, BigInteger))
-    before = func.coalesce(func.sum(size).over(rows=(None, -1)), 0).label("bytes_before")
-    sized = select(*rows.c, before).subquery("sized")
-    is_read = sized.c.bytes_before < bindparam(BUDGET, type_=BigInteger)
+    size = sum((_size(rows.c[name]) for name in large), sa.literal(0, sa.BigInteger))
+    before = sa.func.coalesce(sa.func.sum(size).over(rows=(None, -1)), 0).label("bytes_before")
+    sized = sa.select(*rows.c, before).subquery("sized")
+    is_read = sized.c.bytes_before < sa.bindparam(BUDGET, type_=sa.BigInteger)
     columns = [
         _if_read(column, is_read) if column.key in large else column
         for column in sized.c
         if column.key != "bytes_before"
     ]
-    return select(*columns, is_read.label(IS_READ))
+    return sa.select(*columns, is_read.label(IS_READ))
 
 
-def without(statement: Select[Any], names: Collection[str]) -> Select[Any]:
+def without(statement: sa.Select[Any], names: Collection[str]) -> sa.Select[Any]:
     """The same columns, those of these names as NULL."""
     columns = [
-        as_type(null(), column.type).label(column.key) if column.key in names else column
+        sa.cast(sa.null(), column.type).label(column.key) if column.key in names else column
         for column in statement.selected_columns
     ]
     return statement.with_only_columns(*columns, maintain_column_froms=True)
 
 
-def _is_json(value: ColumnElement[Any]) -> bool:
+def _is_json(value: sa.ColumnElement[Any]) -> bool:
     return isinstance(value.type, JSONObject | JSONB)
 
 
-def _size(value: ColumnElement[Any]) -> ColumnElement[int]:
+def _size(value: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     """The bytes of a value: of compressed JSON alone it has to be read for that."""
     if not _is_json(value):
-        return func.coalesce(func.octet_length(value), 0)
-    stored = func.pg_column_compression(value).is_(None)
-    written = func.octet_length(as_type(value, Text))
-    return func.coalesce(case((stored, func.pg_column_size(value)), else_=written), 0)
+        return sa.func.coalesce(sa.func.octet_length(value), 0)
+    stored = sa.func.pg_column_compression(value).is_(None)
+    written = sa.func.octet_length(sa.cast(value, sa.Text))
+    return sa.func.coalesce(sa.case((stored, sa.func.pg_column_size(value)), else_=written), 0)
 
 
-def _if_read(value: ColumnElement[Any], is_read: ColumnElement[bool]) -> ColumnElement[Any]:
+def _if_read(
+    value: sa.ColumnElement[Any], is_read: sa.ColumnElement[bool]
+) -> sa.ColumnElement[Any]:
     if _is_json(value):
-        return as_type(case((is_read, as_type(value, Text))), WrittenJSON).label(value.key)
-    return case((is_read, value)).label(value.key)
+        return sa.cast(sa.case((is_read, sa.cast(value, sa.Text))), WrittenJSON).label(value.key)
+    return sa.case((is_read, value)).label(value.key)

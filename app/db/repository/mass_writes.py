@@ -4,20 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Select,
-    bindparam,
-    cast,
-    delete,
-    func,
-    null,
-    select,
-    union_all,
-    update,
-)
+import sqlalchemy as sa
 
 from ..errors import InvalidCriterion, TooManyRows
 from ..fields import check_fields
@@ -34,7 +21,13 @@ class MassWriter(Reader[M]):
     """Writes of all live rows that fit some filters, and claims of some of them."""
 
     def update_where(
-        self, connection: Connection, values: Mapping[str, Any], /, *, at_most: int, **filters: Any
+        self,
+        connection: sa.Connection,
+        values: Mapping[str, Any],
+        /,
+        *,
+        at_most: int,
+        **filters: Any,
     ) -> list[Any]:
         """Update the live rows that fit, locked in the order of their keys; returns the keys.
 
@@ -44,14 +37,14 @@ class MassWriter(Reader[M]):
         statement = _update_where(self, tuple(values), tuple(sorted(filters)))
         return self._write(connection, statement, {**bound, **self._bind(filters)}, at_most)
 
-    def delete(self, connection: Connection, /, *, at_most: int, **filters: Any) -> list[Any]:
+    def delete(self, connection: sa.Connection, /, *, at_most: int, **filters: Any) -> list[Any]:
         """Remove the live rows that fit, for good; as `update_where`."""
         statement = _delete(self, tuple(sorted(filters)))
         return self._write(connection, statement, self._bind(filters), at_most)
 
     def claim(
         self,
-        connection: Connection,
+        connection: sa.Connection,
         values: Mapping[str, Any],
         /,
         *,
@@ -69,8 +62,8 @@ class MassWriter(Reader[M]):
 
     def _write(
         self,
-        connection: Connection,
-        statement: CompoundSelect[Any],
+        connection: sa.Connection,
+        statement: sa.CompoundSelect[Any],
         bound: dict[str, Any],
         at_most: int,
     ) -> list[Any]:
@@ -89,54 +82,56 @@ class MassWriter(Reader[M]):
 @lru_cache(maxsize=512)
 def _update_where(
     writer: MassWriter[Any], fields: tuple[str, ...], names: tuple[str, ...]
-) -> CompoundSelect[Any]:
+) -> sa.CompoundSelect[Any]:
     new = statements.new_values(writer.model, fields)
-    return _limited(writer, names, update(writer.model.__table__).values(new))
+    return _limited(writer, names, sa.update(writer.model.__table__).values(new))
 
 
 @lru_cache(maxsize=512)
-def _delete(writer: MassWriter[Any], names: tuple[str, ...]) -> CompoundSelect[Any]:
-    return _limited(writer, names, delete(writer.model.__table__))
+def _delete(writer: MassWriter[Any], names: tuple[str, ...]) -> sa.CompoundSelect[Any]:
+    return _limited(writer, names, sa.delete(writer.model.__table__))
 
 
-def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> CompoundSelect[Any]:
+def _limited(writer: MassWriter[Any], names: tuple[str, ...], write: Any) -> sa.CompoundSelect[Any]:
     """The keys of the rows that were written, or one NULL where too many fit."""
     key = writer.key_column
     found = (
-        select(key)
+        sa.select(key)
         .where(*_wanted(writer, names))
         .order_by(key)
-        .limit(bindparam(_LIMIT))
+        .limit(sa.bindparam(_LIMIT))
         .with_for_update(key_share=True)
         .cte("found")
     )
-    count = select(func.count()).select_from(found).scalar_subquery()
-    few = count < bindparam(_LIMIT)
+    count = sa.select(sa.func.count()).select_from(found).scalar_subquery()
+    few = count < sa.bindparam(_LIMIT)
     written = write.where(key == found.c[key.key], few).returning(key).cte("written")
-    return union_all(select(written.c[key.key]), select(cast(null(), key.type)).where(~few))
+    return sa.union_all(
+        sa.select(written.c[key.key]), sa.select(sa.cast(sa.null(), key.type)).where(~few)
+    )
 
 
 @lru_cache(maxsize=512)
 def _claim(
     writer: MassWriter[Any], fields: tuple[str, ...], sort: tuple[Sort, ...], names: tuple[str, ...]
-) -> Select[Any]:
+) -> sa.Select[Any]:
     table, key = writer.model.__table__, writer.key_column
     free = (
-        select(key)
+        sa.select(key)
         .where(*_wanted(writer, names))
         .order_by(*order_by(order(writer.sorts, sort, key)))
-        .limit(bindparam(_LIMIT))
+        .limit(sa.bindparam(_LIMIT))
         .with_for_update(skip_locked=True, key_share=True)
         .cte("free")
     )
     new = statements.new_values(writer.model, fields)
-    statement = update(table).where(key == free.c[key.key]).values(new)
+    statement = sa.update(table).where(key == free.c[key.key]).values(new)
     taken = statement.returning(*writer.columns).cte("taken")
     by_name = [(taken.c[each.name], each.descending) for each in sort]
-    return select(taken).order_by(*order_by(by_name), taken.c[writer.key_field])
+    return sa.select(taken).order_by(*order_by(by_name), taken.c[writer.key_field])
 
 
-def _wanted(writer: MassWriter[Any], names: tuple[str, ...]) -> list[ColumnElement[bool]]:
+def _wanted(writer: MassWriter[Any], names: tuple[str, ...]) -> list[sa.ColumnElement[bool]]:
     if not names:
         raise InvalidCriterion("filters", "A mass write needs at least one filter.")
     return [*statements.live(writer.model), *criteria.clauses(writer.filters, names)]

@@ -4,22 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import (
-    ColumnClause,
-    ColumnElement,
-    Connection,
-    Integer,
-    Select,
-    TableValuedAlias,
-    and_,
-    bindparam,
-    column,
-    exists,
-    func,
-    or_,
-    select,
-    tuple_,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 
@@ -35,7 +20,7 @@ Place = tuple[int, str]  # a row's position, and the field
 class ReferenceChecker(Reader[M]):
     """Reads what stands in the way of a new row, or of a changed one."""
 
-    def missing_references(self, connection: Connection, values: Mapping[str, Any]) -> list[str]:
+    def missing_references(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[str]:
         """The fields in `values` that refer to no live row; those they refer to stay live.
 
         Each parent is locked FOR SHARE until the unit ends: it can't be deleted meanwhile. A
@@ -51,7 +36,7 @@ class ReferenceChecker(Reader[M]):
         return missing
 
     def holder(
-        self, connection: Connection, fields: tuple[str, ...], values: Mapping[str, Any]
+        self, connection: sa.Connection, fields: tuple[str, ...], values: Mapping[str, Any]
     ) -> Any | None:
         """The key of the live row that has these unique values, None where nobody has them now.
 
@@ -69,7 +54,7 @@ class BatchChecker(Reader[M]):
     """As ReferenceChecker, for many new rows."""
 
     def missing_among(
-        self, connection: Connection, rows: Rows, only: Collection[str] | None = None
+        self, connection: sa.Connection, rows: Rows, only: Collection[str] | None = None
     ) -> list[Place]:
         """What refers to no live row, by all fields or some; what is referred to stays live.
 
@@ -87,7 +72,7 @@ class BatchChecker(Reader[M]):
                 missing += [(at, n) for at, key in given.items() if key not in found for n in names]
         return missing
 
-    def taken_among(self, connection: Connection, rows: Rows) -> list[Place]:
+    def taken_among(self, connection: sa.Connection, rows: Rows) -> list[Place]:
         """What has to be unique and is not: a live row has it, or one of these before."""
         names = names_of(rows)[0] if rows else ()
         uniques = _uniques_in(self, names)
@@ -108,24 +93,24 @@ class BatchChecker(Reader[M]):
         ]
 
 
-def given_rows(columns: Sequence[ColumnClause[Any]]) -> TableValuedAlias:
-    rows = func.jsonb_to_recordset(bindparam(ROWS, type_=JSONB)).table_valued(*columns)
+def given_rows(columns: Sequence[sa.ColumnClause[Any]]) -> sa.TableValuedAlias:
+    rows = sa.func.jsonb_to_recordset(sa.bindparam(ROWS, type_=JSONB)).table_valued(*columns)
     return rows.render_derived(name="given", with_types=True)
 
 
 @lru_cache(maxsize=512)
-def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], Select[Any]]:
+def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], sa.Select[Any]]:
     """A statement for each foreign key, which locks the live rows with one key, or with `keys`."""
     found = {}
     for names, key in references_of(reader.model).items():
         columns = [each.column for each in key.elements]
-        wanted: ColumnElement[bool]
+        wanted: sa.ColumnElement[bool]
         if many:
-            wanted = tuple_(*columns).in_(bindparam("keys", expanding=True))
+            wanted = sa.tuple_(*columns).in_(sa.bindparam("keys", expanding=True))
         else:
             pairs = zip(columns, names, strict=True)
-            wanted = and_(*(column == bindparam(f"its_{name}") for column, name in pairs))
-        statement = select(*columns).where(wanted)
+            wanted = sa.and_(*(column == sa.bindparam(f"its_{name}") for column, name in pairs))
+        statement = sa.select(*columns).where(wanted)
         if "deleted_at" in key.referred_table.c:
             statement = statement.where(key.referred_table.c.deleted_at.is_(None))
         found[names] = statement.order_by(*columns).with_for_update(read=True)
@@ -133,25 +118,25 @@ def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], Select
 
 
 def _with_values(
-    expression: ColumnElement[Any], value_of: Callable[[ColumnClause[Any]], Any]
-) -> ColumnElement[Any]:
+    expression: sa.ColumnElement[Any], value_of: Callable[[sa.ColumnClause[Any]], Any]
+) -> sa.ColumnElement[Any]:
     """The expression of an index, with values in place of its columns."""
 
     def replace(element: Any, **_: Any) -> Any:
-        return value_of(element) if isinstance(element, ColumnClause) else None
+        return value_of(element) if isinstance(element, sa.ColumnClause) else None
 
-    replaced: ColumnElement[Any] = replacement_traverse(expression, {}, replace)
+    replaced: sa.ColumnElement[Any] = replacement_traverse(expression, {}, replace)
     return replaced
 
 
 @lru_cache(maxsize=512)
-def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> Select[Any]:
-    def bind(element: ColumnClause[Any]) -> Any:
-        return bindparam(f"its_{field_of(element)}", type_=element.type)
+def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> sa.Select[Any]:
+    def bind(element: sa.ColumnClause[Any]) -> Any:
+        return sa.bindparam(f"its_{field_of(element)}", type_=element.type)
 
     unique: Any = unique_on(reader.model.__table__, fields)
     same = [each == _with_values(each, bind) for each in unique.expressions]
-    return select(reader.key_column).where(*same, *unique.condition)
+    return sa.select(reader.key_column).where(*same, *unique.condition)
 
 
 def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
@@ -162,16 +147,18 @@ def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
 
 
 @lru_cache(maxsize=512)
-def _taken(reader: Reader[Any], names: tuple[str, ...]) -> Select[Any]:
+def _taken(reader: Reader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     columns = columns_of(reader.model)
-    given = given_rows([column("position", Integer), *(column(n, columns[n].type) for n in names)])
+    given = given_rows(
+        [sa.column("position", sa.Integer), *(sa.column(n, columns[n].type) for n in names)]
+    )
     conflicts = [_is_taken(unique, given) for unique in _uniques_in(reader, names)]
-    found = select(given.c.position, *conflicts).subquery()
-    is_taken = or_(*(found.c[conflict.name] for conflict in conflicts))
-    return select(found).where(is_taken).order_by(found.c.position)
+    found = sa.select(given.c.position, *conflicts).subquery()
+    is_taken = sa.or_(*(found.c[conflict.name] for conflict in conflicts))
+    return sa.select(found).where(is_taken).order_by(found.c.position)
 
 
-def _is_taken(unique: Unique, given: TableValuedAlias) -> Any:
+def _is_taken(unique: Unique, given: sa.TableValuedAlias) -> Any:
     """Every new row is one that the condition of a partial index is about.
 
     A column of the index that is none of its fields is NULL in every new row.
@@ -181,11 +168,11 @@ def _is_taken(unique: Unique, given: TableValuedAlias) -> Any:
     values = [_with_values(each, lambda found: given.c[field_of(found)]) for each in fields]
     same = [ours == value for ours, value in zip(fields, values, strict=True)]
     same += [ours.is_(None) for ours in left_out]
-    taken = exists().where(*same, *unique.condition)
-    before = func.row_number().over(partition_by=values, order_by=given.c.position) > 1
-    known = and_(*(value.is_not(None) for value in values))
-    return and_(known, or_(before, taken.correlate(given))).label(unique.name)
+    taken = sa.exists().where(*same, *unique.condition)
+    before = sa.func.row_number().over(partition_by=values, order_by=given.c.position) > 1
+    known = sa.and_(*(value.is_not(None) for value in values))
+    return sa.and_(known, sa.or_(before, taken.correlate(given))).label(unique.name)
 
 
-def _is_left_out(expression: ColumnElement[Any], given: TableValuedAlias) -> bool:
-    return isinstance(expression, ColumnClause) and field_of(expression) not in given.c
+def _is_left_out(expression: sa.ColumnElement[Any], given: sa.TableValuedAlias) -> bool:
+    return isinstance(expression, sa.ColumnClause) and field_of(expression) not in given.c

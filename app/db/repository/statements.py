@@ -10,19 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import (
-    ARRAY,
-    ClauseElement,
-    Column,
-    ColumnElement,
-    Executable,
-    Select,
-    any_,
-    bindparam,
-    func,
-    literal,
-    select,
-)
+import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Generative
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -59,7 +47,7 @@ class Shape(NamedTuple):
 
 
 def prepared(
-    build: Callable[..., Executable], reader: RecordReader[Any], shape: Hashable, **options: bool
+    build: Callable[..., sa.Executable], reader: RecordReader[Any], shape: Hashable, **options: bool
 ) -> Prepared:
     """The statement `build(reader, shape, **options)`, kept if it is asked for often."""
     key: tuple[object, ...] = (build, type(reader), shape, *options.items())
@@ -72,31 +60,31 @@ def shape(query: Query) -> Shape:
     return Shape(filters, words, query.sort, ends, query.include_deleted)
 
 
-def live(model: type[Base], *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
+def live(model: type[Base], *, include_deleted: bool = False) -> list[sa.ColumnElement[bool]]:
     if include_deleted or not issubclass(model, SoftDeleted):
         return []
     return [model.__table__.c.deleted_at.is_(None)]
 
 
-def new_values(model: type[Base], names: Iterable[str]) -> dict[Column[Any], Any]:
+def new_values(model: type[Base], names: Iterable[str]) -> dict[sa.Column[Any], Any]:
     """What an UPDATE sets: the values that `bind_new` binds."""
     columns = columns_of(model)
-    return {columns[n]: bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
+    return {columns[n]: sa.bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
 
 
 def bind_new(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{NEW}{name}": value for name, value in values.items()}
 
 
-def _by_key(model: type[Base], *, many: bool) -> ColumnElement[bool]:
+def _by_key(model: type[Base], *, many: bool) -> sa.ColumnElement[bool]:
     key = key_of(model)
-    return key.in_(bindparam("keys", expanding=True)) if many else key == bindparam("key")
+    return key.in_(sa.bindparam("keys", expanding=True)) if many else key == sa.bindparam("key")
 
 
 @lru_cache(maxsize=512)
-def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> Select[Any]:
+def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> sa.Select[Any]:
     """The entity with the `key`, or those with the `keys`, in their order."""
-    statement = select(model).where(
+    statement = sa.select(model).where(
         _by_key(model, many=many), *live(model, include_deleted=include_deleted)
     )
     if many:
@@ -108,7 +96,7 @@ def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> 
 
 
 @lru_cache(maxsize=512)
-def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
+def find(repository: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     """At most two rows: the second one shows that the filters are not unique."""
     if not names:
         raise InvalidCriterion("filters", "At least one filter is required.")
@@ -119,56 +107,60 @@ def find(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
 @lru_cache(maxsize=512)
 def record(
     repository: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
-) -> Select[Any]:
+) -> sa.Select[Any]:
     """The record with the `key`, or those with the `keys`."""
     model = repository.model
-    return select(*repository.columns).where(
+    return sa.select(*repository.columns).where(
         _by_key(model, many=many), *live(model, include_deleted=include_deleted)
     )
 
 
 @lru_cache(maxsize=512)
-def bounded_by_id(repository: RecordReader[Any]) -> Select[Any]:
+def bounded_by_id(repository: RecordReader[Any]) -> sa.Select[Any]:
     """The records with the `keys`, in their order, with large values while the budget lasts."""
     key = repository.key_column
-    keys = bindparam("keys", type_=ARRAY(key.type))
-    statement = select(*repository.columns).where(key == any_(keys), *live(repository.model))
-    statement = statement.order_by(func.array_position(keys, key))
+    keys = sa.bindparam("keys", type_=sa.ARRAY(key.type))
+    statement = sa.select(*repository.columns).where(key == sa.any_(keys), *live(repository.model))
+    statement = statement.order_by(sa.func.array_position(keys, key))
     return large_values.bounded(statement, repository.large_columns)
 
 
 @lru_cache(maxsize=512)
 def exists(
     repository: RecordReader[Any], *, include_deleted: bool, lock: bool = False
-) -> Select[Any]:
+) -> sa.Select[Any]:
     found = record(repository, include_deleted=include_deleted)
-    found = found.with_only_columns(literal(1), maintain_column_froms=True)
+    found = found.with_only_columns(sa.literal(1), maintain_column_froms=True)
     return found.with_for_update() if lock else found
 
 
-def page(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def page(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> sa.Select[Any]:
     """The rows of a page and one more, which shows whether there is a next page."""
     statement = everything(repository, shape, entities=entities)
     if (ends := shape.ends) is not None:
         statement = statement.where(pages.after(_keys(repository, shape, entities=entities), ends))
-    return statement.limit(bindparam("limit"))
+    return statement.limit(sa.bindparam("limit"))
 
 
-def bounded_page(repository: RecordReader[Any], asked: tuple[Shape, frozenset[str]]) -> Select[Any]:
+def bounded_page(
+    repository: RecordReader[Any], asked: tuple[Shape, frozenset[str]]
+) -> sa.Select[Any]:
     """As `page`, with the large values that are asked for as long as the budget lasts."""
     shape, left_out = asked
     statement = large_values.without(page(repository, shape), left_out)
     return large_values.bounded(statement, repository.large_columns - left_out)
 
 
-def slice_(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def slice_(
+    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
+) -> sa.Select[Any]:
     statement = everything(repository, shape, entities=entities)
-    return statement.limit(bindparam("limit")).offset(bindparam("offset"))
+    return statement.limit(sa.bindparam("limit")).offset(sa.bindparam("offset"))
 
 
 def everything(
     repository: RecordReader[Any], shape: Shape, *, entities: bool = False
-) -> Select[Any]:
+) -> sa.Select[Any]:
     """All rows that match, in the order of the query."""
     keys = _keys(repository, shape, entities=entities)
     statement = matching(repository, shape, entities=entities).order_by(*pages.order_by(keys))
@@ -183,40 +175,42 @@ def _which(*, include_deleted: bool) -> dict[str, bool]:
 
 def _keys(
     repository: RecordReader[Any], shape: Shape, *, entities: bool
-) -> list[tuple[ColumnElement[Any], bool]]:
+) -> list[tuple[sa.ColumnElement[Any], bool]]:
     """Entities have no rank."""
     sorts = repository.sorts_of(search=not entities and shape.words > 0)
     return pages.order(sorts, shape.sort, repository.key_column)
 
 
-def matching(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> Select[Any]:
+def matching(
+    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
+) -> sa.Select[Any]:
     searched = repository.searched
     record = (*repository.columns, *searching.columns(searched, shape.words))
     selected: tuple[Any, ...] = (repository.model,) if entities else record
     return (
-        select(*selected)
+        sa.select(*selected)
         .where(*live(repository.model, include_deleted=shape.include_deleted))
         .where(*criteria.clauses(repository.filters, shape.filters))
         .where(*searching.conditions(searched, shape.words))
     )
 
 
-def count_all(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
+def count_all(repository: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
     every = matching(repository, shape)
-    return every.with_only_columns(func.count(), maintain_column_froms=True)
+    return every.with_only_columns(sa.func.count(), maintain_column_froms=True)
 
 
 @lru_cache(maxsize=512)
-def count(repository: RecordReader[Any], names: tuple[str, ...]) -> Select[Any]:
+def count(repository: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     return count_all(repository, Shape(names))
 
 
-class explain(Generative, Executable, ClauseElement):  # noqa: N801 - reads like select()
+class explain(Generative, sa.Executable, sa.ClauseElement):  # noqa: N801 - reads like select()
     """What the planner expects of a SELECT, as JSON."""
 
     inherit_cache = False
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: sa.Select[Any]) -> None:
         self.statement = statement
 
 
@@ -225,12 +219,12 @@ def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-def estimate(repository: RecordReader[Any], shape: Shape) -> Executable:
+def estimate(repository: RecordReader[Any], shape: Shape) -> sa.Executable:
     """The plan, which says how many rows the planner expects."""
     planned = explain(matching(repository, shape))
     return planned.execution_options(**{CHANGES_NOTHING: True})
 
 
-def count_capped(repository: RecordReader[Any], shape: Shape) -> Select[Any]:
-    some = matching(repository, shape).with_only_columns(literal(1), maintain_column_froms=True)
-    return select(func.count()).select_from(some.limit(bindparam("cap")).subquery())
+def count_capped(repository: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+    some = matching(repository, shape).with_only_columns(sa.literal(1), maintain_column_froms=True)
+    return sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("cap")).subquery())
