@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shutil
@@ -20,7 +21,7 @@ from tests.page import Page
 from tests.server import create_beside, drop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
@@ -142,16 +143,19 @@ def test_the_tests_that_a_page_names_exist(page: Path) -> None:
 
 
 def signatures(owner: type) -> list[str]:
-    """As `inspect` shows them, without `self` and without the quotes of annotations."""
-    methods = {each: getattr(owner, each) for each in dir(owner) if each[0] != "_"}
-    shown = {
-        each: re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(method)))
-        for each, method in methods.items()
-        if inspect.isfunction(method)
-    }
-    text = "\n".join(each + signature for each, signature in shown.items())
-    entries = re.sub(r"\(self(, )?", "(", text).splitlines()
+    """As the source has them, without `self`."""
+    methods = [getattr(owner, each) for each in dir(owner) if each[0] != "_"]
+    entries = map(signature, filter(inspect.isfunction, methods))
     return [line for entry in entries for line in wrapped(entry)]
+
+
+def signature(method: Callable[..., object]) -> str:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(method))).body
+    assert isinstance(definition, ast.FunctionDef)
+    assert definition.returns is not None
+    arguments = ast.unparse(definition.args).removeprefix("self").removeprefix(", ")
+    shown = f"{definition.name}({arguments}) -> {ast.unparse(definition.returns)}"
+    return shown.replace("=", " = ").replace("sa.", "")
 
 
 def wrapped(signature: str) -> list[str]:
