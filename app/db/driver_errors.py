@@ -9,35 +9,23 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from . import errors
 from .encoding import ROWS, is_text
-from .errors import (
-    ApplicationError,
-    ConnectionLost,
-    Contention,
-    DatabaseUnreachable,
-    Invalid,
-    LockTimeout,
-    Mistake,
-    NotPermitted,
-    ReadOnlyViolation,
-    StatementCancelled,
-    StatementTimeout,
-    StillReferenced,
-)
+from .errors import ApplicationError, Invalid, Mistake
 from .fields import field_of
 
 _BY_SQLSTATE: dict[str, tuple[type[ApplicationError], str]] = {
-    "40001": (Contention, "Another unit of work changed the same rows first."),
-    "40P01": (Contention, "Two units of work waited for each other."),
-    "55P03": (LockTimeout, "Another unit of work held the rows for too long."),
-    "57014": (StatementTimeout, "The statement took longer than it may."),
-    "42501": (NotPermitted, "The database's user may not do this: {said}."),
-    "25006": (ReadOnlyViolation, "A read-only unit of work tried to write."),
-    "25P03": (ConnectionLost, "The unit of work was idle for too long."),
-    "57P01": (ConnectionLost, "The database is shutting down."),
-    "57P02": (ConnectionLost, "The database crashed and is recovering."),
-    "57P03": (DatabaseUnreachable, "The database is starting up or shutting down."),
-    "53300": (DatabaseUnreachable, "The database takes no more connections."),
+    "40001": (errors.Contention, "Another unit of work changed the same rows first."),
+    "40P01": (errors.Contention, "Two units of work waited for each other."),
+    "55P03": (errors.LockTimeout, "Another unit of work held the rows for too long."),
+    "57014": (errors.StatementTimeout, "The statement took longer than it may."),
+    "42501": (errors.NotPermitted, "The database's user may not do this: {said}."),
+    "25006": (errors.ReadOnlyViolation, "A read-only unit of work tried to write."),
+    "25P03": (errors.ConnectionLost, "The unit of work was idle for too long."),
+    "57P01": (errors.ConnectionLost, "The database is shutting down."),
+    "57P02": (errors.ConnectionLost, "The database crashed and is recovering."),
+    "57P03": (errors.DatabaseUnreachable, "The database is starting up or shutting down."),
+    "53300": (errors.DatabaseUnreachable, "The database takes no more connections."),
 }
 
 
@@ -54,29 +42,30 @@ def translate(
     context: ExceptionContext, violations: Mapping[str, Callable[[], ApplicationError]]
 ) -> ApplicationError | None:
     """The domain error for what the driver reported, or None where it is a bug of ours."""
-    error = context.original_exception
-    _hide_values(error, context.sqlalchemy_exception)
-    if (refused := _refused_value(context)) is not None:
+    error: Any = context.original_exception
+    code = getattr(error, "pgcode", None)
+    _hide_values(error, code, context.sqlalchemy_exception)
+    if (refused := _refused_value(context, error, code)) is not None:
         return refused
     if not isinstance(context.sqlalchemy_exception, DBAPIError):
         return None
-    reported = getattr(error, "diag", None)
+    reported: Any = getattr(error, "diag", None)
+    message = str(getattr(reported, "message_primary", None) or "")
+    if message.startswith(_STILL_REFERENCED):
+        return errors.StillReferenced(str(reported.table_name))
     constraint = getattr(reported, "constraint_name", None)
-    if reported is not None and str(reported.message_primary).startswith(_STILL_REFERENCED):
-        return StillReferenced(str(reported.table_name))
     if constraint is not None and constraint in violations:
         return violations[constraint]()
-    if (sqlstate := getattr(error, "pgcode", None)) in _BY_SQLSTATE:
-        return _of_sqlstate(sqlstate, getattr(reported, "message_primary", None) or "")
+    if code in _BY_SQLSTATE:
+        return _of_sqlstate(code, message)
     return _of_connection(context)
 
 
 def _of_connection(context: ExceptionContext) -> ApplicationError | None:
     if context.connection is None:
-        return DatabaseUnreachable("The database can't be reached.")
-    if context.is_disconnect:
-        return ConnectionLost("The connection to the database was lost.")
-    return None
+        return errors.DatabaseUnreachable("The database can't be reached.")
+    lost = errors.ConnectionLost("The connection to the database was lost.")
+    return lost if context.is_disconnect else None
 
 
 def _of_sqlstate(sqlstate: str, message: str) -> ApplicationError | None:
@@ -88,18 +77,17 @@ def _of_sqlstate(sqlstate: str, message: str) -> ApplicationError | None:
     if sqlstate == "57014" and _INPUT_FAILED in message:
         return None
     if sqlstate == "57014" and message == _CANCELLED:
-        return StatementCancelled("The statement was cancelled in the database.")
+        return errors.StatementCancelled("The statement was cancelled in the database.")
     kind, text = _BY_SQLSTATE[sqlstate]
     return kind(text.format(said=message))
 
 
-def _hide_values(error: Any, wrapped: BaseException | None) -> None:
+def _hide_values(error: Any, code: str | None, wrapped: BaseException | None) -> None:
     """Keep the values of rows out of the error's text: they are about people, and it is logged.
 
     PostgreSQL quotes rows in DETAIL and CONTEXT, the statement with its parameters in LINE, and the
     value itself in the message of a data exception (class 22).
     """
-    code = getattr(error, "pgcode", None)
     if code is None:
         return
     name = type(error).__name__
@@ -108,31 +96,19 @@ def _hide_values(error: Any, wrapped: BaseException | None) -> None:
         wrapped.args = (f"({type(error).__module__}.{name}) {error.args[0]}",)
 
 
-def _refused_value(context: ExceptionContext) -> Invalid | None:
+def _refused_value(context: ExceptionContext, error: Any, code: str | None) -> Invalid | None:
     """The error for a value that is missing, too large, too long or no text."""
-    error: Any = context.original_exception
-    code = getattr(error, "pgcode", None)
     if code == _REQUIRED:
-        path = (_field(context, error.diag.column_name),)
-        return Invalid([Mistake(path, "required", "It is required.")])
-    if code not in _REFUSED and not _is_no_text(error):
+        required = _field(context, error.diag.column_name)
+        return Invalid([Mistake((required,), "required", "It is required.")])
+    is_of_value = isinstance(error, TypeError | ValueError)
+    is_no_text = is_of_value and any(words in str(error) for words in _NO_TEXT)
+    if code not in _REFUSED and not is_no_text:
         return None
     copied = code and _COPIED.match(error.diag.context or "")
     field = _field(context, copied[1]) if copied else next(_unfit_fields(context), None)
-    return Invalid(
-        [
-            Mistake(
-                () if field is None else (field,),
-                "invalid",
-                "The database cannot store this value.",
-            )
-        ]
-    )
-
-
-def _is_no_text(error: BaseException) -> bool:
-    is_of_value = isinstance(error, TypeError | ValueError)
-    return is_of_value and any(words in str(error) for words in _NO_TEXT)
+    path: tuple[str, ...] = () if field is None else (field,)
+    return Invalid([Mistake(path, "invalid", "The database cannot store this value.")])
 
 
 def _field(context: ExceptionContext, column: str) -> str:
@@ -164,11 +140,8 @@ def _fits(type_: TypeEngine[Any], value: Any) -> bool:
     if isinstance(type_, ARRAY) and isinstance(value, list):
         return all(_fits(type_.item_type, each) for each in value)
     if isinstance(type_, Integer) and isinstance(value, int):
-        return value.bit_length() < _bits(type_)
+        is_big, is_small = isinstance(type_, BigInteger), isinstance(type_, SmallInteger)
+        return value.bit_length() < (64 if is_big else 16 if is_small else 32)
     if isinstance(type_, String) and isinstance(value, str):
         return len(value) <= (type_.length or len(value)) and is_text(value)
     return True
-
-
-def _bits(type_: Integer) -> int:
-    return 64 if isinstance(type_, BigInteger) else 16 if isinstance(type_, SmallInteger) else 32

@@ -92,7 +92,7 @@ class Replica:
             if is_due:
                 self._check(connection)
         except (DatabaseUnreachable, ConnectionLost, psycopg2.Error, _LagsError) as error:
-            self._settle(_first_line(error.__cause__ or error))
+            self._settle(str(error.__cause__ or error).strip().partition("\n")[0].rstrip("."))
             return None
         except BaseException:
             self._check_at = -math.inf if is_due else self._check_at
@@ -134,7 +134,3 @@ class Replica:
             logger.warning("The replica is read again.")
         elif has_changed:
             logger.warning("The primary is read instead of the replica: %s.", problem)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

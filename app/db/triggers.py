@@ -1,6 +1,6 @@
 """The trigger that moves `version` and `updated_at` of a Resource's rows: created, and checked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import ARRAY, Connection, MetaData, Row, Table, Text, bindparam, text
@@ -74,8 +74,8 @@ def create_tables(connection: Connection, metadata: MetaData) -> None:
     A service's own database is created by its migrations.
     """
     metadata.create_all(connection)
-    for table in _versioned(metadata):
-        for statement in _create_trigger(table.name, _QUOTED.format_table(table), _ignored(table)):
+    for quoted, table in _versioned(metadata).items():
+        for statement in _create_trigger(table.name, quoted, _ignored(table)):
             connection.exec_driver_sql(statement)
 
 
@@ -85,7 +85,7 @@ def check_tables(connection: Connection, metadata: MetaData) -> list[str]:
     Without the trigger versions do not move, and no write notices that it overwrites another one. A
     trigger that is disabled, or that ignores other columns than the model, is reported too.
     """
-    tables = {_QUOTED.format_table(table): table for table in _versioned(metadata)}
+    tables = _versioned(metadata)
     found = connection.execute(_FIND_TRIGGERS, {"names": list(tables)})
     sentences = (_sentence(row, _ignored(tables[row.name])) for row in found)
     return [sentence for sentence in sentences if sentence is not None]
@@ -101,12 +101,9 @@ def _sentence(found: Row[Any], ignored: list[str]) -> str | None:
         return f"{trigger} is disabled: versions do not move."
     arguments = bytes(found.tgargs).decode().split("\0")[:-1]
     if found.is_on_rows and set(arguments) != set(ignored):
-        return f"{trigger} ignores {_listed(arguments)}, and the model {_listed(ignored)}."
+        theirs, ours = (", ".join(sorted(names)) or "no column" for names in (arguments, ignored))
+        return f"{trigger} ignores {theirs}, and the model {ours}."
     return None
-
-
-def _listed(columns: list[str]) -> str:
-    return ", ".join(sorted(columns)) or "no column"
 
 
 def _ignored(table: Table) -> list[str]:
@@ -114,11 +111,13 @@ def _ignored(table: Table) -> list[str]:
     return [c.name for c in table.c if c.info.get(BOOKKEEPING) or c.computed is not None]
 
 
-def _versioned(metadata: MetaData) -> Iterator[Table]:
-    """The tables whose `version` the database moves, as that of a Resource says."""
-    for table in metadata.sorted_tables:
-        if "version" in table.c and table.c.version.server_onupdate is not None:
-            yield table
+def _versioned(metadata: MetaData) -> dict[str, Table]:
+    """The tables whose `version` the database moves, as a Resource says; by quoted names."""
+    return {
+        _QUOTED.format_table(table): table
+        for table in metadata.sorted_tables
+        if "version" in table.c and table.c.version.server_onupdate is not None
+    }
 
 
 def _create_trigger(name: str, quoted: str, ignoring: Iterable[str]) -> tuple[str, str]:
