@@ -25,7 +25,7 @@ class ServerCursor(extensions.cursor):
     _has_more = False
 
     def declare(self, select: str, batch: int) -> str:
-        """What to execute in place of the SELECT; raises UnitOfWorkError where it cannot work."""
+        """The SQL to execute instead; raises UnitOfWorkError where no transaction stays open."""
         connection: Any = self.connection
         if connection.begin.startswith("SET"):
             raise UnitOfWorkError(

@@ -41,7 +41,7 @@ _COPIED = re.compile(r"COPY .*, line \d+, column ([^:]+)")
 def translate(
     context: ExceptionContext, violations: Mapping[str, Callable[[], ApplicationError]]
 ) -> ApplicationError | None:
-    """The domain error for what the driver reported, or None where it is a bug of ours."""
+    """The domain error for what the driver reported, or None where it is a bug."""
     error: Any = context.original_exception
     code = getattr(error, "pgcode", None)
     _hide_values(error, code, context.sqlalchemy_exception)

@@ -62,7 +62,7 @@ def dml_effect(statement: Insert | Update | Delete, parameters: Iterable[str]) -
 
 
 def consequences(statement: Insert | Update | Delete, parameters: Iterable[str]) -> Effect:
-    """What foreign keys and triggers add to the effect of an INSERT, UPDATE or DELETE."""
+    """The changes that foreign keys and triggers add to an INSERT, UPDATE or DELETE."""
     table: Any = statement.table
     known = len(table.metadata.tables)
     if not _has_consequences(table, known):
@@ -77,8 +77,8 @@ def _changed(
     if isinstance(statement, Delete):
         return None
     if isinstance(statement, Update):
-        return _names(statement._values or ()).union(parameters)  # noqa: SLF001 - no public way to ask
-    clause = statement._post_values_clause  # noqa: SLF001 - no public way to ask
+        return _names(statement._values or ()).union(parameters)  # noqa: SLF001 - SQLAlchemy has no public name for it
+    clause = statement._post_values_clause  # noqa: SLF001 - SQLAlchemy has no public name for it
     if isinstance(clause, OnConflictDoUpdate):
         return _names(clause.update_values_to_set)
     return frozenset()
@@ -129,7 +129,7 @@ def _trigger_effect(table: Table) -> Effect:
 def _referential_actions(
     table: Table, columns: frozenset[str] | None
 ) -> Iterator[tuple[Table, frozenset[str] | None]]:
-    """What the foreign keys to a table do to the rows of others."""
+    """The changes that the foreign keys to a table cause in the rows of others."""
     for other in table.metadata.tables.values():
         for key in other.foreign_keys:
             if key.column.table.fullname != table.fullname:

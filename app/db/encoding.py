@@ -60,7 +60,7 @@ def _text(value: Any) -> str:
 
 
 def encoder(type_: TypeEngine[Any], dialect: Dialect, *, json: bool = False) -> Encode | None:
-    """What the type does to a value before it is written, for `json` or as text; None: nothing.
+    """The function that encodes a value of the type, for `json` or as text. None: no change.
 
     JSON, bytes and times stay as they are: the writers know them.
     """

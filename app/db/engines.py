@@ -1,4 +1,4 @@
-"""The engines behind a Database: the primary's and the replica's, made at the first use."""
+"""The engines behind a Database: the primary's and the replica's, created at the first use."""
 
 import os
 import threading
@@ -45,7 +45,7 @@ class EngineOptions:
             raise ValueError(f"Database sets {', '.join(sorted(forbidden))} itself.")
 
     def arguments(self) -> dict[str, Any]:
-        """Those of `create_engine`."""
+        """The keyword arguments of `create_engine`."""
         connect_args: dict[str, Any] = {"connect_timeout": self.connect_timeout}
         if self.application_name is not None:
             connect_args["application_name"] = self.application_name

@@ -38,9 +38,9 @@ _LONGEST_STEP = 200  # characters of a client's key in a path
 
 
 class Invalid(ApplicationError):
-    """The input is well-formed and wrong. `mistakes` has one more than an answer lists, at most.
+    """The input is well-formed and wrong. `mistakes` has one more than a response lists, at most.
 
-    What finds them is an iterator where there may be many: it is not asked for more.
+    An iterator over many mistakes is read no further.
     """
 
     code = "validation-error"
@@ -135,7 +135,7 @@ class VersionMismatch(ApplicationError):
 class Unavailable(ApplicationError):
     """Nothing is wrong with the request: the same one may succeed later.
 
-    `causes` are the errors of the attempts that were made before.
+    `causes` are the errors of the earlier attempts.
     """
 
     causes: tuple["Unavailable", ...] = ()
@@ -219,7 +219,7 @@ class UnitRolledBack(UnitOfWorkError):
 
 
 def _shortened(mistake: Mistake) -> Mistake:
-    """With a path that can be repeated in an answer, however long the keys are that were sent."""
+    """With a path that can be repeated in a response, however long the keys are that were sent."""
     if all(isinstance(step, int) or len(step) <= _LONGEST_STEP for step in mistake.path):
         return mistake
     path = (step if isinstance(step, int) else _cut(step) for step in mistake.path)

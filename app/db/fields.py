@@ -68,7 +68,7 @@ def references_of(model: type[DeclarativeBase]) -> dict[tuple[str, ...], sa.Fore
 
 
 class Unique(NamedTuple):
-    """What a unique index, a unique constraint or the primary key is about.
+    """A unique index, a unique constraint or the primary key.
 
     `fields` are those that it names, `columns` those in its `expressions`. `condition` has the one
     of a partial index.
@@ -102,5 +102,5 @@ def uniques_of(table: sa.FromClause) -> list[Unique]:
 
 
 def unique_on(table: sa.FromClause, fields: tuple[str, ...]) -> Unique | None:
-    """What is unique on exactly these fields."""
+    """The index or constraint that is unique on exactly these fields."""
     return next((unique for unique in uniques_of(table) if unique.fields == fields), None)

@@ -30,7 +30,7 @@ class Mode:
 
 @lru_cache(maxsize=256)
 def opening(mode: Mode, timeout: float, timeouts: Timeouts) -> str:
-    """What goes out in front of the first statement, in the same message.
+    """The SQL that is sent in front of the first statement, in the same message.
 
     Without BEGIN the message is a transaction of its own: a read costs one round trip.
     """

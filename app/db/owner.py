@@ -57,7 +57,7 @@ class Owner:
         return self._process == getpid()
 
     def call_hooks(self, hooks: Iterable[Callable[[], None]]) -> None:
-        """Those of a unit that has committed. They are no part of its work, so they may retry."""
+        """Call them once their unit has committed. They are no part of it, so they may retry."""
         retrying, self.retrying = self.retrying, False
         try:
             for hook in hooks:
@@ -117,7 +117,7 @@ class OpeningGenerator(NamedTuple):
 
 def opening_generator(depth: int) -> OpeningGenerator | None:
     """The generator that runs `depth` calls above the caller; None where that is a function."""
-    frame = sys._getframe(depth + 1)  # noqa: SLF001 - inspect's way takes ten times as long
+    frame = sys._getframe(depth + 1)  # noqa: SLF001 - inspect.stack takes ten times as long
     while frame.f_globals["__name__"] == "contextlib" and frame.f_back is not None:
         frame = frame.f_back  # ExitStack.enter_context
     if not frame.f_code.co_flags & _GENERATOR:

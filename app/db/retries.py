@@ -1,4 +1,4 @@
-"""Running a unit of work again when another one was in its way."""
+"""Running a unit of work again after a conflict with another one."""
 
 from __future__ import annotations
 

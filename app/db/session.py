@@ -79,7 +79,7 @@ class UnitSession(Session):
             self._loaded.expire(self, self._later)
 
     def _bulk_save_mappings(self, *arguments: Any, **options: Any) -> None:
-        """What all legacy bulk methods call: they write rows, and know no objects."""
+        """All legacy bulk methods call this one: they write rows, and know no objects."""
         self.flush()
         super()._bulk_save_mappings(*arguments, **options)
 
@@ -131,7 +131,7 @@ class UnitSession(Session):
         self.versions.read_again(inspect(instance))
 
     def check_versions(self) -> None:
-        """Before the first statement of a flush, when all listeners have made their changes."""
+        """Before the first statement of a flush, when all listeners have run."""
         if not self._are_versions_checked:
             self._are_versions_checked = True
             self.before.note_flush(self)

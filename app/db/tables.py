@@ -1,4 +1,4 @@
-"""What all tables share: names of constraints, keys, bookkeeping, soft deletion."""
+"""The bases of all tables: names of constraints, keys, bookkeeping, soft deletion."""
 
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
@@ -104,7 +104,7 @@ D = TypeVar("D", bound=DeletableResource)
 
 @sa.event.listens_for(Base, "mapper_configured", propagate=True)
 def _refuse_lazy_loading(mapper: Mapper[Any], _: type[Base]) -> None:
-    """What a view dumps was loaded on purpose: a read that nobody asked for is an error."""
+    """A view dumps only what was loaded on purpose: an implicit read is an error."""
     for relationship in mapper.relationships:
         if relationship.lazy != "raise":
             raise TypeError(f'{relationship} must be lazy="raise".')
@@ -123,10 +123,10 @@ _LIVE_ONLY = with_loader_criteria(
 
 @sa.event.listens_for(UnitSession, "do_orm_execute")
 def _hide_deleted(state: ORMExecuteState) -> None:
-    """Every ORM query is about live rows, and so is a collection that is loaded.
+    """Add the condition that rows are live to every ORM query, and to the loading of collections.
 
-    What a row refers to is read in any case: a deleted parent must not look like none. So is a
-    loaded object when it is refreshed.
+    The row to which another one refers is read in any case: a deleted parent must not look like
+    none. So is a loaded object when it is refreshed.
     """
     statement, options = state.statement, state.execution_options
     if not isinstance(statement, sa.Select) or state.is_column_load:
@@ -141,7 +141,7 @@ def _hide_deleted(state: ORMExecuteState) -> None:
 
 def _refuse_joined_loading(statement: sa.Select[Any]) -> None:
     """One join can't hide deleted children and show a deleted parent; two statements can."""
-    for option in statement._with_options:  # noqa: SLF001 - no public way to ask
+    for option in statement._with_options:  # noqa: SLF001 - SQLAlchemy has no public name for it
         for element in getattr(option, "context", ()):
             if ("lazy", "joined") in (element.strategy or ()):
                 raise TypeError("Load relationships with selectinload().")

@@ -14,7 +14,7 @@ class JSONObject(types.TypeDecorator[dict[str, Any]]):
     cache_ok = True
 
     def __init__(self) -> None:
-        super().__init__(none_as_null=True)  # None is SQL's NULL, whichever way it is written
+        super().__init__(none_as_null=True)  # None is SQL's NULL, however it is written
 
     def compare_values(self, x: Any, y: Any) -> bool:
         return same_json(x, y)

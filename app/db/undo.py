@@ -105,7 +105,7 @@ def _related(state: State) -> dict[str, list[Any]]:
 
 
 def _restore_related(state: State, related: dict[str, list[Any]]) -> None:
-    """As changes that are still to be written: a flush writes nothing of what is unchanged."""
+    """Mark them as changes still to be written: a flush writes no unchanged relationship."""
     entity = state.obj()
     for name, before in related.items() if entity is not None else ():
         if _related(state).get(name) != before:
@@ -114,7 +114,7 @@ def _restore_related(state: State, related: dict[str, list[Any]]) -> None:
 
 
 def _restore_changes(state: State, histories: dict[str, History]) -> None:
-    """With the changes that were made outside the unit and that it was to write."""
+    """Restore the changes from outside the unit, which it was to write."""
     entity = state.obj()
     for name, (added, unchanged, deleted) in histories.items() if entity is not None else ():
         before, after = [*unchanged, *deleted], [*unchanged, *added]

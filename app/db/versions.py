@@ -34,7 +34,7 @@ _OURS: sa.ColumnElement[bool] = sa.literal_column(
 class FirstVersions:
     """The versions that objects had when they were expired, or first written in a savepoint.
 
-    Those that were loaded in a savepoint may be of a row that only existed in it.
+    Objects that were loaded in a savepoint may be of a row that existed only in it.
     """
 
     def __init__(self) -> None:

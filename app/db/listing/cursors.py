@@ -89,7 +89,7 @@ def _as_text(value: object) -> str:
 
 
 def _bytes(cursor: str) -> bytes:
-    """What the text encodes; empty, which no seal opens, unless it is written in the one right way.
+    """The bytes that the text encodes; empty, which no seal opens, unless the text is canonical.
 
     Python's decoder ignores characters outside the alphabet, and bits of the last one.
     """

@@ -166,7 +166,7 @@ def _quoted(default: str) -> sa.ColumnElement[Any]:
 
 
 def _default(declared: sa.Column[Any]) -> Any:
-    """What SQL gives to a row that lacks the column."""
+    """The default of a row that lacks the column."""
     return declared.default or declared.server_default
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of a resource: declared filters, which fail closed."""
+"""Declared filters. They fail closed: an undeclared field or operator is an error."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -63,7 +63,7 @@ class Filter:
 
     @property
     def integers(self) -> range:
-        """Those that may be asked about."""
+        """The integers that may be asked about."""
         return _INT64 if isinstance(self.expression.type, BigInteger) else _INT32
 
     def clause(self, operator: str, name: str) -> ColumnElement[bool]:

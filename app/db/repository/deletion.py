@@ -1,4 +1,4 @@
-"""Soft deletion, finished: deleted, restored, purged, and never in the way of a live row."""
+"""Soft deletion: delete, restore, purge, and find the rows that refer to a row."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime

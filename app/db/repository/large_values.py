@@ -1,4 +1,4 @@
-"""Lists and reads by id that stop reading large values when a budget of bytes is spent.
+"""Lists and reads by id that stop reading large values beyond a budget of bytes.
 
 Some columns (marked LARGE) may hold a mebibyte in each row, so that a hundred rows would fill the
 memory of a worker. PostgreSQL itself adds up their sizes and sends no more of them once the sum

@@ -24,7 +24,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a list is asked for. `after` holds the sort values of the row before the page.
+    """A page of a list. `after` holds the sort values of the row before the page.
 
     With an empty `sort` the list is in the order of the key.
 

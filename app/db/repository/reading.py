@@ -1,4 +1,4 @@
-"""What every repository can read, over Core and over the ORM."""
+"""Reads of entities, over the ORM. Every repository has them, and those of records."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast

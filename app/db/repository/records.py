@@ -57,7 +57,7 @@ class RecordReader(Generic[M]):
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
-        """What a record holds, under the names that the model has for it."""
+        """The columns of a record, under the names that the model has for them."""
         return [
             column if field == column.name else column.label(field)
             for field, column in columns_of(self.model).items()
@@ -70,7 +70,7 @@ class RecordReader(Generic[M]):
         return large_values.large_columns(self.model)
 
     def sorts_of(self, *, search: bool) -> pages.Sorts:
-        """What may be sorted by: those of a text search too."""
+        """The declared sorts, with those of a text search where `search` is set."""
         if search and isinstance(self.searched, TextSearch):
             return {**self.sorts, **self.searched.sorts}
         return self.sorts

@@ -18,7 +18,7 @@ Place = tuple[int, str]  # a row's position, and the field
 
 
 class ReferenceChecker(Reader[M]):
-    """Reads what stands in the way of a new row, or of a changed one."""
+    """Finds what blocks a new row, or a changed one."""
 
     def missing_references(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[str]:
         """The fields in `values` that refer to no live row; those they refer to stay live.
@@ -56,7 +56,9 @@ class BatchChecker(Reader[M]):
     def missing_among(
         self, connection: sa.Connection, rows: Rows, only: Collection[str] | None = None
     ) -> list[Place]:
-        """What refers to no live row, by all fields or some; what is referred to stays live.
+        """The positions and fields that refer to no live row; the rows they refer to stay live.
+
+        `only` names the fields to check; None: all of them.
 
         A statement per foreign key locks the parents FOR SHARE, in the order of their keys.
         """
@@ -73,7 +75,7 @@ class BatchChecker(Reader[M]):
         return missing
 
     def taken_among(self, connection: sa.Connection, rows: Rows) -> list[Place]:
-        """What has to be unique and is not: a live row has it, or one of these before."""
+        """The positions and fields whose unique value a live row, or an earlier one, has."""
         names = names_of(rows)[0] if rows else ()
         uniques = _uniques_in(self, names)
         if not uniques:
@@ -140,7 +142,7 @@ def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> sa.Select[Any]:
 
 
 def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
-    """What is unique besides the key, as far as the rows name its fields."""
+    """The unique indexes and constraints, but the key, whose fields are all among `names`."""
     uniques = uniques_of(reader.model.__table__)
     key = (reader.key_field,)
     return [each for each in uniques if each.fields != key and set(each.fields) <= set(names)]

@@ -54,5 +54,5 @@ def conditions(searched: Searched, word_count: int) -> list[ColumnElement[bool]]
 
 
 def columns(searched: Searched, word_count: int) -> Sequence[ColumnElement[Any]]:
-    """What a record holds beside its own columns when it was searched for."""
+    """The columns that a search adds to a record."""
     return searched.columns if word_count and isinstance(searched, TextSearch) else ()

@@ -36,8 +36,8 @@ _OF_CLIENTS = ShapeCache(256)
 
 
 class Shape(NamedTuple):
-    """What makes the statement of one list differ from another's. `ends` are those of the cursor's
-    values in their columns."""
+    """All that the statement of a list depends on. `ends` are those of the cursor's values in their
+    columns."""
 
     filters: tuple[str, ...]  # their names, sorted
     words: int = 0  # how many are searched for
@@ -67,7 +67,7 @@ def live(model: type[Base], *, include_deleted: bool = False) -> list[sa.ColumnE
 
 
 def new_values(model: type[Base], names: Iterable[str]) -> dict[sa.Column[Any], Any]:
-    """What an UPDATE sets: the values that `bind_new` binds."""
+    """The values of an UPDATE, which `bind_new` binds."""
     columns = columns_of(model)
     return {columns[n]: sa.bindparam(f"{NEW}{n}", type_=columns[n].type) for n in names}
 
@@ -206,7 +206,7 @@ def count(repository: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[An
 
 
 class explain(Generative, sa.Executable, sa.ClauseElement):  # noqa: N801 - reads like select()
-    """What the planner expects of a SELECT, as JSON."""
+    """The plan of a SELECT, as JSON."""
 
     inherit_cache = False
 

@@ -1,4 +1,4 @@
-"""What repositories are composed of, over Core and over the ORM: each offers what its table can do.
+"""Repositories, over Core and over the ORM: each is composed of the verbs that its table supports.
 
 A method's first argument says where it works: `connection` (Core) or `session` (ORM), opened by
 a service. Repositories keep no state and never end a transaction. A missing row is None.

@@ -16,7 +16,7 @@ WAYS = ("23514", "40001", DROP, DROP_AFTER)
 
 @dataclass(frozen=True)
 class Proof:
-    """What the call does where nothing fails: how many messages it sends, and what it changes."""
+    """The call without a fault: how many messages it sends, and which rows it changes."""
 
     messages: int
     difference: Difference
