@@ -95,8 +95,8 @@ class Reader(RecordReader[M]):
     def _entities(
         self, build: Callable[..., Select[Any]], query: Query, load: Load = ()
     ) -> Select[Any]:
-        prepared = statements.prepared(build, self, statements.shape(query), entities=True)
-        return _loading(prepared.statement, load)
+        shape = statements.shape(query, entities=True)
+        return _loading(statements.prepared(build, self, shape).statement, load)
 
 
 def _loading(statement: Select[Any], load: Load) -> Select[Any]:

@@ -103,17 +103,16 @@ class RecordReader(Generic[M]):
         """Records in the order of the query, from the row after `query.after` on."""
         bound, shape = self._bind_page(connection, query), statements.shape(query)
         if query.most_bytes is None:
-            rows = self._prepared(connection, statements.page, shape, bound)
-            return self._cut(_records(rows), query, Record.__getitem__)
-        asked, bound = (shape, query.without), {**bound, BUDGET: query.most_bytes}
-        found = _records(self._prepared(connection, statements.bounded_page, asked, bound))
+            found = _records(self._prepared(connection, statements.page, shape, bound))
+            return self._cut(found, query, Record.__getitem__)
+        bound[BUDGET] = query.most_bytes
+        found = _records(self._prepared(connection, statements.page, shape, bound))
         read = sum(map(_is_read, found))
         return self._cut(found, query, Record.__getitem__, at_most=read)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
-        shape = statements.shape(query)
-        bound = self._bind_filters(connection, query)
+        bound, shape = self._bind_filters(connection, query), statements.shape(query)
         capped = {**bound, "cap": exact_to + 1}
         rows = self._prepared(connection, statements.count_capped, shape, capped)
         counted: int = rows.scalar_one()
@@ -127,8 +126,7 @@ class RecordReader(Generic[M]):
 
         Both reads cost more the more rows there are: prefer `records`.
         """
-        shape = statements.shape(query)
-        bound = self._bind_filters(connection, query)
+        bound, shape = self._bind_filters(connection, query), statements.shape(query)
         sliced = {**bound, "limit": query.limit, "offset": (number - 1) * query.limit}
         items = _records(self._prepared(connection, statements.slice_, shape, sliced))
         total: int = self._prepared(connection, statements.count_all, shape, bound).scalar_one()
@@ -141,10 +139,8 @@ class RecordReader(Generic[M]):
 
         It needs a unit that writes or that has an isolation: REPEATABLE READ shows one snapshot.
         """
-        statement = statements.everything(self, statements.shape(query))
-        bound = self._bind_filters(connection, query)
-        options = {"yield_per": batch}
-        with connection.execute(statement, bound, execution_options=options) as rows:
+        bound, shape = self._bind_filters(connection, query), statements.shape(query)
+        with self._prepared(connection, statements.everything, shape, bound, batch) as rows:
             for row in rows:
                 yield row._asdict()
 
@@ -163,10 +159,12 @@ class RecordReader(Generic[M]):
         build: Callable[..., Executable],
         shape: Hashable,
         bound: Mapping[str, Any],
+        batch: int | None = None,
     ) -> CursorResult[Any]:
-        """Execute a statement whose shape a client may have chosen."""
+        """Execute a statement whose shape a client may have chosen; as a stream with `batch`."""
         prepared = statements.prepared(build, self, shape)
-        return connection.execute(prepared.statement, bound, execution_options=prepared.options)
+        options = prepared.options if batch is None else {**prepared.options, "yield_per": batch}
+        return connection.execute(prepared.statement, bound, execution_options=options)
 
     def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         return criteria.parameters(self.filters, filters)

@@ -29,35 +29,34 @@ if TYPE_CHECKING:
 # Before the names of bind parameters: one with the name of a column would set that column.
 NEW = "uw_new_"
 
-# Saying by itself which rows are live spares a statement the cost of having it added.
-_SAYS_LIVE = {SAYS_LIVE: True}
-
 _OF_CLIENTS = ShapeCache(256)
 
 
 class Shape(NamedTuple):
     """All that the statement of a list depends on. `ends` are those of the cursor's values in their
-    columns."""
+    columns. A budget limits the large values, but those `left_out`, where that is not None."""
 
     filters: tuple[str, ...]  # their names, sorted
     words: int = 0  # how many are searched for
     sort: tuple[pages.Sort, ...] = ()
     ends: tuple[pages.End, ...] | None = None
     include_deleted: bool = False
+    left_out: frozenset[str] | None = None
+    entities: bool = False
 
 
 def prepared(
-    build: Callable[..., sa.Executable], reader: RecordReader[Any], shape: Hashable, **options: bool
+    build: Callable[..., sa.Executable], reader: RecordReader[Any], shape: Hashable
 ) -> Prepared:
-    """The statement `build(reader, shape, **options)`, kept if it is asked for often."""
-    key: tuple[object, ...] = (build, type(reader), shape, *options.items())
-    return _OF_CLIENTS.get(key, lambda: build(reader, shape, **options))
+    """The statement `build(reader, shape)`, kept if it is asked for often."""
+    return _OF_CLIENTS.get((build, type(reader), shape), lambda: build(reader, shape))
 
 
-def shape(query: Query) -> Shape:
+def shape(query: Query, *, entities: bool = False) -> Shape:
     ends = None if query.after is None else tuple(map(pages.end_of, query.after))
     filters, words = tuple(sorted(query.filters)), len(searching.words(query.search))
-    return Shape(filters, words, query.sort, ends, query.include_deleted)
+    left_out = None if query.most_bytes is None else query.without
+    return Shape(filters, words, query.sort, ends, query.include_deleted, left_out, entities)
 
 
 def live(model: type[Base], *, include_deleted: bool = False) -> list[sa.ColumnElement[bool]]:
@@ -96,113 +95,99 @@ def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> 
 
 
 @lru_cache(maxsize=512)
-def find(repository: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
+def find(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     """At most two rows: the second one shows that the filters are not unique."""
     if not names:
         raise InvalidCriterion("filters", "At least one filter is required.")
-    statement = matching(repository, Shape(names), entities=True).limit(2)
-    return statement.execution_options(**_SAYS_LIVE)
+    statement = matching(reader, Shape(names, entities=True)).limit(2)
+    return statement.execution_options(**_which(include_deleted=False))
 
 
 @lru_cache(maxsize=512)
 def record(
-    repository: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
+    reader: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
 ) -> sa.Select[Any]:
     """The record with the `key`, or those with the `keys`."""
-    model = repository.model
-    return sa.select(*repository.columns).where(
+    model = reader.model
+    return sa.select(*reader.columns).where(
         _by_key(model, many=many), *live(model, include_deleted=include_deleted)
     )
 
 
 @lru_cache(maxsize=512)
-def bounded_by_id(repository: RecordReader[Any]) -> sa.Select[Any]:
+def bounded_by_id(reader: RecordReader[Any]) -> sa.Select[Any]:
     """The records with the `keys`, in their order, with large values while the budget lasts."""
-    key = repository.key_column
+    key = reader.key_column
     keys = sa.bindparam("keys", type_=sa.ARRAY(key.type))
-    statement = sa.select(*repository.columns).where(key == sa.any_(keys), *live(repository.model))
+    statement = sa.select(*reader.columns).where(key == sa.any_(keys), *live(reader.model))
     statement = statement.order_by(sa.func.array_position(keys, key))
-    return large_values.bounded(statement, repository.large_columns)
+    return large_values.bounded(statement, reader.large_columns)
 
 
 @lru_cache(maxsize=512)
 def exists(
-    repository: RecordReader[Any], *, include_deleted: bool, lock: bool = False
+    reader: RecordReader[Any], *, include_deleted: bool, lock: bool = False
 ) -> sa.Select[Any]:
-    found = record(repository, include_deleted=include_deleted)
+    found = record(reader, include_deleted=include_deleted)
     found = found.with_only_columns(sa.literal(1), maintain_column_froms=True)
     return found.with_for_update() if lock else found
 
 
-def page(repository: RecordReader[Any], shape: Shape, *, entities: bool = False) -> sa.Select[Any]:
+def page(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
     """The rows of a page and one more, which shows whether there is a next page."""
-    statement = everything(repository, shape, entities=entities)
-    if (ends := shape.ends) is not None:
-        statement = statement.where(pages.after(_keys(repository, shape, entities=entities), ends))
-    return statement.limit(sa.bindparam("limit"))
+    statement = everything(reader, shape)
+    if shape.ends is not None:
+        statement = statement.where(pages.after(_keys(reader, shape), shape.ends))
+    statement = statement.limit(sa.bindparam("limit"))
+    if shape.left_out is None:
+        return statement
+    statement = large_values.without(statement, shape.left_out)
+    return large_values.bounded(statement, reader.large_columns - shape.left_out)
 
 
-def bounded_page(
-    repository: RecordReader[Any], asked: tuple[Shape, frozenset[str]]
-) -> sa.Select[Any]:
-    """As `page`, with the large values that are asked for as long as the budget lasts."""
-    shape, left_out = asked
-    statement = large_values.without(page(repository, shape), left_out)
-    return large_values.bounded(statement, repository.large_columns - left_out)
+def slice_(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+    statement = everything(reader, shape).limit(sa.bindparam("limit"))
+    return statement.offset(sa.bindparam("offset"))
 
 
-def slice_(
-    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
-) -> sa.Select[Any]:
-    statement = everything(repository, shape, entities=entities)
-    return statement.limit(sa.bindparam("limit")).offset(sa.bindparam("offset"))
-
-
-def everything(
-    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
-) -> sa.Select[Any]:
+def everything(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
     """All rows that match, in the order of the query."""
-    keys = _keys(repository, shape, entities=entities)
-    statement = matching(repository, shape, entities=entities).order_by(*pages.order_by(keys))
-    if entities:
+    statement = matching(reader, shape).order_by(*pages.order_by(_keys(reader, shape)))
+    if shape.entities:
         statement = statement.execution_options(**_which(include_deleted=shape.include_deleted))
     return statement
 
 
 def _which(*, include_deleted: bool) -> dict[str, bool]:
-    return {INCLUDE_DELETED: True} if include_deleted else _SAYS_LIVE
+    """Saying by itself which rows are live spares a statement the cost of having it added."""
+    return {INCLUDE_DELETED: True} if include_deleted else {SAYS_LIVE: True}
 
 
-def _keys(
-    repository: RecordReader[Any], shape: Shape, *, entities: bool
-) -> list[tuple[sa.ColumnElement[Any], bool]]:
+def _keys(reader: RecordReader[Any], shape: Shape) -> list[tuple[sa.ColumnElement[Any], bool]]:
     """Entities have no rank."""
-    sorts = repository.sorts_of(search=not entities and shape.words > 0)
-    return pages.order(sorts, shape.sort, repository.key_column)
+    sorts = reader.sorts_of(search=not shape.entities and shape.words > 0)
+    return pages.order(sorts, shape.sort, reader.key_column)
 
 
-def matching(
-    repository: RecordReader[Any], shape: Shape, *, entities: bool = False
-) -> sa.Select[Any]:
-    searched = repository.searched
-    record = (*repository.columns, *searching.columns(searched, shape.words))
-    selected: tuple[Any, ...] = (repository.model,) if entities else record
+def matching(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+    record = (*reader.columns, *searching.columns(reader.searched, shape.words))
+    selected: tuple[Any, ...] = (reader.model,) if shape.entities else record
     return (
         sa.select(*selected)
-        .where(*live(repository.model, include_deleted=shape.include_deleted))
-        .where(*criteria.clauses(repository.filters, shape.filters))
-        .where(*searching.conditions(searched, shape.words))
+        .where(*live(reader.model, include_deleted=shape.include_deleted))
+        .where(*criteria.clauses(reader.filters, shape.filters))
+        .where(*searching.conditions(reader.searched, shape.words))
     )
 
 
-def count_all(repository: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
-    every = matching(repository, shape)
+def count_all(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+    every = matching(reader, shape)
     return every.with_only_columns(sa.func.count(), maintain_column_froms=True)
 
 
 @lru_cache(maxsize=512)
-def count(repository: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
-    return count_all(repository, Shape(names))
+def count(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
+    return count_all(reader, Shape(names))
 
 
 class explain(Generative, sa.Executable, sa.ClauseElement):  # noqa: N801 - reads like select()
@@ -219,12 +204,12 @@ def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-def estimate(repository: RecordReader[Any], shape: Shape) -> sa.Executable:
+def estimate(reader: RecordReader[Any], shape: Shape) -> sa.Executable:
     """The plan, which says how many rows the planner expects."""
-    planned = explain(matching(repository, shape))
+    planned = explain(matching(reader, shape))
     return planned.execution_options(**{CHANGES_NOTHING: True})
 
 
-def count_capped(repository: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
-    some = matching(repository, shape).with_only_columns(sa.literal(1), maintain_column_froms=True)
+def count_capped(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+    some = matching(reader, shape).with_only_columns(sa.literal(1), maintain_column_froms=True)
     return sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("cap")).subquery())
