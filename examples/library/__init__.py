@@ -1,18 +1,13 @@
 """A lending library: books, members, loans and reservations, on the data layer `unitwork` alone."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 from flask import Flask
+from unitwork import Database
 from unitwork.listing import Cursors
 
-from library import api, commands, problems
+from library import api, commands, http
 from library.database import open_database
-
-if TYPE_CHECKING:
-    from unitwork import Database
 
 
 def create_app(database: Database | None = None, secret: str | None = None) -> Flask:
@@ -28,5 +23,5 @@ def create_app(database: Database | None = None, secret: str | None = None) -> F
     app.teardown_appcontext(lambda _: database.abandon())
     app.register_blueprint(api.blueprint)
     app.register_blueprint(commands.blueprint)
-    problems.register(app)
+    http.register_errors(app)
     return app

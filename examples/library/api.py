@@ -1,43 +1,70 @@
-"""JSON over HTTP: each view is one call of a service."""
+"""JSON over HTTP: the schemas of the resources, and views that each call one service."""
 
-from __future__ import annotations
+from typing import TypeVar
+from uuid import UUID
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from flask import Blueprint, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify
+from marshmallow import Schema, fields
 from unitwork import Base, Sort, check_tables
 
-from library.errors import NotReady
-from library.lists import list_response, read_query
-from library.schemas import BookSchema, LoanSchema, MemberSchema, ReservationSchema
-from library.services import BookService, LoanService, MemberService, ReservationService
-from library.services.service import Service
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from flask import Response
-    from marshmallow import Schema
+from library.http import expected_versions, list_response, read_body, read_query, respond
+from library.services import (
+    BookService,
+    LoanService,
+    MemberService,
+    ReservationService,
+    Service,
+)
 
 S = TypeVar("S", bound=Service)
 
 blueprint = Blueprint("library", __name__)
 
+
+class ResourceSchema(Schema):
+    id = fields.UUID(dump_only=True)
+    version = fields.Integer(dump_only=True)
+
+
+class BookSchema(ResourceSchema):
+    title = fields.String(required=True)
+    isbn = fields.String(required=True)
+    copies = fields.Integer(strict=True)
+
+
+class MemberSchema(ResourceSchema):
+    name = fields.String(required=True)
+    email = fields.Email(required=True)
+
+
+class LoanSchema(ResourceSchema):
+    book_id = fields.UUID(required=True)
+    member_id = fields.UUID(required=True)
+    due_at = fields.AwareDateTime(dump_only=True)
+    returned_at = fields.AwareDateTime(dump_only=True)
+
+
+class ReservationSchema(ResourceSchema):
+    book_id = fields.UUID(required=True)
+    member_id = fields.UUID(required=True)
+    ready_at = fields.AwareDateTime(dump_only=True)
+
+
 BOOK, MEMBER, LOAN, RESERVATION = BookSchema(), MemberSchema(), LoanSchema(), ReservationSchema()
 
 
 @blueprint.get("/ready")
-def ready() -> Response:
+def ready() -> tuple[Response, int]:
     """503 where a table or its trigger is missing."""
     with current_app.extensions["database"].connect(read_only=True) as connection:
-        if missing := check_tables(connection, Base.metadata):
-            raise NotReady(" ".join(missing))
-    return jsonify(status="ready")
+        missing = check_tables(connection, Base.metadata)
+    status = "not ready" if missing else "ready"
+    return jsonify(status=status, missing=missing), 503 if missing else 200
 
 
 @blueprint.post("/books")
 def add_book() -> Response:
-    return _respond(BOOK, _service(BookService).add(_body(BOOK)), 201)
+    return respond(BOOK, _service(BookService).add(read_body(BOOK)), 201)
 
 
 @blueprint.get("/books")
@@ -49,14 +76,14 @@ def list_books() -> Response:
 
 @blueprint.get("/books/<uuid:key>")
 def get_book(key: UUID) -> Response:
-    return _respond(BOOK, _service(BookService).get(key))
+    return respond(BOOK, _service(BookService).get(key))
 
 
 @blueprint.patch("/books/<uuid:key>")
 def update_book(key: UUID) -> Response:
     """With `If-Match`, the change is refused unless the book has that version."""
-    changes = _body(BOOK, partial=True)
-    return _respond(BOOK, _service(BookService).update(key, changes, _expected()))
+    changes = read_body(BOOK, partial=True)
+    return respond(BOOK, _service(BookService).update(key, changes, expected_versions()))
 
 
 @blueprint.delete("/books/<uuid:key>")
@@ -67,7 +94,7 @@ def remove_book(key: UUID) -> tuple[str, int]:
 
 @blueprint.post("/members")
 def join() -> Response:
-    return _respond(MEMBER, _service(MemberService).join(_body(MEMBER)), 201)
+    return respond(MEMBER, _service(MemberService).join(read_body(MEMBER)), 201)
 
 
 @blueprint.delete("/members/<uuid:key>")
@@ -86,38 +113,19 @@ def list_loans() -> Response:
 
 @blueprint.post("/loans")
 def lend() -> Response:
-    return _respond(LOAN, _service(LoanService).lend(**_body(LOAN)), 201)
+    return respond(LOAN, _service(LoanService).lend(**read_body(LOAN)), 201)
 
 
 @blueprint.post("/loans/<uuid:key>/return")
 def give_back(key: UUID) -> Response:
-    return _respond(LOAN, _service(LoanService).give_back(key))
+    return respond(LOAN, _service(LoanService).give_back(key))
 
 
 @blueprint.post("/reservations")
 def reserve() -> Response:
-    return _respond(RESERVATION, _service(ReservationService).reserve(**_body(RESERVATION)), 201)
+    body = read_body(RESERVATION)
+    return respond(RESERVATION, _service(ReservationService).reserve(**body), 201)
 
 
 def _service(kind: type[S]) -> S:
     return kind(current_app.extensions["database"])
-
-
-def _body(schema: Schema, *, partial: bool = False) -> dict[str, Any]:
-    body: dict[str, Any] = schema.load(request.get_json(), partial=partial)
-    return body
-
-
-def _expected() -> list[int] | None:
-    """The versions in If-Match; none that fits where a tag is no version."""
-    if not request.if_match or request.if_match.star_tag:
-        return None
-    return [int(tag) for tag in request.if_match.as_set() if tag.isdecimal()]
-
-
-def _respond(schema: Schema, resource: Any, status: int = 200) -> Response:
-    body = schema.dump(resource)
-    response = jsonify(body)
-    response.status_code = status
-    response.set_etag(str(body["version"]))
-    return response

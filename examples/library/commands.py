@@ -1,7 +1,5 @@
 """Commands for operators: `flask --app library upgrade`, and for a daily job `expire`."""
 
-from __future__ import annotations
-
 import click
 from flask import Blueprint, current_app
 

@@ -1,7 +1,5 @@
 """The library's database: how it is opened, and how it is migrated."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from unitwork import Base, Database, Timeouts, violations

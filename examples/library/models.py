@@ -1,7 +1,5 @@
 """The tables. Versions, times and soft deletion come from the base classes."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +10,7 @@ from unitwork.marks import LIVE_WHILE
 
 _NOT_RETURNED = "returned_at IS NULL"
 _OPEN = "closed_at IS NULL"
+_ONCE = ("book_id", "member_id")
 
 
 class Book(DeletableResource):
@@ -55,13 +54,7 @@ class Loan(Resource):
     returned_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index(
-            "uq_loans_book_id_member_id",
-            "book_id",
-            "member_id",
-            unique=True,
-            postgresql_where=text(_NOT_RETURNED),
-        ),
+        Index("uq_loans_once", *_ONCE, unique=True, postgresql_where=text(_NOT_RETURNED)),
         Index("ix_loans_due_at", "due_at", "id", postgresql_where=text(_NOT_RETURNED)),
         {"info": {LIVE_WHILE: _NOT_RETURNED}},
     )
@@ -82,12 +75,6 @@ class Reservation(Resource):
     closed_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index(
-            "uq_reservations_book_id_member_id",
-            "book_id",
-            "member_id",
-            unique=True,
-            postgresql_where=text(_OPEN),
-        ),
+        Index("uq_reservations_once", *_ONCE, unique=True, postgresql_where=text(_OPEN)),
         {"info": {LIVE_WHILE: _OPEN}},
     )

@@ -1,19 +1,13 @@
 """The queries. A repository names its model, and what a list may be filtered and sorted by."""
 
-from __future__ import annotations
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from unitwork import BulkWriter, Inserter, MassWriter, Repository, filters_on, sorts_on
 
 from library.models import Book, Loan, Member, Reservation
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
-
-    from sqlalchemy import Connection
 
 # Built once: building a statement costs as much as running it.
 _books, _loans, _reservations = Book.__table__, Loan.__table__, Reservation.__table__
@@ -69,18 +63,12 @@ class ReservationRepository(Inserter[Reservation], MassWriter[Reservation]):
 
     def close(self, connection: Connection, book_id: UUID, member_id: UUID, now: datetime) -> None:
         """Close the member's reservation of the book, if there is one."""
-        mine: dict[str, Any] = {
-            "book_id": book_id,
-            "member_id": member_id,
-            "closed_at__is_null": True,
-        }
-        self.update_where(connection, {"closed_at": now}, at_most=1, **mine)
+        mine: dict[str, Any] = {"book_id": book_id, "member_id": member_id}
+        self.update_where(
+            connection, {"closed_at": now}, at_most=1, closed_at__is_null=True, **mine
+        )
 
     def set_aside(self, connection: Connection, book_id: UUID, now: datetime) -> None:
         """Set a copy aside for the member who waits longest, if one does."""
-        waiting: dict[str, Any] = {
-            "book_id": book_id,
-            "ready_at__is_null": True,
-            "closed_at__is_null": True,
-        }
-        self.claim(connection, {"ready_at": now}, limit=1, **waiting)
+        waiting: dict[str, Any] = {"ready_at__is_null": True, "closed_at__is_null": True}
+        self.claim(connection, {"ready_at": now}, limit=1, book_id=book_id, **waiting)

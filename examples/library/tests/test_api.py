@@ -85,7 +85,7 @@ def test_a_loan_from_beginning_to_end(client: FlaskClient, scene: Scene) -> None
 
 def test_without_a_trigger_it_is_not_ready(client: FlaskClient, database: Database) -> None:
     """Updates would be lost without an error."""
-    assert client.get("/ready").get_json() == {"status": "ready"}
+    assert client.get("/ready").get_json() == {"status": "ready", "missing": []}
     for change, status in (("DISABLE", 503), ("ENABLE", 200)):
         with database.connect() as connection:
             connection.exec_driver_sql(f"ALTER TABLE books {change} TRIGGER books_touch")

@@ -11,8 +11,13 @@ from unitwork.errors import NotUnique, UnknownReference
 from unitwork.testing import NO_DIFFERENCE, RoundTrips, Snapshot, all_or_nothing
 
 from library.errors import AlreadyReturned, InUse, NoCopyLeft, TooManyLoans
-from library.services import BookService, LoanService, MemberService, ReservationService
-from library.services.loans import MOST_LOANS
+from library.services import (
+    MOST_LOANS,
+    BookService,
+    LoanService,
+    MemberService,
+    ReservationService,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

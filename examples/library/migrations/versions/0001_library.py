@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.CheckConstraint("isbn ~ '^[0-9]{12}[0-9X]$'", name=op.f("ck_books_isbn")),
         sa.CheckConstraint("copies BETWEEN 1 AND 1000", name=op.f("ck_books_copies")),
     )
-    _create_unique("books", ["isbn"], "deleted_at IS NULL")
+    _create_index("uq_books_isbn", "books", ["isbn"], "deleted_at IS NULL")
     _create_resource(
         "members",
         sa.Column("name", sa.Text, nullable=False),
@@ -32,27 +32,23 @@ def upgrade() -> None:
         sa.CheckConstraint("char_length(name) BETWEEN 1 AND 200", name=op.f("ck_members_name")),
         sa.CheckConstraint("email = lower(email)", name=op.f("ck_members_email")),
     )
-    _create_unique("members", ["email"], "deleted_at IS NULL")
+    _create_index("uq_members_email", "members", ["email"], "deleted_at IS NULL")
     _create_resource(
         "loans",
         *_book_and_member("loans"),
         sa.Column("due_at", TIMESTAMP, nullable=False),
         sa.Column("returned_at", TIMESTAMP),
     )
-    _create_unique("loans", ["book_id", "member_id"], "returned_at IS NULL")
-    op.create_index(
-        "ix_loans_due_at",
-        "loans",
-        ["due_at", "id"],
-        postgresql_where=sa.text("returned_at IS NULL"),
-    )
+    _create_index("uq_loans_once", "loans", ["book_id", "member_id"], "returned_at IS NULL")
+    _create_index("ix_loans_due_at", "loans", ["due_at", "id"], "returned_at IS NULL")
     _create_resource(
         "reservations",
         *_book_and_member("reservations"),
         sa.Column("ready_at", TIMESTAMP),
         sa.Column("closed_at", TIMESTAMP),
     )
-    _create_unique("reservations", ["book_id", "member_id"], "closed_at IS NULL")
+    once = ["book_id", "member_id"]
+    _create_index("uq_reservations_once", "reservations", once, "closed_at IS NULL")
 
 
 def downgrade() -> None:
@@ -82,11 +78,6 @@ def _book_and_member(table: str) -> tuple[SchemaItem, ...]:
     )
 
 
-def _create_unique(table: str, columns: list[str], condition: str) -> None:
-    op.create_index(
-        f"uq_{table}_{'_'.join(columns)}",
-        table,
-        columns,
-        unique=True,
-        postgresql_where=sa.text(condition),
-    )
+def _create_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    is_unique = name.startswith("uq_")
+    op.create_index(name, table, columns, unique=is_unique, postgresql_where=sa.text(condition))
