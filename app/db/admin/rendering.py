@@ -1,10 +1,13 @@
 """How autogenerate writes the layer's column types into a migration."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
-from alembic.autogenerate.api import AutogenContext
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..types import JSONObject, MinorUnits, TransactionId
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
 
 _POSTGRESQL = "from sqlalchemy.dialects import postgresql"
 _XID8 = f"from {TransactionId.__module__} import {TransactionId.__name__}"
