@@ -57,10 +57,8 @@ class SetUpVerb(click.Command):
     """A command of a group that creates the embedded database, or needs no database."""
 
 
-class Group(AppGroup):
-    """The commands about one noun. Errors that are expected end in one line and an exit code."""
-
-    command_class = Verb
+class _Explained(click.Command):
+    """Ends in one line and an exit code where an expected error is raised."""
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         with explained():
@@ -71,16 +69,18 @@ class Group(AppGroup):
             return super().invoke(ctx)
 
 
-class Command(click.Command):
-    """A command without a group, with the same errors as those of a Group."""
+class Group(_Explained, AppGroup):
+    """The commands about one noun."""
 
-    def make_context(self, *args: Any, **options: Any) -> click.Context:
-        with explained():
-            return super().make_context(*args, **options)
+    command_class = Verb
+
+
+class Command(_Explained):
+    """A command without a group."""
 
     def invoke(self, ctx: click.Context) -> object:
         # Flask pushes the application's context for its own group only.
-        with ctx.obj.load_app().app_context(), explained():
+        with ctx.obj.load_app().app_context():
             return super().invoke(ctx)
 
 
