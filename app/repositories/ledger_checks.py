@@ -25,7 +25,7 @@ CHECKS = {
         ) AS summed ON summed.account_id = id
         WHERE stores_balance AND balance <> coalesce(summed.amount, 0)
     """,
-    "entries and holds are of what is there": """
+    "entries and holds have account and transaction": """
         SELECT 'entries', id, 'an account and a transaction', 'one is missing' FROM entries
         WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = account_id)
            OR NOT EXISTS (SELECT FROM transactions WHERE transactions.id = transaction_id)
@@ -34,7 +34,7 @@ CHECKS = {
         WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = account_id)
            OR NOT EXISTS (SELECT FROM transactions WHERE transactions.id = transaction_id)
     """,
-    "what is held is what pending transactions take": """
+    "the held amount is the sum of pending holds": """
         SELECT 'accounts', id, coalesce(pending.held, 0)::text, accounts.held::text
         FROM accounts LEFT JOIN (
             SELECT account_id, -sum(amount) AS held FROM holds
@@ -43,7 +43,7 @@ CHECKS = {
         ) AS pending ON account_id = id
         WHERE stores_balance AND accounts.held <> coalesce(pending.held, 0)
     """,
-    "each entry has the balance that it left": """
+    "each entry has the running balance": """
         SELECT 'entries', id, running::text, balance::text FROM (
             SELECT entries.id, entries.balance,
                 sum(amount) OVER (PARTITION BY account_id ORDER BY seq) AS running
@@ -67,7 +67,7 @@ CHECKS = {
         SELECT 'transactions', transaction_id, '0 ' || currency, sum(amount)::text
         FROM holds GROUP BY transaction_id, currency HAVING sum(amount) <> 0
     """,
-    "what is posted, and nothing else, has entries": """
+    "posted transactions have entries, and others have none": """
         SELECT 'transactions', transactions.id,
             CASE status WHEN 'posted' THEN 'two or more' ELSE 'none' END,
             count(entries.id)::text
@@ -75,12 +75,12 @@ CHECKS = {
         GROUP BY transactions.id
         HAVING (status = 'posted') <> (count(entries.id) >= 2) OR count(entries.id) = 1
     """,
-    "what was not posted at once has holds": """
+    "transactions that are not posted have holds": """
         SELECT 'transactions', id, 'holds', 'none' FROM transactions
         WHERE status <> 'posted'
           AND NOT EXISTS (SELECT FROM holds WHERE transaction_id = transactions.id)
     """,
-    "no more is posted than was held": """
+    "no transaction posts more than it held": """
         SELECT 'transactions', booked.transaction_id, 'at most ' || coalesce(held.amount, 0),
             booked.amount::text
         FROM (SELECT transaction_id, account_id, sum(amount) AS amount FROM entries
@@ -106,7 +106,7 @@ CHECKS = {
         WHERE reverses_id IS NOT NULL AND status IN ('pending', 'posted')
         GROUP BY reverses_id HAVING count(*) > 1
     """,
-    "a reversal undoes all of what it reverses": """
+    "a reversal has the opposite of every entry": """
         SELECT 'transactions', transaction_id, '0', sum(amount)::text FROM (
             SELECT reversal.id AS transaction_id, account_id, amount
             FROM transactions AS reversal JOIN entries ON transaction_id = reversal.id
@@ -118,7 +118,7 @@ CHECKS = {
         ) AS both_ways
         GROUP BY transaction_id, account_id HAVING sum(amount) <> 0
     """,
-    "what needs approval was not posted without": """
+    "posted transactions have the approval they need": """
         SELECT 'transactions', id, 'approved by another', coalesce(approved_by_id::text, 'nobody')
         FROM transactions
         WHERE status = 'posted' AND needs_approval
@@ -135,18 +135,18 @@ CHECKS = {
         WHERE accounts.status = 'closed' AND transactions.status = 'pending'
         GROUP BY accounts.id
     """,
-    "times fit the status": """
+    "times match the status": """
         SELECT 'transactions', id, status, coalesce(posted_at::text, 'not posted')
         FROM transactions WHERE (status = 'posted') <> (posted_at IS NOT NULL)
         UNION ALL
         SELECT 'transactions', id, status, 'never expires' FROM transactions
         WHERE status = 'expired' AND expires_at IS NULL
     """,
-    "accounts are in currencies that are known": f"""
+    "accounts have an ISO 4217 currency": f"""
         SELECT 'accounts', id, 'one of ISO 4217', currency FROM accounts
         WHERE currency NOT IN ({", ".join(f"'{code}'" for code in sorted(DIGITS))})
     """,  # noqa: S608 - codes of currencies
-    "account numbers carry their check digits": """
+    "account numbers have valid check digits": """
         SELECT 'accounts', id, 'check digits', number FROM accounts
         WHERE CASE WHEN number ~ '^[0-9]{12}$' THEN number::bigint % 97 <> 1 ELSE true END
     """,

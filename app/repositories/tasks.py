@@ -185,7 +185,7 @@ class TaskRepository(Repository[Task]):
         return level
 
     def concerning(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:
-        """Those of these tasks that are the agent's, or a parent or sub-task of one that is."""
+        """Those of these tasks that are the agent's, or the parent or a sub-task of one that is."""
         return self._among(connection, _CONCERNS, agent_id, keys)
 
     def conversations_of(self, connection: Connection, agent_id: UUID, keys: Keys) -> set[UUID]:

@@ -143,34 +143,41 @@ def test_thousands_are_loaded_in_parts(bank: Bank, database: Database, sql: Sql)
 
 DAMAGES = {
     "the balance is the sum of the entries": "UPDATE accounts SET balance = balance + 1",
-    "what is held is what pending transactions take": "UPDATE accounts SET held = held + 1",
-    "each entry has the balance that it left": "UPDATE entries SET balance = balance + 1",
+    "the held amount is the sum of pending holds": "UPDATE accounts SET held = held + 1",
+    "each entry has the running balance": "UPDATE entries SET balance = balance + 1",
     "no balance is below its limit": "UPDATE accounts SET balance = -1 WHERE overdraft_limit = 0",
     "the entries of a transaction sum to zero": "UPDATE entries SET amount = amount + 1",
     "the holds of a transaction sum to zero": "UPDATE holds SET amount = amount + 1",
-    "what is posted, and nothing else, has entries": "DELETE FROM entries",
-    "what was not posted at once has holds": "DELETE FROM holds",
-    "no more is posted than was held": "UPDATE entries SET amount = amount * 3",
+    "posted transactions have entries, and others have none": "DELETE FROM entries",
+    "transactions that are not posted have holds": "DELETE FROM holds",
+    "no transaction posts more than it held": "UPDATE entries SET amount = amount * 3",
     "entries are in the currency of their account": "UPDATE accounts SET currency = 'EUR'",
     "no transaction is reversed twice": "INSERT INTO transactions (id, kind, status, reverses_id,"
     " posted_at, created_by_kind, created_by_name) SELECT gen_random_uuid(), kind, status,"
     " reverses_id, posted_at, 'system', '' FROM transactions WHERE kind = 'reversal'",
-    "a reversal undoes all of what it reverses": "UPDATE entries SET amount = amount + seq",
-    "what needs approval was not posted without": "UPDATE transactions SET needs_approval = true",
+    "a reversal has the opposite of every entry": "UPDATE entries SET amount = amount + seq",
+    "posted transactions have the approval they need": (
+        "UPDATE transactions SET needs_approval = true"
+    ),
     "a closed account is empty": "UPDATE accounts SET status = 'closed'",
-    "account numbers carry their check digits": "UPDATE accounts SET number = '100000000000'",
-    "entries and holds are of what is there": "DELETE FROM transactions WHERE kind = 'transfer'",
-    "times fit the status": "UPDATE transactions SET posted_at = NULL",
-    "accounts are in currencies that are known": "UPDATE accounts SET currency = 'XXX'",
+    "account numbers have valid check digits": "UPDATE accounts SET number = '100000000000'",
+    "entries and holds have account and transaction": (
+        "DELETE FROM transactions WHERE kind = 'transfer'"
+    ),
+    "times match the status": "UPDATE transactions SET posted_at = NULL",
+    "accounts have an ISO 4217 currency": "UPDATE accounts SET currency = 'XXX'",
 }
 # What else the same checks must find.
 MORE_DAMAGES = [
-    ("entries and holds are of what is there", "DELETE FROM accounts WHERE name = 'Current'"),
-    ("each entry has the balance that it left", "UPDATE accounts SET stores_balance = false"),
+    (
+        "entries and holds have account and transaction",
+        "DELETE FROM accounts WHERE name = 'Current'",
+    ),
+    ("each entry has the running balance", "UPDATE accounts SET stores_balance = false"),
     ("entries are in the currency of their account", "UPDATE holds SET currency = 'EUR'"),
     ("a closed account is empty", "DELETE FROM entries; UPDATE accounts SET status = 'closed'"),
-    ("times fit the status", "UPDATE transactions SET status = 'expired', posted_at = NULL"),
-    ("account numbers carry their check digits", "UPDATE accounts SET number = 'none'"),
+    ("times match the status", "UPDATE transactions SET status = 'expired', posted_at = NULL"),
+    ("account numbers have valid check digits", "UPDATE accounts SET number = 'none'"),
 ]
 
 
