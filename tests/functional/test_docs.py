@@ -90,6 +90,14 @@ def test_every_name_after_a_file_is_in_it() -> None:
         assert set(re.findall(r"[\w.]+", names)) <= names_in(ROOT / path), f"{page.name}: {path}"
 
 
+def test_cells_of_tables_are_short() -> None:
+    """A cell that needs more than 25 words is prose."""
+    for page in pages():
+        rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+        cells = [cell for row in rows for cell in row.strip("|").split(" | ")]
+        assert not [cell for cell in cells if len(cell.split()) > 25], page.name
+
+
 def test_the_guard_tests_exist() -> None:
     """By the names that docs/guard-tests.md gives them."""
     named = set(_TEST.findall((ROOT / "docs/guard-tests.md").read_text()))

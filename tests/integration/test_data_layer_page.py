@@ -127,14 +127,6 @@ def test_the_page_for_readers_from_elsewhere_has_no_block() -> None:
     assert not BLOCK.findall(COMING_FROM.read_text())
 
 
-@pytest.mark.parametrize("page", [FIRST, REFERENCE, COMING_FROM])
-def test_cells_of_tables_are_short(page: Path) -> None:
-    """A cell that needs more than 25 words is prose."""
-    rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
-    cells = [cell for row in rows for cell in row.strip("|").split(" | ")]
-    assert not [cell for cell in cells if len(cell.split()) > 25]
-
-
 @pytest.mark.parametrize("page", [REFERENCE, COMING_FROM, ROOT / "docs/architecture.md"])
 def test_the_tests_that_a_page_names_exist(page: Path) -> None:
     """By the names of their files."""
