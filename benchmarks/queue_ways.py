@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid4
 from app.db import Database
 from app.domain.actors import Actor, ActorKind, Role
 from app.repositories import TaskQueue
-from app.services import TaskQueueService
+from app.services import TaskLeaseService, TaskQueueService
 from benchmarks.queue_tables import AGENT, QUEUE
 
 if TYPE_CHECKING:
@@ -71,12 +71,13 @@ class Service(Repository):
         super().__init__(urls)
         actor = Actor(ActorKind.AGENT, AGENT, "Bench", Role.AGENT)
         self.service = TaskQueueService(database=self.database, actor=actor)
+        self.leases = self.service.related(TaskLeaseService)
 
     def claim(self, limit: int) -> list[Any]:
         return self.service.claim(limit=limit, lease_seconds=LEASE)
 
     def complete(self, task: Any) -> None:
-        self.service.complete(task["id"], str(task["lease_token"]), OUTPUT)
+        self.leases.complete(task["id"], str(task["lease_token"]), OUTPUT)
 
 
 class ByHand:

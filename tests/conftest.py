@@ -6,6 +6,7 @@ import signal
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg2
 import psycopg2.extensions
@@ -172,8 +173,14 @@ def sign_in(app: Flask, database: Database) -> Callable[[str], Client]:
 def hire(app: Flask, database: Database) -> Callable[..., Client]:
     """A client with the token of a new agent; its id is the client's `user_id`."""
 
-    def hire(name: str = "bot", queues: Sequence[str] = ("work",), **values: Any) -> Client:
+    def hire(
+        name: str = "bot",
+        queues: Sequence[str] = ("work",),
+        user_id: str | None = None,
+        **values: Any,
+    ) -> Client:
         values = {"name": name, "kind": "ai", "queues": list(queues), **values}
+        values["user_id"] = None if user_id is None else UUID(user_id)
         agent = AgentService.as_system(database).create(values)
         issued = TokenService.as_system(database).issue(NewToken(agent_id=agent.id, name="test"))
         return Client(app, issued[1], user_id=str(agent.id), token_id=str(issued[0].id))

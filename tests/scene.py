@@ -31,6 +31,7 @@ from app.services import (
     FaqService,
     MessageService,
     ProductService,
+    TaskLeaseService,
     TaskQueueService,
     TaskService,
     TodoService,
@@ -174,7 +175,8 @@ def work(database: Database, ids: Ids) -> None:
 
     failed = new("failed", "work")
     (held,) = queue.claim()
-    queue.fail(failed, str(held["lease_token"]), "x", retry=False)
+    leases = queue.related(TaskLeaseService)
+    leases.fail(failed, str(held["lease_token"]), "x", retry=False)
     ids["tasks_failed"] = failed
     ids["tasks_own"] = new("own", "work", conversation_id=ids["conversations_own"])
     (held,) = queue.claim(lease_seconds=3600)

@@ -37,7 +37,7 @@ from app.domain.tasks import (
     TaskTooDeep,
 )
 from app.errors import AlreadyExists, InvalidTransition
-from app.services import TaskBatchService, TaskQueueService, TaskService
+from app.services import TaskBatchService, TaskLeaseService, TaskQueueService, TaskService
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -117,11 +117,11 @@ def claim() -> Response:
     The list is empty if there is nothing to do.
     """
     body = bodies.load(_claim, empty_is_object=True)
-    return respond({"items": _dump_claimed.many(_queue().claim(**body))})
+    return respond({"items": _dump_claimed.many(context.service(TaskQueueService).claim(**body))})
 
 
 @blueprint.post("/tasks/<id:key>/heartbeat")
-@allow_callers_of(TaskQueueService, "heartbeat")
+@allow_callers_of(TaskLeaseService, "heartbeat")
 @answers(LeaseSchema, body=HeartbeatSchema, problems=(LeaseLost,))
 def heartbeat(key: UUID) -> Response:
     """Extend the lease of a task.
@@ -129,7 +129,7 @@ def heartbeat(key: UUID) -> Response:
     An agent sends it while it works. `cancel_requested` says whether it should stop.
     """
     body = bodies.load(_heartbeat)
-    renewed = _queue().heartbeat(
+    renewed = _leases().heartbeat(
         key, body["lease_token"], progress=body.get("progress"), expected=expected_versions()
     )
     ends = renewed["lease_expires_at"]
@@ -142,7 +142,7 @@ def heartbeat(key: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<id:key>/complete")
-@allow_callers_of(TaskQueueService, "complete")
+@allow_callers_of(TaskLeaseService, "complete")
 @answers(TaskSchema, body=CompletionSchema, problems=(LeaseLost, OpenSubtasks))
 def complete(key: UUID) -> Response:
     """Complete a task.
@@ -151,12 +151,12 @@ def complete(key: UUID) -> Response:
     """
     body = bodies.load(_completion)
     return _answer(
-        _queue().complete(key, body["lease_token"], body["output"], expected=expected_versions())
+        _leases().complete(key, body["lease_token"], body["output"], expected=expected_versions())
     )
 
 
 @blueprint.post("/tasks/<id:key>/fail")
-@allow_callers_of(TaskQueueService, "fail")
+@allow_callers_of(TaskLeaseService, "fail")
 @answers(TaskSchema, body=FailureSchema, problems=(LeaseLost,))
 def fail(key: UUID) -> Response:
     """Report that a task failed.
@@ -166,14 +166,14 @@ def fail(key: UUID) -> Response:
     body = bodies.load(_failure)
     retry = body.get("retry", True)
     return _answer(
-        _queue().fail(
+        _leases().fail(
             key, body["lease_token"], body["error"], retry=retry, expected=expected_versions()
         )
     )
 
 
 @blueprint.post("/tasks/<id:key>/release")
-@allow_callers_of(TaskQueueService, "release")
+@allow_callers_of(TaskLeaseService, "release")
 @answers(TaskSchema, body=ReleaseSchema, problems=(LeaseLost,))
 def release(key: UUID) -> Response:
     """Give a task back.
@@ -181,7 +181,7 @@ def release(key: UUID) -> Response:
     It is pending again at once, for any agent that may claim it.
     """
     token = bodies.load(_release)["lease_token"]
-    return _answer(_queue().release(key, token, expected=expected_versions()))
+    return _answer(_leases().release(key, token, expected=expected_versions()))
 
 
 @blueprint.post("/tasks/<id:key>/cancel")
@@ -209,8 +209,8 @@ def requeue(key: UUID) -> Response:
     return _answer(context.service(TaskService).requeue(key, expected=expected_versions()))
 
 
-def _queue() -> TaskQueueService:
-    return context.service(TaskQueueService)
+def _leases() -> TaskLeaseService:
+    return context.service(TaskLeaseService)
 
 
 def _answer(task: Any) -> Response:

@@ -17,7 +17,7 @@ from app.cli.kit.place import check_exists
 from app.cli.kit.types import Text
 from app.cli.worker import Worker
 from app.domain.actors import Actor, ActorKind, Role
-from app.services import AgentService, TaskQueueService
+from app.services import AgentService, TaskLeaseService, TaskQueueService
 
 if TYPE_CHECKING:
     from app.models import Agent
@@ -73,8 +73,10 @@ def work(
     check_exists(settings())
     rules = settings().rules
     seconds = min(lease or rules.lease_seconds, rules.longest_lease_seconds)
+    queue = _queue(service(AgentService).for_worker(agent, queues, own=agent == _OWN))
     worker = Worker(
-        _queue(service(AgentService).for_worker(agent, queues, own=agent == _OWN)),
+        queue,
+        queue.related(TaskLeaseService),
         list(queues),
         program,
         lease_seconds=seconds,

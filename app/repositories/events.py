@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
-from app.db import Reader, filter_on, filters_on
+from app.db import CHANGES_NOTHING, Reader, filter_on, filters_on
 from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
 
@@ -93,7 +93,8 @@ def _add(object_version: ColumnElement[object]) -> Insert:
     personal = select(_ROWS.c.id, _ROWS.c.personal)
     personal = personal.where(func.jsonb_typeof(_ROWS.c.personal) == "object")
     add = insert(_PERSONAL).from_select(["event_id", "changes"], personal)
-    return add.add_cte(events.cte("added"))
+    # Nothing loaded can be an event that is new, so nothing has to be expired.
+    return add.add_cte(events.cte("added")).execution_options(**{CHANGES_NOTHING: True})
 
 
 _ADD = _add(_ROWS.c.object_version)

@@ -26,6 +26,7 @@ from app.services.kit.updates import Updates
 from app.services.messages import MessageService
 from app.services.products import ProductService
 from app.services.task_batches import TaskBatchService
+from app.services.task_leases import TaskLeaseService
 from app.services.task_queue import TaskQueueService
 from app.services.tasks import TaskService
 from app.services.todos import TodoService
@@ -63,6 +64,7 @@ __all__ = [
     "Restores",
     "Service",
     "TaskBatchService",
+    "TaskLeaseService",
     "TaskQueueService",
     "TaskService",
     "TodoService",

@@ -17,7 +17,7 @@ from app.services.kit.base import Service
 from app.services.kit.nesting import errors_within
 from app.services.kit.permissions import WRITERS, allowed
 from app.services.messages import MessageService
-from app.services.task_queue import TaskQueueService
+from app.services.task_leases import TaskLeaseService
 from app.services.transactions import TransactionService
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class ConversationResolver(Service):
     def _complete(self, session: Session, key: UUID, task: TaskCompletion) -> None:
         with errors_within("complete_task"):
             self._check_is_about(session, task.id, key, "id")
-            self.related(TaskQueueService).complete(task.id, task.lease_token, task.output)
+            self.related(TaskLeaseService).complete(task.id, task.lease_token, task.output)
 
     def _refund(
         self, session: Session, key: UUID, refund: Refund, task: TaskCompletion | None

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 class TaskService(
     TaskReferences, Reads[Task], Adds[Task], Updates[Task], Deletes[Task], Restores[Task]
 ):
-    """Tasks as a resource; agents claim and end them by `TaskQueueService`."""
+    """Tasks as a resource; `TaskQueueService` claims them, `TaskLeaseService` ends them."""
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
     listers: ClassVar[Roles] = READERS
@@ -166,7 +166,7 @@ class TaskService(
                 **replaced,
                 "status": TaskStatus.PENDING,
                 "run_after": datetime.now(UTC),
-                "attempt_repositoryforgiven": task.attempt,
+                "attempts_forgiven": task.attempt,
                 "cancel_requested": False,
                 "claimed_by_id": None,
                 "completed_at": None,

@@ -44,6 +44,7 @@ from app.services import (
     ProductService,
     Service,
     TaskBatchService,
+    TaskLeaseService,
     TaskQueueService,
     TaskService,
     TodoService,
@@ -82,6 +83,7 @@ SERVICES: dict[str, type[Service]] = {
     "messages": MessageService,
     "products": ProductService,
     "queue": TaskQueueService,
+    "leases": TaskLeaseService,
     "tasks": TaskService,
     "todos": TodoService,
     "tokens": TokenService,
@@ -211,7 +213,8 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
     run("lost")
     run("spent", max_attempts=1)
     failed = run("failed")
-    queue.fail(*failed, "x", retry=False)
+    leases = queue.related(TaskLeaseService)
+    leases.fail(*failed, "x", retry=False)
     new("addressed", agent_id=bot)
     new("pending", dedupe_key="k")
     removed, loose = new("removed"), new("loose")
@@ -249,10 +252,10 @@ def prepare_work(database: Database, customer: Any) -> dict[str, Call]:
         "tasks.remove": lambda: tasks.remove(below),
         "tasks.restore": lambda: tasks.restore(removed),
         "queue.claim": lambda: queue.claim(limit=3),
-        "queue.heartbeat": lambda: queue.heartbeat(*child, progress={"a": 1}),
-        "queue.complete": lambda: queue.complete(*child, {"a": 1}),
-        "queue.fail": lambda: queue.fail(*child, "x"),
-        "queue.release": lambda: queue.release(*child),
+        "leases.heartbeat": lambda: leases.heartbeat(*child, progress={"a": 1}),
+        "leases.complete": lambda: leases.complete(*child, {"a": 1}),
+        "leases.fail": lambda: leases.fail(*child, "x"),
+        "leases.release": lambda: leases.release(*child),
         "tasks.cancel": lambda: tasks.cancel(parent[0]),
         "tasks.requeue": lambda: tasks.requeue(failed[0]),
         "queue.rescue": TaskQueueService.as_system(database).rescue,
@@ -390,8 +393,8 @@ CALLS = [
     "agents.deactivate", "agents.remove", "agents.restore", "agents.pending_tasks",
     "agents.for_worker", "batches.create_many",
     "tasks.submit", "tasks.subtasks", "tasks.attempts", "tasks.with_subtasks", "tasks.update",
-    "tasks.remove", "tasks.restore", "queue.claim", "queue.heartbeat", "queue.complete",
-    "queue.fail", "queue.release", "tasks.cancel", "tasks.requeue", "queue.rescue", "queue.stats",
+    "tasks.remove", "tasks.restore", "queue.claim", "leases.heartbeat", "leases.complete",
+    "leases.fail", "leases.release", "tasks.cancel", "tasks.requeue", "queue.rescue", "queue.stats",
     "todos.create", "todos.update", "todos.remove", "todos.restore",
     "conversations.of_customer", "conversations.whole", "conversations.with_people",
     "conversations.update", "conversations.remove", "conversations.restore", "crowds.assign",
@@ -414,7 +417,7 @@ READS = {
     "transactions.get", "transactions.get_many", "transactions.page",
 }  # fmt: skip
 
-WITHOUT_EVENTS = {"queue.heartbeat"}
+WITHOUT_EVENTS = {"leases.heartbeat"}
 """They write bookkeeping alone."""
 
 # Of each object the last one that was written by units of work after `newest`.

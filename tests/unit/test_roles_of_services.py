@@ -78,8 +78,9 @@ MAY: dict[str, dict[frozenset[str], str]] = {
         WRITERS: f"{PLAIN_WRITES} create_many",
     },
     "TaskBatchService": {WRITERS: "create_many"},
+    "TaskLeaseService": {WRITERS_AND_AGENTS: "heartbeat complete fail release"},
     "TaskQueueService": {
-        WRITERS_AND_AGENTS: "claim heartbeat complete fail release",
+        WRITERS_AND_AGENTS: "claim",
         SYSTEM_ONLY: "rescue stats",
     },
     "TaskService": {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.db import Record
-    from app.services import TaskQueueService
+    from app.services import TaskLeaseService, TaskQueueService
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Worker:
     """
 
     queue: TaskQueueService
+    leases: TaskLeaseService
     queues: Sequence[str]
     program: Sequence[str]
     lease_seconds: int
@@ -141,20 +142,20 @@ class Worker:
         key, token = task["id"], str(task["lease_token"])
         try:
             output = parse_output(written)
-            self._end(task, lambda: self.queue.complete(key, token, output))
+            self._end(task, lambda: self.leases.complete(key, token, output))
         except Invalid as error:
             self._fail(task, f"The output cannot be stored: {error}"[:_MOST_ERROR])
 
     def _fail(self, task: Record, error: str, *, retry: bool = True) -> None:
         key, token = task["id"], str(task["lease_token"])
-        self._end(task, lambda: self.queue.fail(key, token, error, retry=retry))
+        self._end(task, lambda: self.leases.fail(key, token, error, retry=retry))
 
     def _release(self, task: Record) -> None:
-        self._end(task, lambda: self.queue.release(task["id"], str(task["lease_token"])))
+        self._end(task, lambda: self.leases.release(task["id"], str(task["lease_token"])))
 
     def _is_still_wanted(self, task: Record) -> bool:
         try:
-            renewed = self.queue.heartbeat(task["id"], str(task["lease_token"]))
+            renewed = self.leases.heartbeat(task["id"], str(task["lease_token"]))
         except Unavailable as error:
             logger.warning("%s: no heartbeat: %s", task["id"], error)
             return True

@@ -8,18 +8,25 @@ work that a checked method has opened, and is not checked again.
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 from app.domain.actors import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.services.kit.base import Service
+    from app.domain.actors import Actor
 
 P = ParamSpec("P")
-S = TypeVar("S", bound="Service")
 T = TypeVar("T")
+
+
+class HasActor(Protocol):
+    @property
+    def actor(self) -> Actor: ...
+
+
+S = TypeVar("S", bound=HasActor)
 
 Roles = frozenset[Role]
 
@@ -54,7 +61,7 @@ def allowed(
     return declare
 
 
-def roles_of(service: type[Service], method: str) -> Roles:
+def roles_of(service: type[HasActor], method: str) -> Roles:
     """The roles that may call this method of the service."""
     declared: Roles | str = getattr(service, method).allowed
     if isinstance(declared, str):
