@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -38,6 +39,9 @@ for _number in (signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler)
 
+SWEEP_STRIDE = 5
+"""Of so many cases of a sweep `make test` runs one, and `make test WHOLE=1` all."""
+
 _server = pytest.StashKey[TestServer]()
 _template = pytest.StashKey[str]()
 
@@ -59,6 +63,27 @@ def pytest_configure(config: pytest.Config) -> None:
     elif not config.option.collectonly and not config.option.help:
         config.stash[_server] = TestServer()
         config.stash[_template] = config.stash[_server].create_template()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole", action="store_true", help=f"all cases of sweeps; else one in {SWEEP_STRIDE}"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one in SWEEP_STRIDE cases of each test that is a `sweep`, the first one among them."""
+    if config.option.whole:
+        return
+    seen: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        is_kept = item.get_closest_marker("sweep") is None or seen[test] % SWEEP_STRIDE == 0
+        seen[test] += 1
+        (kept if is_kept else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(optionalhook=True)

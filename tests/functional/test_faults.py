@@ -91,6 +91,7 @@ def test_no_route_is_forgotten(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.sweep
 @pytest.mark.parametrize("route", WRITES)
 @pytest.mark.usefixtures("_nothing_is_left")
 def test_a_request_that_fails_anywhere_does_all_or_nothing(scene: Scene, route: str) -> None:

@@ -466,6 +466,7 @@ def test_no_method_is_forgotten() -> None:
     assert {f"customers.{name}" for name in inherited} <= set(CALLS)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("how", WAYS)
 def test_a_call_that_fails_anywhere_does_all_or_nothing(desk: Desk, name: str, how: str) -> None:
