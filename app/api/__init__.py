@@ -11,14 +11,11 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
-from flask import Blueprint, Flask, g, request
-from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from app.api.kit import (
     access,
     authentication,
-    bodies,
     context,
     idempotency,
     large_bodies,
@@ -29,7 +26,7 @@ from app.api.kit import (
 )
 
 if TYPE_CHECKING:
-    from flask import Response
+    from flask import Blueprint, Flask
 
 
 class IdConverter(BaseConverter):
@@ -48,15 +45,12 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
     app.before_request(context.take_request_id)
-    app.before_request(_check_path)
-    app.before_request(methods.answer_options)
+    app.before_request(methods.check_path)
     app.before_request(access.check_access)
-    app.before_request(bodies.allow_batches)
     app.teardown_request(large_bodies.end_turn)
-    app.after_request(context.drop_request_id)
+    app.after_request(context.name_request)
     app.after_request(authentication.record_use)
-    app.after_request(rate_limits.tell)
-    app.after_request(_name_request)
+    app.after_request(rate_limits.add_headers)
     app.after_request(security.protect)
     problems.register(app)
     for blueprint in _blueprints():
@@ -70,19 +64,3 @@ def _blueprints() -> list[Blueprint]:
     modules = [import_module(f"{__name__}.{name}") for name in names]
     found = {module.blueprint: None for module in modules if hasattr(module, "blueprint")}
     return list(found)
-
-
-def _check_path() -> None:
-    """To werkzeug, `//v1/me`, `v1/me` and `/v1%2fme` are `/v1/me`; here each thing has one path.
-
-    No path here needs an escape, and a proxy's rules about paths may not see through one.
-    """
-    path = request.environ["PATH_INFO"]
-    sent: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI", "")
-    if not path.startswith("/") or path.startswith("//") or "%" in sent.partition("?")[0]:
-        raise NotFound
-
-
-def _name_request(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from flask import Blueprint, request
+from flask import Blueprint, g, request
 
 from app.api.kit import context, parameters
 from app.api.kit.access import allow_callers_of
@@ -61,12 +61,11 @@ def read_feed() -> Response:
     Returns the events after `cursor` in the order of their transactions; none is left out.
     `next_cursor` is always there: the place from which to read on, now or later.
     """
-    given = parameters.read_parameters()
-    limit = parameters.limit(given.get("limit"))
-    after = _position(given["cursor"]) if "cursor" in given else START
-    most = context.settings().max_answer
+    limits = context.settings()
+    limit, most = parameters.limit(limits), limits.max_answer
+    after = _position(g.parameters["cursor"]) if "cursor" in g.parameters else START
     events = context.service(EventService).feed(after, limit=limit, most_bytes=most)
-    items = within_answer(_dump.many(events))
+    items = within_answer(_dump.many(events), most)
     end = Position.of(events[len(items) - 1]) if items else after
     cursor = cursors().encode([end.epoch, end.xid, end.id], request.path)
     return respond({"items": items, "next_cursor": cursor})

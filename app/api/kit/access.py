@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import current_app, g, request
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.domain.actors import Role
     from app.services.kit.base import Service
 
-    View = TypeVar("View", bound=Callable[..., Any])
+    View = TypeVar("View", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ def policy_of(endpoint: str) -> Policy | None:
 
 
 def check_access() -> None:
-    """Before every request: 401, 429, 403 or 400 before the view runs."""
+    """Before every request: 401, 429, 403 or 400 before the view runs.
+
+    Sets `g.parameters`, the query string by name, which is read nowhere else.
+    """
     if request.endpoint is None:
         return  # no such path or method: the framework says so
     policy = policy_of(request.endpoint)
@@ -61,5 +64,6 @@ def check_access() -> None:
     if policy.roles is not None:
         authentication.authenticate()
         g.actor.check_role(policy.roles)
+    g.parameters = parameters.read_parameters()
     if policy.parameters is not None:
-        parameters.check_known(parameters.read_parameters(), policy.parameters)
+        parameters.check_known(g.parameters, policy.parameters)

@@ -1,4 +1,4 @@
-"""Whose token a request shows; what is noted of its use, and when all are looked up again."""
+"""Finds the user or agent to whom the token of a request belongs, and records that it was used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import g, request
 
 from app.api.kit import context, rate_limits
 from app.db.errors import Unavailable
-from app.errors import InvalidToken, Unauthenticated
+from app.errors import InvalidToken, RateLimited, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +27,18 @@ _READS = ("GET", "HEAD")
 
 def authenticate() -> None:
     """Set `g.actor` and `g.identity`; raises Unauthenticated and RateLimited."""
-    token, address = _bearer(), request.remote_addr or ""
-    with rate_limits.wrong_tokens():
-        identity = context.authenticator().authenticate(token, address)
+    token, authenticator = _bearer(), context.authenticator()
+    try:
+        identity = authenticator.authenticate(token, request.remote_addr or "")
+    except RateLimited as error:
+        rate_limits.note_refusal("wrong-token", authenticator.wrong_token_rate, error)
+        raise
     g.actor, g.identity = identity.actor, identity
-    rate_limits.spend(identity.token_id)
+    rate_limits.count_request(identity.token_id)
 
 
 def record_use(response: Response) -> Response:
-    """Once the answer is out, note that the token was used; not for every request."""
+    """Record that the token was used, once the response is sent; not for every request."""
     identity: Identity | None = g.get("identity")
     if identity is not None and identity.record_use:
         authenticator = context.authenticator()
@@ -52,9 +55,9 @@ def forget_after_changes(blueprint: Blueprint) -> None:
 
 
 def _forget_if_changed(response: Response) -> Response:
-    """A request that was refused, or shows no good token, has changed nothing.
+    """A request that was refused, or has no valid token, has changed nothing.
 
-    After a 5xx nobody knows: it may have been committed.
+    After a 5xx the outcome is unknown: the change may have been committed.
     """
     status = response.status_code
     refused = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -77,5 +80,5 @@ def _bearer() -> str:
     if scheme.lower() != "bearer":
         raise Unauthenticated("Send a token: Authorization: Bearer <token>")
     if not token or len(token) > _LONGEST_TOKEN or not token.isascii():
-        raise InvalidToken("The token has not the form of one.")
+        raise InvalidToken("The token is empty, too long or not ASCII.")
     return token

@@ -1,9 +1,10 @@
-"""Reads JSON bodies strictly: what is not exactly understood is refused, never bent."""
+"""Reads JSON bodies strictly: an unknown, ambiguous or inexact value is refused."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from marshmallow import Schema
+
+    from app.settings import Settings
 
 T = TypeVar("T")
 
@@ -81,20 +84,13 @@ def load_nothing() -> None:
     load(_NOTHING, empty_is_object=True)
 
 
-def allow_batches() -> None:
-    """Before the body is read: that of many items may be larger."""
-    if request.endpoint is not None:
-        contract = contract_of(current_app.view_functions[request.endpoint])
-        if contract is not None and contract.many:
-            request.max_content_length = settings().max_bulk_body
-
-
 def read(*, empty_is_object: bool) -> Any:
     """The JSON of the body, which is read once however often it is asked for; raises Invalid."""
     if "body" not in g:
-        body = _read()
-        if (mistakes := Invalid(strict_json.unacceptable(body))).mistakes:
-            raise mistakes
+        body = _read(settings())
+        mistakes = strict_json.unacceptable(body)
+        if (first := next(mistakes, None)) is not None:
+            raise Invalid(chain([first], mistakes))
         g.body = body
     if g.body is not _NO_BODY:
         return g.body
@@ -103,17 +99,19 @@ def read(*, empty_is_object: bool) -> Any:
     raise _malformed("A body is required.")
 
 
-def _read() -> Any:
+def _read(limits: Settings) -> Any:
     if "Content-Encoding" in request.headers:
         raise _unsupported("Bodies are read without any Content-Encoding.")
+    if _has_many():
+        request.max_content_length = limits.max_bulk_body
     data = _data()
     if not data and "Content-Type" not in request.headers:
         return _NO_BODY
     _check_content_type()
-    most = settings().max_values
-    if strict_json.has_more_values(data, most):
-        raise Problem(413, "body-too-large", f"The body holds more than {most:,} JSON values.")
-    if len(data) > settings().max_body:
+    if strict_json.has_more_values(data, limits.max_values):
+        detail = f"The body has more than {limits.max_values:,} JSON values."
+        raise Problem(413, "body-too-large", detail)
+    if len(data) > limits.max_body:
         large_bodies.wait_for_turn()
     try:
         return strict_json.parse(data.decode("utf-8"))
@@ -121,6 +119,12 @@ def _read() -> Any:
         raise _malformed("The body is not UTF-8.") from error
     except ValueError as error:
         raise _malformed(str(error)) from error
+
+
+def _has_many() -> bool:
+    """Whether the route reads many items at once, so that its bodies may be larger."""
+    contract = contract_of(current_app.view_functions[request.endpoint or ""])
+    return contract is not None and contract.many
 
 
 def _data() -> bytes:

@@ -1,4 +1,4 @@
-"""What a request works with: the application's settings and services, and who is asking."""
+"""The settings and services of the application, for the user or agent who sends the request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rate_limiter() -> RateLimiter:
 
 
 def service(kind: type[S], **own: Any) -> S:
-    """A service that acts for whoever is asking; `own` are what it alone needs."""
+    """A service that acts for the sender of the request; `own` are fields that it alone has."""
     return kind(
         database=current_app.extensions["database"],
         actor=g.actor,
@@ -59,17 +59,15 @@ def cursors() -> Cursors:
 
 @lru_cache(maxsize=4)
 def _cursors(secret: str) -> Cursors:
-    """The cipher is made once: every page of every list needs it."""
+    """The cipher is built once: every page of every list needs it."""
     return Cursors(secret)
 
 
-def at_one_moment(read: Callable[[], T], *, needed: bool = True) -> T:
-    """What `read` returns, with all of its service calls in one snapshot of the database.
+def in_snapshot(read: Callable[[], T]) -> T:
+    """Return what `read` returns, with all of its service calls in one snapshot of the database.
 
-    It is called again where the connection was lost. One call alone needs no snapshot.
+    It is called again where the connection was lost.
     """
-    if not needed:
-        return read()
     database: Database = current_app.extensions["database"]
 
     def attempt() -> T:
@@ -89,10 +87,12 @@ def take_request_id() -> None:
     logs.request_id.set(g.request_id)
 
 
-def drop_request_id(response: Response) -> Response:
-    """Once all is done that is done after the answer, no record belongs to this request any more.
+def name_request(response: Response) -> Response:
+    """Add the request's id to the response, and end its use in the log once that is sent.
 
-    What is registered first after a request is called last, and so is what it adds.
+    Flask calls what was registered first last: all that others do after the response is logged
+    under the id.
     """
+    response.headers["X-Request-Id"] = g.request_id
     response.call_on_close(lambda: logs.request_id.set("-"))
     return response

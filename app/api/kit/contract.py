@@ -1,4 +1,4 @@
-"""What a route takes and answers, declared beside it: what the OpenAPI document is made from."""
+"""The requests and responses of a route, declared with it, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marshmallow import Schema
+    from sqlalchemy import Index
 
     from app.db import Reader
     from app.db.errors import ApplicationError
     from app.services.kit.base import Service
 
-    View = TypeVar("View", bound=Callable[..., Any])
+    AnyReader = Reader[Any]
+    View = TypeVar("View", bound=Callable[..., object])
     Problems = tuple[type[ApplicationError], ...]
 
 JSON = "application/json"
@@ -40,9 +42,9 @@ UNAVAILABLE = (
     LockTimeout,
     Contention,
 )
-"""What may come of asking the database at all."""
+"""Errors of every request that uses the database."""
 IDEMPOTENCY = (AnswerGone, IdempotencyInProgress, KeyReused)
-"""What may come of a POST with a key."""
+"""Errors of every POST with an Idempotency-Key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Contract:
     statuses: tuple[int, ...] = (200,)
     body: type[Schema] | None = None
     problems: Problems = ()
-    reader: Reader[Any] | None = None
+    reader: AnyReader | None = None
     within: str | None = None
     media: str = JSON
     many: bool = False
@@ -79,7 +81,7 @@ def answers(
 
 
 def lists(
-    schema: type[Schema], reader: Reader[Any], *, within: str | None = None
+    schema: type[Schema], reader: AnyReader, *, within: str | None = None
 ) -> Callable[[View], View]:
     """Put beside `allow`: the answer is a page, and the filters and sorts are the reader's."""
     return _declare(Contract((schema,), reader=reader, within=within))
@@ -103,18 +105,18 @@ def _declare(contract: Contract) -> Callable[[View], View]:
     return declare
 
 
-def contract_of(view: Callable[..., Any]) -> Contract | None:
+def contract_of(view: Callable[..., object]) -> Contract | None:
     return getattr(view, "contract", None)
 
 
-def repository_of(kind: type[Service]) -> Reader[Any]:
+def repository_of(kind: type[Service]) -> AnyReader:
     """The `repository` that the service's class names as its default."""
-    return cast("Reader[Any]", cast("Any", kind).repository)
+    return cast("AnyReader", kind.repository)  # type: ignore[attr-defined] # a field of those with rows
 
 
-def conflicts_of(repository: Reader[Any], schema: Schema, action: str) -> Problems:
+def conflicts_of(repository: AnyReader, schema: Schema, action: str) -> Problems:
     """Those that an action of every resource may meet, read off its table."""
-    table: Any = repository.model.__table__
+    table = repository.model.__table__
     found: Problems = (NotDeleted,) if action == "restore" else ()
     if action != "delete" and any(_is_given(index, schema) for index in table.indexes):
         found += (AlreadyExists,)
@@ -125,7 +127,7 @@ def conflicts_of(repository: Reader[Any], schema: Schema, action: str) -> Proble
     return found
 
 
-def _is_given(index: Any, schema: Schema) -> bool:
-    """Whether clients set what has to be unique."""
+def _is_given(index: Index, schema: Schema) -> bool:
+    """Whether clients set a field that has to be unique."""
     names = index.info.get("fields") or index.columns.keys()
-    return index.unique and not schema.load_fields.keys().isdisjoint(names)
+    return bool(index.unique) and not schema.load_fields.keys().isdisjoint(names)

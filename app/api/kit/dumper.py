@@ -1,10 +1,10 @@
-"""Resources as JSON: whole, with some fields alone, with what they refer to in full."""
+"""Resources as JSON: whole, with some fields alone, with the rows to which they refer."""
 
 from __future__ import annotations
 
 from functools import cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import g
 
@@ -13,12 +13,16 @@ from app.api.kit.compiled import Dump
 from app.api.kit.expansions import Expansion, expansions_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
     from marshmallow import Schema
 
+    from app.api.kit.contract import AnyReader
     from app.api.kit.selection import Selection, Tree
-    from app.db import Reader, Record
+    from app.db import Record
 
-    Item = dict[str, Any]
+    Key = UUID | None
 
 _UNREAD = object()
 
@@ -38,37 +42,36 @@ class Dumper:
             for searched in (True, False)
         }
 
-    def number_of(self, resource: Any) -> int | None:
-        """What the ETag of an entity or a record holds after the version, if anything."""
+    def number_of(self, resource: object) -> int | None:
+        """The number that the ETag of an entity or a record has after the version, if any."""
         name = getattr(self.schema, "numbered_by", None)
         if name is None:
             return None
         number: int = resource[name] if isinstance(resource, dict) else getattr(resource, name)
         return number
 
-    def one(self, resource: Any) -> Item:
-        dumped: Item = self._dump().one(resource)
-        return dumped
+    def one(self, resource: object) -> Record:
+        return self._dump().one(resource)
 
-    def many(self, resources: list[Any], *, searched: bool = False) -> list[Item]:
-        dumped: list[Item] = self._dump(searched=searched).many(resources)
-        return dumped
+    def many(self, resources: Sequence[object], *, searched: bool = False) -> list[Record]:
+        return self._dump(searched=searched).many(resources)
 
     def selected(
         self, records: list[Record], selection: Selection, *, searched: bool = False
-    ) -> list[Item]:
-        """As asked for; what is expanded is shown whether `fields` names it or not."""
+    ) -> list[Record]:
+        """The selected parts; an expanded row is shown whether `fields` names it or not."""
         items = self.many(records, searched=searched)
         if (fields := selection.fields) is not None:
             items = [{name: item[name] for name in item if name in fields} for item in items]
-        return self.expanded(items, records, selection.expand, self.budget(selection))
+        return self.expanded(items, records, selection.expand, selection.budget)
 
     def expanded(
-        self, items: list[Item], records: list[Record], tree: Tree, budget: int
-    ) -> list[Item]:
-        """With what they refer to beside its id, or null where it is not to be seen.
+        self, items: list[Record], records: list[Record], tree: Tree, budget: int
+    ) -> list[Record]:
+        """Add the rows to which they refer, or null where the caller may not read one.
 
-        The items end before the first that refers to a row which was not read: see `budget`.
+        The items end before the first that refers to a row which was not read: see
+        `Selection.budget`.
         """
         for name, below in tree.items():
             keys = [record[f"{name}_id"] for record in records[: len(items)]]
@@ -79,14 +82,7 @@ class Dumper:
                 item[name] = found.get(key)
         return items
 
-    def budget(self, selection: Selection) -> int:
-        """The bytes of large values that each read for a page may have, expansions included.
-
-        So all of them together have no more than what an answer may hold.
-        """
-        return context.settings().max_answer // (1 + _count(selection.expand))
-
-    def unselected(self, reader: Reader[Any], selection: Selection) -> frozenset[str]:
+    def unselected(self, reader: AnyReader, selection: Selection) -> frozenset[str]:
         """The large columns that none of the selected fields shows."""
         if selection.fields is None:
             return frozenset()
@@ -106,15 +102,15 @@ def _schema_of(schema: type[Schema], *, for_admin: bool, searched: bool) -> Sche
     return schema(exclude=hidden)
 
 
-def _distinct(keys: list[Any]) -> list[Any]:
+def _distinct(keys: list[Key]) -> list[UUID]:
     """In the order of their first use: so those that are not read are needed last."""
     return list(dict.fromkeys(key for key in keys if key is not None))
 
 
-def _found(expansion: Expansion, keys: list[Any], below: Tree, budget: int) -> dict[Any, Any]:
+def _found(expansion: Expansion, keys: list[UUID], below: Tree, budget: int) -> dict[UUID, object]:
     """The resources with these keys, by one statement and one for each name below.
 
-    Those that are not to be seen are missing; those that were not read are `_UNREAD`.
+    Those that the caller may not read are missing; those that were not read are `_UNREAD`.
     """
     if not keys:
         return {}
@@ -122,10 +118,6 @@ def _found(expansion: Expansion, keys: list[Any], below: Tree, budget: int) -> d
     rows, dumper = [record for record in records.values() if record], _dumper_of(expansion.schema)
     items = dumper.expanded(dumper.many(rows), rows, below, budget)
     return dict.fromkeys(records, _UNREAD) | dict(zip(records, items, strict=False))
-
-
-def _count(tree: Tree) -> int:
-    return sum(1 + _count(below) for below in tree.values())
 
 
 @cache

@@ -1,19 +1,20 @@
-"""Lists: what a client may ask for, and the page as JSON with the cursor of the next."""
+"""Lists: reads the filters, sort and cursor of the query string, and writes the page as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from flask import request
+from flask import g, request
 
-from app.api.kit import context, parameters
-from app.api.kit.context import cursors
+from app.api.kit import parameters
+from app.api.kit.context import cursors, in_snapshot, settings
 from app.api.kit.responses import respond, within_answer
 from app.api.kit.selection import SELECTION, selection
 from app.db import Query
-from app.db.listing import parse_boolean, parse_filter, parse_sort
+from app.db.errors import InvalidCriterion
+from app.db.listing import parse_filter, parse_sort
 from app.db.repository.criteria import split
 from app.db.repository.search.full_text import BY_RANK, FullText
 
@@ -22,42 +23,46 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+    from app.api.kit.contract import AnyReader
     from app.api.kit.dumper import Dumper
-    from app.db import Page, Reader, Record, Total
+    from app.api.kit.selection import Selection
+    from app.db import Page, Record, Sort, Total
+    from app.settings import Settings
 
+    Fetch = Callable[..., tuple[Page[Record], Total | None]]
+
+_NEWEST_FIRST = Query().sort
 _CONTROLS = ("limit", "cursor", "sort", "q", "include_total", "include_deleted", *SELECTION)
 
 
 def list_response(
-    reader: Reader[Any],
-    fetch: Callable[..., tuple[Page[Record], Total | None]],
+    reader: AnyReader,
+    fetch: Fetch,
     dump: Dumper,
     *,
     within: str | None = None,
     sort: str | None = None,
 ) -> Response:
-    """Answer a list request: `fetch(query, total=...)` gets the page.
+    """Answer a list request: `fetch(query, total=...)` reads the page.
 
-    `within` is the field that the path has fixed already, `sort` the order where none is asked for.
+    `within` is a field whose value the path names, `sort` the order where none is asked for.
     """
-    given = parameters.read_parameters()
+    given: dict[str, str] = g.parameters
     if within is not None:
         parameters.check_known(given, [name for name in given if split(name)[0] != within])
-    selected = selection(given, dump.schema)
-    query = replace(
-        _query({"sort": sort, **given} if sort is not None else given, reader),
-        most_bytes=dump.budget(selected),
-        without=dump.unselected(reader, selected),
-    )
-    wants_total = parse_boolean("include_total", given.get("include_total", "false"))
+    limits = settings()
+    selected = selection(dump.schema, limits.max_answer)
+    sorted_ = given if sort is None else {"sort": sort, **given}
+    query = _query(sorted_, reader, limits, dump, selected)
+    wants_total = parameters.flag("include_total")
 
-    def read() -> tuple[Page[Record], Total | None, list[dict[str, Any]]]:
+    def read() -> tuple[Page[Record], Total | None, list[Record]]:
         page, total = fetch(query, total=wants_total)
         return page, total, dump.selected(page.items, selected, searched="q" in given)
 
-    page, total, items = context.at_one_moment(read, needed=bool(selected.expand))
-    written = within_answer(items)
-    body: dict[str, Any] = {"items": written, "next_cursor": None}
+    page, total, items = in_snapshot(read) if selected.expand else read()
+    written = within_answer(items, limits.max_answer)
+    body: Record = {"items": written, "next_cursor": None}
     headers = {}
     following_row = page.next
     if len(written) < len(page.items):
@@ -73,28 +78,41 @@ def list_response(
     return respond(body, headers=headers)
 
 
-def _query(given: dict[str, str], reader: Reader[Any]) -> Query:
+def _query(
+    given: dict[str, str],
+    reader: AnyReader,
+    limits: Settings,
+    dump: Dumper,
+    selected: Selection,
+) -> Query:
+    _check_controls(given, reader)
     query = Query(
         filters={
             name: parse_filter(reader, name, text)
             for name, text in given.items()
             if name not in _CONTROLS
         },
-        limit=parameters.limit(given.get("limit")),
+        search=parameters.search(given["q"]) if "q" in given else None,
+        sort=_sort(reader, given),
+        limit=parameters.limit(limits),
+        include_deleted=parameters.flag("include_deleted"),
+        most_bytes=selected.budget,
+        without=dump.unselected(reader, selected),
     )
-    if "q" in given:
-        if reader.searched is None:
-            parameters.check_known(["q"], [])
-        query = replace(query, search=parameters.search(given["q"]))
-        if isinstance(reader.searched, FullText):
-            query = replace(query, sort=BY_RANK)
+    if "cursor" not in given:
+        return query
+    return replace(query, after=cursors().after(given["cursor"], query, reader, request.path))
+
+
+def _check_controls(given: dict[str, str], reader: AnyReader) -> None:
+    """Raises InvalidCriterion for a parameter that only other lists have."""
+    if "q" in given and reader.searched is None:
+        raise InvalidCriterion("q", "There is no such parameter.")
+    if "include_deleted" in given and not hasattr(reader.model, "deleted_at"):
+        raise InvalidCriterion("include_deleted", "There is no such parameter.")
+
+
+def _sort(reader: AnyReader, given: dict[str, str]) -> tuple[Sort, ...]:
     if "sort" in given:
-        query = replace(query, sort=parse_sort(reader, given["sort"]))
-    if "include_deleted" in given:
-        if not hasattr(reader.model, "deleted_at"):
-            parameters.check_known(["include_deleted"], [])
-        wanted = parse_boolean("include_deleted", given["include_deleted"])
-        query = replace(query, include_deleted=wanted)
-    if "cursor" in given:
-        query = replace(query, after=cursors().after(given["cursor"], query, reader, request.path))
-    return query
+        return parse_sort(reader, given["sort"])
+    return BY_RANK if "q" in given and isinstance(reader.searched, FullText) else _NEWEST_FIRST

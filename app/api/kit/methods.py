@@ -1,11 +1,11 @@
-"""Which methods a path has: what OPTIONS answers, and `Allow` of 405."""
+"""Which paths there are and which methods each has: 404, OPTIONS, and `Allow` of 405."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from flask import request
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from app.api.kit import bodies
 from app.api.kit.responses import no_content
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from flask import Response
 
 
-def answer_options() -> Response | None:
+def check_path() -> Response | None:
     """Before every request. OPTIONS of a path that exists is 204, for everybody; it does nothing.
 
     No route declares OPTIONS, so werkzeug refuses it, and names the methods of the path.
     """
+    _check_spelling()
     refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed):
         return None
@@ -30,3 +31,14 @@ def answer_options() -> Response | None:
     for method in {"PATCH", "POST"}.intersection(refused.valid_methods):
         response.headers.update(bodies.accepted_by(method))
     return response
+
+
+def _check_spelling() -> None:
+    """Each resource has one path, though to werkzeug `//v1/me` and `/v1%2fme` are `/v1/me`.
+
+    No path here needs an escape, and a proxy's rules about paths may not see through one.
+    """
+    path = request.environ["PATH_INFO"]
+    sent: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI", "")
+    if not path.startswith("/") or path.startswith("//") or "%" in sent.partition("?")[0]:
+        raise NotFound

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from flask import request
+from flask import g, request
 
-from app.api.kit.context import settings
 from app.db.errors import InvalidCriterion
-from app.db.listing import parse_integer
+from app.db.listing import parse_boolean, parse_integer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from app.settings import Settings
 
 
 _MOST_PARAMETERS = 50
@@ -20,7 +21,7 @@ LONGEST_SEARCH = 200
 
 
 def read_parameters() -> dict[str, str]:
-    """Every parameter once; raises InvalidCriterion."""
+    """The query string by name; raises InvalidCriterion. Views find it in `g.parameters`."""
     try:
         pairs = parse_qsl(
             request.query_string.decode(),
@@ -33,7 +34,7 @@ def read_parameters() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if "\0" in name or "\0" in value:
-            raise InvalidCriterion(name.replace("\0", ""), "NUL is in no name and no value.")
+            raise InvalidCriterion(name.replace("\0", ""), "A name or value must not contain NUL.")
         if name in found:
             raise InvalidCriterion(name, "It is given more than once.")
         found[name] = value
@@ -46,12 +47,16 @@ def check_known(given: Collection[str], known: Collection[str]) -> None:
             raise InvalidCriterion(name, "There is no such parameter.")
 
 
-def limit(text: str | None) -> int:
-    """How many items a page may have."""
-    limits = settings()
-    if text is None:
+def limit(limits: Settings) -> int:
+    """The largest number of items on the page."""
+    if "limit" not in g.parameters:
         return limits.default_page
-    return parse_integer("limit", text, range(1, limits.max_page + 1))
+    return parse_integer("limit", g.parameters["limit"], range(1, limits.max_page + 1))
+
+
+def flag(name: str) -> bool:
+    """Whether the parameter is true; an absent one is false."""
+    return name in g.parameters and parse_boolean(name, g.parameters[name])
 
 
 def search(text: str) -> str:

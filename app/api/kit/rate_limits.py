@@ -1,4 +1,4 @@
-"""How often a token or an address may ask; each answer says it.
+"""Limits how often a token may send requests; each response says what is left.
 
 The headers are those of draft-ietf-httpapi-ratelimit-headers.
 """
@@ -6,7 +6,6 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ from app.domain.allowances import Allowance
 from app.errors import RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from flask import Response
@@ -40,31 +37,25 @@ class Limit:
     left: Allowance
 
 
-def spend(token_id: UUID) -> None:
-    """Raises RateLimited."""
+def count_request(token_id: UUID) -> None:
+    """Count a request of the token; raises RateLimited."""
     limiter = context.rate_limiter()
-    with _limit("token", limiter.rate):
-        allowance = limiter.spend(token_id)
-    if allowance is not None:
-        g.limit = Limit("token", limiter.rate, allowance)
-
-
-def wrong_tokens() -> AbstractContextManager[None]:
-    """Around what may refuse an address for the wrong tokens that it has sent."""
-    return _limit("wrong-token", context.authenticator().wrong_token_rate)
-
-
-@contextmanager
-def _limit(name: str, rate: int) -> Iterator[None]:
     try:
-        yield
+        left = limiter.spend(token_id)
     except RateLimited as error:
-        g.limit = Limit(name, rate, Allowance(0, error.wait))
+        note_refusal("token", limiter.rate, error)
         raise
+    if left is not None:
+        g.limit = Limit("token", limiter.rate, left)
 
 
-def tell(response: Response) -> Response:
-    """In the headers; what was counted is reconciled once the answer is out."""
+def note_refusal(name: str, rate: int, error: RateLimited) -> None:
+    """The response names the limit under which the request was refused."""
+    g.limit = Limit(name, rate, Allowance(0, error.wait))
+
+
+def add_headers(response: Response) -> Response:
+    """Name the limit in the headers. Once the response is sent, reconcile what was counted."""
     limit: Limit | None = g.get("limit")
     if limit is not None:
         response.headers[POLICY] = f'"{limit.name}";q={limit.rate};w=1'
@@ -78,5 +69,5 @@ def tell(response: Response) -> Response:
 def _reconcile(limiter: RateLimiter) -> None:
     try:
         limiter.reconcile()
-    except Unavailable as error:  # what was counted is told the next time
+    except Unavailable as error:  # what was counted is kept for the next time
         logger.warning("Rate limits were not reconciled: %s", error)

@@ -1,10 +1,10 @@
-"""Reads of one resource: what a client asks to be shown of it, and the ETag of just that."""
+"""Reads of one resource: the parts that a client asks for, and the ETag of just those."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app.api.kit import context, parameters
+from app.api.kit.context import in_snapshot, settings
 from app.api.kit.responses import digest, respond_with
 from app.api.kit.selection import selection
 
@@ -22,18 +22,18 @@ def read_response(
     fetch: Callable[[], Record],
     state_of: Callable[[Record], object] | None = None,
 ) -> Response:
-    """Answer a read request. `state_of` tells what may differ while the version stays.
+    """Answer a read request. `state_of` returns what may differ while the version stays.
 
-    Of anything but the plain answer that is all of it: what is expanded has versions of its own.
+    The ETag of a selection is the digest of the body: expanded rows have versions of their own.
     """
-    selected = selection(parameters.read_parameters(), dump.schema)
+    selected = selection(dump.schema, settings().max_answer)
 
-    def read() -> tuple[Record, dict[str, Any]]:
+    def read() -> tuple[Record, Record]:
         record = fetch()
         (body,) = dump.selected([record], selected)
         return record, body
 
-    record, body = context.at_one_moment(read, needed=bool(selected.expand))
+    record, body = in_snapshot(read) if selected.expand else read()
     number = dump.number_of(record)
     if not selected.is_plain:
         return respond_with(body, state=digest(body), version=record["version"], number=number)

@@ -14,7 +14,6 @@ from app.api.kit.lists import list_response
 from app.api.kit.reads import read_response
 from app.api.kit.responses import expected_states, no_content, respond_with
 from app.api.kit.selection import SELECTION
-from app.db.listing import parse_boolean
 from app.wording import plural, singular, with_article
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def add_reads(
     @documented(f"Read {with_article(singular(name))}.", _READ)
     def read(key: UUID) -> Response:
         service = context.service(kind)
-        include_deleted = _include_deleted()
+        include_deleted = parameters.flag("include_deleted")
         return read_response(
             dump, lambda: service.get(key, include_deleted=include_deleted), state_of
         )
@@ -177,8 +176,3 @@ def add_restore(
 def location_of(name: str, key: UUID) -> str:
     """A relative reference (RFC 9110, section 10.2.2): a client's Host header is never repeated."""
     return f"/v1/{name}/{key}"
-
-
-def _include_deleted() -> bool:
-    text = parameters.read_parameters().get("include_deleted", "false")
-    return parse_boolean("include_deleted", text)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from flask import Response, request
 
-from app.api.kit.context import settings
 from app.db.errors import VersionMismatch
 from app.domain.conversations import ConversationMismatch
 from app.domain.known_states import KnownStates
@@ -18,23 +17,25 @@ from app.domain.known_states import KnownStates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from app.db import Record
+
 _ENVELOPE = 4096  # bytes for what stands around the items of a list, cursor included
 
-# What follows a colon tells apart answers that differ while the version stays.
+# After a colon comes what differs between responses while the version stays.
 _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
 _STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", re.ASCII)
 
 
-def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def respond(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     response = Response(_to_json(body), status, mimetype="application/json")
     if headers:
         response.headers.update(headers)
     return response
 
 
-def within_answer(items: Iterable[Any]) -> list[orjson.Fragment]:
-    """The first items as JSON, as many as an answer may hold; one at least, whatever its size."""
-    most = settings().max_answer - _ENVELOPE
+def within_answer(items: Iterable[object], max_answer: int) -> list[orjson.Fragment]:
+    """The first items as JSON, as many as a response may hold; one at least, whatever its size."""
+    most = max_answer - _ENVELOPE
     written: list[orjson.Fragment] = []
     size = 0
     for item in items:
@@ -47,7 +48,7 @@ def within_answer(items: Iterable[Any]) -> list[orjson.Fragment]:
 
 
 def respond_with(
-    body: dict[str, Any],
+    body: Record,
     status: int = 200,
     location: str | None = None,
     state: object = None,
@@ -72,8 +73,8 @@ def respond_with(
     return respond(body, status, headers)
 
 
-def digest(body: Any) -> str:
-    """What tells it apart from every other body."""
+def digest(body: object) -> str:
+    """A text that no other body has."""
     return hashlib.sha256(_to_json(body)).hexdigest()[:32]
 
 
@@ -107,22 +108,24 @@ def _if_match() -> set[str] | None:
 
 
 def _check_if_match(version: int, number: int | None) -> None:
+    if "If-Match" not in request.headers:
+        return
     if number is None:
-        expected, error = expected_versions(), VersionMismatch(version)
+        expected = expected_versions()
+        if expected is not None and version not in expected:
+            raise VersionMismatch(version)
     else:
         states = expected_states()
-        expected = None if states is None else states.at(number)
-        error = ConversationMismatch(version, number)
-    if expected is not None and version not in expected:
-        raise error
+        if states is not None and version not in states.at(number):
+            raise ConversationMismatch(version, number)
 
 
-def _to_json(body: Any) -> bytes:
+def _to_json(body: object) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:  # a number beyond 64 bits, which HTTP lets nobody write, is readable too
         return json.dumps(body, ensure_ascii=False, default=_plain).encode()
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     return json.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)

@@ -1,4 +1,4 @@
-"""What a client asks to be shown of a resource: `expand` and `fields`, read strictly."""
+"""The parts of a resource that a client asks for: `expand` and `fields`, read strictly."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from app.db.errors import InvalidCriterion
 from app.errors import Forbidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from marshmallow import Schema
 
     Tree = dict[str, "Tree"]
@@ -24,39 +22,50 @@ SELECTION = ("expand", "fields")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`expand` holds what is expanded, and below it what of that; `fields` None means all."""
+    """`expand` has the expanded references, each with those below it; `fields` None means all.
+
+    `budget` limits the bytes of large values that each read may return, expansions included: so
+    that all reads together return no more than a response may have.
+    """
 
     expand: Tree
     fields: frozenset[str] | None
+    budget: int
 
     @property
     def is_plain(self) -> bool:
         return not self.expand and self.fields is None
 
 
-def selection(given: Mapping[str, str], schema: type[Schema]) -> Selection:
-    """Raises InvalidCriterion, and Forbidden for what the caller may read nowhere else."""
+def selection(schema: type[Schema], max_answer: int) -> Selection:
+    """Read `g.parameters`. Raises InvalidCriterion, and Forbidden for a reference that the caller
+    may not read by itself."""
     expand: Tree = {}
-    for path in _names("expand", given.get("expand")):
+    for path in _names("expand"):
         _add(expand, path, schema)
-    if "fields" not in given:
-        return Selection(expand, None)
-    fields = frozenset(_names("fields", given["fields"]))
+    budget = max_answer // (1 + _count(expand)) if expand else max_answer
+    if "fields" not in g.parameters:
+        return Selection(expand, None, budget)
+    fields = frozenset(_names("fields"))
     if unknown := fields.difference(fields_of(schema)) - expand.keys():
         raise InvalidCriterion("fields", f"There is no field {min(unknown)} to be shown.")
-    return Selection(expand, fields)
+    return Selection(expand, fields, budget)
+
+
+def _count(tree: Tree) -> int:
+    return sum(1 + _count(below) for below in tree.values())
 
 
 @cache
 def fields_of(schema: type[Schema]) -> tuple[str, ...]:
-    """Those that are answered."""
+    """The names of the fields in responses."""
     return tuple(schema().dump_fields)
 
 
-def _names(parameter: str, text: str | None) -> list[str]:
-    names = [] if text is None else text.split(",")
+def _names(parameter: str) -> list[str]:
+    names: list[str] = g.parameters[parameter].split(",") if parameter in g.parameters else []
     if len(set(names)) != len(names):
-        raise InvalidCriterion(parameter, "A name stands in it twice.")
+        raise InvalidCriterion(parameter, "It has a name twice.")
     return names
 
 

@@ -49,8 +49,14 @@ class Dump:
         if not self._is_known:
             dumped: list[Dumped] = self._schema.dump(records, many=True)
             return dumped
-        one = self.one
-        return [one(record) for record in records]
+        rows = list(records)
+        try:
+            if all(type(row) is dict for row in rows):
+                whole, _ = self._of_dicts
+                return [whole(row) for row in rows]
+        except (KeyError, UnknownError):
+            pass  # one of them lacks a value or has an unusual one
+        return [self.one(row) for row in rows]
 
     @property
     def source(self) -> str:
