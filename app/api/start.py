@@ -49,7 +49,7 @@ command prints it once:
 After <code>make run</code>, in the same folder, for a user of the demo:
 <pre>TOKEN=$(.venv/bin/flask tokens create --user ada@demo.example)</pre></dd>
 <dt>A first request</dt>
-<dd>Whose token is it?
+<dd>The user to whom the token belongs:
 <pre>curl -H "Authorization: Bearer $TOKEN" {first}</pre></dd>
 <dt>A tour</dt>
 <dd><code>{tour}</code>, in the folder of Caseload, leads from an empty database to a refund, in

@@ -1,4 +1,4 @@
-"""Who may call which route: the roles of the service's method, and nobody where none is named."""
+"""The roles that may call each route: those of the service's method; without a policy, none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`roles` None lets everybody in; `parameters` None means that the view checks them."""
+    """`roles` None means everybody; `parameters` None means that the view checks them."""
 
     roles: frozenset[Role] | None
     parameters: tuple[str, ...] | None

@@ -49,7 +49,7 @@ def record_use(response: Response) -> Response:
 def forget_after_changes(blueprint: Blueprint) -> None:
     """Its routes change tokens or their owners: then this process looks all tokens up again.
 
-    The other processes forget what they know within CASELOAD_TOKEN_CACHE seconds.
+    The other processes look them up again within CASELOAD_TOKEN_CACHE seconds.
     """
     blueprint.after_request(_forget_if_changed)
 

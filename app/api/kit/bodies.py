@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
+    from app.api.kit.compiled.source import Function
+    from app.db import Record
     from app.settings import Settings
 
 T = TypeVar("T")
@@ -35,11 +37,11 @@ _MOST_PASSED_OVER = 16 * 1024 * 1024  # bytes
 _NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 
 
-def load(schema: Schema, *, empty_is_object: bool = False) -> dict[str, Any]:
+def load(schema: Schema, *, empty_is_object: bool = False) -> Record:
     """The request's body as `schema` reads it; raises Invalid with every mistake."""
     body = read(empty_is_object=empty_is_object)
     try:
-        loaded: dict[str, Any] = schema.load(body)
+        loaded: Record = schema.load(body)
     except ValidationError as error:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
         raise Invalid(_mistakes(messages, schema)) from error
@@ -51,12 +53,12 @@ def load_as(makes: Callable[..., T], schema: Schema, *, empty_is_object: bool = 
     return makes(**load(schema, empty_is_object=empty_is_object))
 
 
-def load_many(schema: Schema, load_one: Callable[[Any], Any]) -> list[dict[str, Any]]:
+def load_many(schema: Schema, load_one: Function) -> list[Record]:
     """The `items` of the body, each as `load_one` reads it by `schema`; raises Invalid, by index.
 
     It stops where there are more mistakes than an answer lists.
     """
-    loaded: list[dict[str, Any]] = []
+    loaded: list[Record] = []
 
     def mistakes() -> Iterator[Mistake]:
         for index, item in enumerate(load(_ITEMS)["items"]):
@@ -149,7 +151,7 @@ def _data_up_to_limit() -> bytes:
 
 
 def _pass_over(most: int) -> None:
-    """Read what is still coming: a connection that is closed before is reset, answer and all."""
+    """Read the rest: a connection that is closed before is reset, and the response is lost."""
     source = request.environ["wsgi.input"]
     while most > 0 and (part := source.read(min(most, 65536))):
         most -= len(part)

@@ -64,7 +64,7 @@ def _cursors(secret: str) -> Cursors:
 
 
 def in_snapshot(read: Callable[[], T]) -> T:
-    """Return what `read` returns, with all of its service calls in one snapshot of the database.
+    """Call `read`, with all of its service calls in one snapshot of the database.
 
     It is called again where the connection was lost.
     """
@@ -90,7 +90,7 @@ def take_request_id() -> None:
 def name_request(response: Response) -> Response:
     """Add the request's id to the response, and end its use in the log once that is sent.
 
-    Flask calls what was registered first last: all that others do after the response is logged
+    Flask calls first what was registered last: all that others do after the response is logged
     under the id.
     """
     response.headers["X-Request-Id"] = g.request_id

@@ -75,7 +75,7 @@ def answers(
     many: bool = False,
     page: bool = False,
 ) -> Callable[[View], View]:
-    """Put beside `allow`. Name the problems that its path, roles and body don't tell already."""
+    """Put beside `allow`. Name the problems that its path, roles and body do not imply."""
     statuses = (status,) if isinstance(status, int) else status
     return _declare(Contract(schemas, statuses, body, problems, media=media, many=many, page=page))
 
@@ -88,7 +88,7 @@ def lists(
 
 
 def documented(summary: str, description: str) -> Callable[[View], View]:
-    """The docstring of a view that is made for each resource."""
+    """Set the docstring of a view that each resource has."""
 
     def declare(view: View) -> View:
         view.__doc__ = f"{summary}\n\n{description}"

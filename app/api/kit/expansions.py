@@ -1,9 +1,9 @@
-"""What `expand` may name: the fields of schemas that refer to other resources, found by name."""
+"""The names in `expand`: fields of schemas that refer to other resources, found by name."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.api.kit.fields import Reference
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from app.api.kit.schemas import ResourceSchema
-    from app.db import Resource
     from app.services.kit.reads import Reads
 
 DEPTH = 2
@@ -22,14 +21,14 @@ DEPTH = 2
 class Expansion(NamedTuple):
     """A resource to which others refer. The `readers` of its service may expand it."""
 
-    kind: type[Reads[Resource]]
+    kind: type[Reads[Any]]
     schema: type[ResourceSchema]
 
 
 _resources: dict[str, Expansion] = {}
 
 
-def add_expandable(name: str, kind: type[Reads[Resource]], schema: type[ResourceSchema]) -> None:
+def add_expandable(name: str, kind: type[Reads[Any]], schema: type[ResourceSchema]) -> None:
     """Fields that are a `Reference` to the resource of this name can be expanded from now on."""
     _resources[name] = Expansion(kind, schema)
 

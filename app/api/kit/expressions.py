@@ -1,4 +1,4 @@
-"""The Python expression that returns what a field's `serialize` returns, for compiled schemas."""
+"""Python expressions that return the same as a field's `serialize`, for compiled schemas."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Serialize = TypeVar("Serialize", bound=Callable[..., Any])
+    Source = Callable[[Any, str, "Values"], str]
+    Serialize = TypeVar("Serialize", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Expressions to build upon. `value(column)` is the one for what the record holds there.
+    """Expressions to build upon. `value(column)` is the one for the value in the record.
 
-    `leave` is the one for what `serialize` itself returns: for values of an unexpected type.
+    `leave` is the one that calls `serialize` itself, for values of an unexpected type.
     """
 
     value: Callable[[str], str]
@@ -26,13 +27,11 @@ class Values:
 class Expression:
     """`source(field, name, values)` returns the expression, which may use `names`."""
 
-    source: Callable[[Any, str, Values], str]
+    source: Source
     names: Mapping[str, object]
 
 
-def compiled_as(
-    source: Callable[[Any, str, Values], str], **names: object
-) -> Callable[[Serialize], Serialize]:
+def compiled_as(source: Source, **names: object) -> Callable[[Serialize], Serialize]:
     """Put on `serialize`. A subclass that overrides `serialize` has no expression any more."""
 
     def declare(serialize: Serialize) -> Serialize:
@@ -42,5 +41,5 @@ def compiled_as(
     return declare
 
 
-def expression_of(serialize: Callable[..., Any]) -> Expression | None:
+def expression_of(serialize: Callable[..., object]) -> Expression | None:
     return getattr(serialize, "expression", None)

@@ -11,6 +11,7 @@ from marshmallow.utils import get_value
 
 from app.api.kit.components import Component, ComponentField
 from app.api.kit.expressions import Values, compiled_as
+from app.db import Record
 from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
 from app.domain.actors import ActorKind
 
@@ -32,7 +33,7 @@ class Coded(str):
         coded.code = code
         return coded
 
-    def format(self, *args: Any, **kwargs: Any) -> Coded:
+    def format(self, *args: object, **kwargs: object) -> Coded:
         return Coded(self.code, super().format(*args, **kwargs))
 
 
@@ -60,7 +61,7 @@ ANSWERED_NULL: Metadata = {"answered_null": True}
 ONE_OF: Metadata = {"one_of": True}
 """The metadata of fields of which exactly one is sent."""
 
-Messages = dict[str, str | list[Any] | dict[Any, Any]]
+Messages = dict[str, str | list[Any] | dict[Any, Any]]  # as marshmallow types them
 
 
 class _Coding:
@@ -99,7 +100,7 @@ class Email(Text):
 
 
 class Choice(_Coding, fields.String):
-    """One of these; what is answered may be one of some more."""
+    """One of `choices`; a response may have one of `answered`, which may be more."""
 
     def __init__(
         self, choices: Iterable[str], *, answered: Iterable[str] | None = None, **options: Any
@@ -111,7 +112,7 @@ class Choice(_Coding, fields.String):
 
 
 class Boolean(_Coding, fields.Boolean):
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+    def _deserialize(self, value: object, *_: object, **__: object) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid")
         return value
@@ -125,7 +126,7 @@ class Integer(_Coding, fields.Integer):
 class Id(_Coding, fields.UUID):
     """A canonical, lower-case UUID."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> UUID:
+    def _deserialize(self, value: object, *_: object, **__: object) -> UUID:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -148,10 +149,10 @@ class Reference(Id):
 class Timestamp(_Coding, fields.Field[datetime]):
     """RFC 3339 with an offset; always written in UTC."""
 
-    def _serialize(self, value: datetime | None, *_: Any, **__: Any) -> str | None:
+    def _serialize(self, value: datetime | None, *_: object, **__: object) -> str | None:
         return None if value is None else format_timestamp(value)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+    def _deserialize(self, value: object, *_: object, **__: object) -> datetime:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -160,7 +161,7 @@ class Timestamp(_Coding, fields.Field[datetime]):
             raise self.make_error("invalid_time") from error
 
 
-class JSONObject(_Coding, fields.Field[dict[str, Any]]):
+class JSONObject(_Coding, fields.Field[Record]):
     """Any JSON object; in a PATCH, null empties it."""
 
     def deserialize(self, value: Any, attr: Any = None, data: Any = None, **kwargs: Any) -> Any:
@@ -169,7 +170,7 @@ class JSONObject(_Coding, fields.Field[dict[str, Any]]):
             return None
         return super().deserialize(value, attr, data, **kwargs)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
+    def _deserialize(self, value: object, *_: object, **__: object) -> Record:
         if not isinstance(value, dict):
             raise self.make_error("invalid")
         return value
@@ -182,7 +183,7 @@ def _actor(field: Actor, _: str, values: Values) -> str:
 
 
 class Actor(ComponentField, fields.Field[Any]):
-    """Who did it, from the columns `<prefix>_kind`, `<prefix>_id` and `<prefix>_name`."""
+    """The actor, from the columns `<prefix>_kind`, `<prefix>_id` and `<prefix>_name`."""
 
     requested = responded = Component(
         "Actor",
@@ -216,7 +217,7 @@ class Actor(ComponentField, fields.Field[Any]):
         self.prefix = prefix
 
     @compiled_as(_actor)
-    def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> dict[str, Any]:  # noqa: ARG002 - as marshmallow calls it
+    def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> Record:  # noqa: ARG002 - as marshmallow calls it
         kind, key, name = (
             get_value(obj, f"{self.prefix}_{part}") for part in ("kind", "id", "name")
         )

@@ -1,4 +1,4 @@
-"""A POST may carry an Idempotency-Key: then it is carried out once, however often it is sent."""
+"""A POST may have an Idempotency-Key: then it is carried out once, however often it is sent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register(app: Flask) -> None:
 
 def _once(view: Callable[..., Response]) -> Callable[..., Response]:
     @wraps(view)
-    def once(**path: Any) -> Response:
+    def once(**path: object) -> Response:
         if HEADER not in request.headers:
             return view(**path)
         key, asked = _key(request.headers[HEADER].strip()), _canonical_request()
@@ -47,7 +47,7 @@ def _once(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def _key(given: str) -> str:
-    """Quoted or bare; the same key either way."""
+    """The key, which may be sent quoted or bare."""
     quoted = _QUOTED.fullmatch(given) if given.startswith('"') else None
     key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else given
     if (given.startswith('"') and not quoted) or len(key) > LONGEST or not _BARE.fullmatch(key):

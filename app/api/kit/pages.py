@@ -94,5 +94,5 @@ def cached(content: bytes, media: str, *, policy: str | None = None) -> Response
 
 @lru_cache(maxsize=8)
 def _zip(content: bytes) -> bytes:
-    """The same bytes for the same content, as its ETag is made of them."""
+    """The same bytes for the same content: the ETag is their hash."""
     return gzip.compress(content, mtime=0)

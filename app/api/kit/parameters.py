@@ -1,4 +1,4 @@
-"""Query strings, read strictly: what is unknown, repeated or malformed is refused."""
+"""Query strings, read strictly: an unknown, repeated or malformed parameter is refused."""
 
 from __future__ import annotations
 

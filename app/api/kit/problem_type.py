@@ -1,14 +1,15 @@
-"""What one kind of problem is: the code, and all that is said of it."""
+"""A kind of problem: its code, its meaning and an example."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.api.kit.problems import body_of, problem_of, title_of, type_of
 
 if TYPE_CHECKING:
     from app.api.kit.problems import Problem
+    from app.db import Record
     from app.db.errors import ApplicationError
 
 
@@ -33,7 +34,7 @@ class ProblemType:
         return title_of(self.code)
 
     @property
-    def example_body(self) -> dict[str, Any]:
+    def example_body(self) -> Record:
         return body_of(self.example, "/v1/customers", "01a1fcc00f1974d8a582dd68f4ddab95")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http.client import INTERNAL_SERVER_ERROR, NOT_FOUND
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flask import Response
+
+    from app.db import Record
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Problem(Exception):
         detail: str,
         *,
         mistakes: Iterable[dict[str, str]] = (),
-        facts: Mapping[str, Any] | None = None,
+        facts: Mapping[str, object] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -120,9 +122,12 @@ def problem_of(error: db_errors.ApplicationError) -> Problem:
             for dependant in error.dependants
         ]
     elif isinstance(error, db_errors.Conflict):
-        told = "It is taken." if isinstance(error, errors.AlreadyExists) else detail
+        reported = (
+            "Another row has this value." if isinstance(error, errors.AlreadyExists) else detail
+        )
         mistakes = [
-            {"pointer": pointer(path), "code": error.code, "detail": told} for path in error.paths
+            {"pointer": pointer(path), "code": error.code, "detail": reported}
+            for path in error.paths
         ]
     elif isinstance(error, errors.Unauthenticated):
         headers = {"WWW-Authenticate": _challenge(error)}
@@ -164,7 +169,9 @@ def _of_framework(error: HTTPException) -> Problem:
 
 def _of_bug(error: Exception) -> Problem:
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return Problem(500, "internal-error", "Something went wrong; the request_id is in the log.")
+    return Problem(
+        500, "internal-error", "The service failed. Its log has the cause, under the request_id."
+    )
 
 
 def type_of(code: str) -> str:
@@ -176,9 +183,9 @@ def title_of(code: str) -> str:
     return code.replace("-", " ").capitalize()
 
 
-def body_of(problem: Problem, instance: str, request_id: str) -> dict[str, Any]:
-    """What goes over the wire."""
-    body: dict[str, Any] = {
+def body_of(problem: Problem, instance: str, request_id: str) -> Record:
+    """The problem as JSON."""
+    body: Record = {
         "type": type_of(problem.code),
         "title": title_of(problem.code),
         "status": problem.status,

@@ -30,7 +30,7 @@ POLICY, LEFT = "RateLimit-Policy", "RateLimit"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The limit that a request was counted under: its name, its rate, and what is left of it."""
+    """The limit under which a request was counted: its name, its rate, and the allowance left."""
 
     name: str
     rate: int
@@ -69,5 +69,5 @@ def add_headers(response: Response) -> Response:
 def _reconcile(limiter: RateLimiter) -> None:
     try:
         limiter.reconcile()
-    except Unavailable as error:  # what was counted is kept for the next time
+    except Unavailable as error:  # the counts are kept for the next time
         logger.warning("Rate limits were not reconciled: %s", error)

@@ -22,7 +22,7 @@ def read_response(
     fetch: Callable[[], Record],
     state_of: Callable[[Record], object] | None = None,
 ) -> Response:
-    """Answer a read request. `state_of` returns what may differ while the version stays.
+    """Answer a read request. `state_of` returns the part that may differ while the version stays.
 
     The ETag of a selection is the digest of the body: expanded rows have versions of their own.
     """

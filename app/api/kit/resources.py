@@ -1,9 +1,9 @@
-"""The routes that every resource has, made from its service and its schema, one per verb."""
+"""The routes that every resource has, one per verb, from its service and its schema."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from app.api.kit import bodies, context, parameters
 from app.api.kit.access import allow_callers_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from app.api.kit.contract import Problems
     from app.api.kit.schemas import ResourceSchema
-    from app.db import Record
+    from app.db import DeletableResource, Record, Resource
     from app.services.kit.creates import Creates
     from app.services.kit.deletes import Deletes, Restores
     from app.services.kit.reads import Reads
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from app.services.kit.updates import Updates
 
     Schema = type[ResourceSchema]
+    R = TypeVar("R", bound=Resource)
+    D = TypeVar("D", bound=DeletableResource)
 
 
 _LIST = "Returns a page of the rows that fit every filter, and the cursor of the next page."
@@ -50,14 +52,14 @@ _RESTORE = "Undoes the deletion, unless the row would break a rule by now."
 
 def add_routes(
     blueprint: Blueprint,
-    kind: type[ResourceService[Any]],
+    kind: type[ResourceService[D]],
     schema: Schema,
     *,
     problems: Mapping[str, Problems] = MappingProxyType({}),
 ) -> None:
     """Add the routes of all verbs, under the resource's plural name.
 
-    `problems` are those of create, update, delete or restore that the table does not tell.
+    `problems` are those of create, update, delete or restore that the table does not imply.
     """
     add_reads(blueprint, kind, schema)
     add_create(blueprint, kind, schema, problems.get("create", ()))
@@ -68,13 +70,13 @@ def add_routes(
 
 def add_reads(
     blueprint: Blueprint,
-    kind: type[Reads[Any]],
+    kind: type[Reads[R]],
     schema: Schema,
     state_of: Callable[[Record], object] | None = None,
 ) -> None:
     """Add the list, and one by its id; other resources can refer to this one.
 
-    `state_of` returns what of a row may differ while its version stays: it is part of the ETag.
+    `state_of` returns the part of a row that may differ while its version stays, for the ETag.
     """
     repository, dump = repository_of(kind), Dumper(schema)
     name = repository.model.__tablename__
@@ -102,7 +104,7 @@ def add_reads(
 
 
 def add_create(
-    blueprint: Blueprint, kind: type[Creates[Any]], schema: Schema, problems: Problems = ()
+    blueprint: Blueprint, kind: type[Creates[R]], schema: Schema, problems: Problems = ()
 ) -> None:
     repository, dump, new = repository_of(kind), Dumper(schema), schema()
     name = repository.model.__tablename__
@@ -119,13 +121,13 @@ def add_create(
 
 def add_update(
     blueprint: Blueprint,
-    kind: type[Updates[Any]],
+    kind: type[Updates[R]],
     schema: Schema,
     problems: Problems = (),
     *,
     patch: Schema | None = None,
 ) -> None:
-    """`patch` is what an update may hold, where that is not the schema."""
+    """`patch` is the schema of an update, if it is not that of the resource."""
     repository, dump, changes = repository_of(kind), Dumper(schema), (patch or schema)(partial=True)
     name = repository.model.__tablename__
     known = (*conflicts_of(repository, schema(), "update"), *problems)
@@ -141,7 +143,7 @@ def add_update(
 
 
 def add_delete(
-    blueprint: Blueprint, kind: type[Deletes[Any]], schema: Schema, problems: Problems = ()
+    blueprint: Blueprint, kind: type[Deletes[D]], schema: Schema, problems: Problems = ()
 ) -> None:
     repository = repository_of(kind)
     name = repository.model.__tablename__
@@ -157,7 +159,7 @@ def add_delete(
 
 
 def add_restore(
-    blueprint: Blueprint, kind: type[Restores[Any]], schema: Schema, problems: Problems = ()
+    blueprint: Blueprint, kind: type[Restores[D]], schema: Schema, problems: Problems = ()
 ) -> None:
     repository, dump = repository_of(kind), Dumper(schema)
     name = repository.model.__tablename__

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from app.db import Record
 
-_ENVELOPE = 4096  # bytes for what stands around the items of a list, cursor included
+_ENVELOPE = 4096  # bytes for the fields of a list beside its items, cursor included
 
-# After a colon comes what differs between responses while the version stays.
+# After a colon: a state that may differ between responses while the version stays.
 _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
 _STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", re.ASCII)
 
@@ -58,7 +58,7 @@ def respond_with(
 ) -> Response:
     """One resource, under its ETag; 304 where the client has it already.
 
-    The ETag is the version, with the `state` of what may differ while the version stays. A
+    The ETag is the version, with the `state` that may differ while the version stays. A
     `number`, such as that of a conversation's last message, is part of it that If-Match looks at.
     """
     version = body["version"] if version is None else version
@@ -123,7 +123,7 @@ def _check_if_match(version: int, number: int | None) -> None:
 def _to_json(body: object) -> bytes:
     try:
         return orjson.dumps(body)
-    except TypeError:  # a number beyond 64 bits, which HTTP lets nobody write, is readable too
+    except TypeError:  # a number of more than 64 bits, which only older rows can have
         return json.dumps(body, ensure_ascii=False, default=_plain).encode()
 
 

@@ -1,4 +1,4 @@
-"""What the schemas of all resources have in common."""
+"""The fields that the schemas of all resources have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DELETED_AT = {
 
 
 class StrictSchema(Schema):
-    """Refuses what it does not know."""
+    """Refuses fields that it does not have."""
 
     error_messages: dict[str, str] = {  # noqa: RUF012 - marshmallow declares it so
         "unknown": Coded("unknown-field", "There is no such field."),
@@ -30,7 +30,7 @@ class StrictSchema(Schema):
 class ResourceSchema(StrictSchema):
     """The fields of every resource.
 
-    `numbered_by` names a column that counts what moves no version: the ETag holds its value too.
+    `numbered_by` names a column that counts changes which move no version; the ETag has it too.
     """
 
     numbered_by: ClassVar[str | None] = None

@@ -1,4 +1,4 @@
-"""Headers that make browsers and caches between careful with what they get."""
+"""Headers that make browsers and caches to keep responses private."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 _HEADERS = {
-    "Cache-Control": "no-store",  # nearly all of it tells of people
+    "Cache-Control": "no-store",  # nearly all responses are about people
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -20,7 +20,7 @@ _A_YEAR_OF_TLS = "max-age=31536000"
 
 
 def protect(response: Response) -> Response:
-    """What the view has set by itself, such as a policy for a page, stays."""
+    """Add the headers that the view has not set by itself, such as a policy for a page."""
     headers = response.headers
     own = {name for name, _ in headers} & _HEADERS.keys()  # asking for each costs far more
     headers.extend({name: value for name, value in _HEADERS.items() if name not in own})

@@ -13,8 +13,12 @@ _AGAIN = (
 
 AVAILABILITY = (
     ProblemType(
-        Problem(500, "internal-error", "Something went wrong; the request_id is in the log."),
-        "The service has made a mistake, or is set up wrongly. Nothing was changed.",
+        Problem(
+            500,
+            "internal-error",
+            "The service failed. Its log has the cause, under the request_id.",
+        ),
+        "The service has a defect, or is configured wrongly. Nothing was changed.",
         "Report the `request_id` to those who run the service: it is in the log, with the cause.",
     ),
     of_error(
@@ -54,10 +58,10 @@ AVAILABILITY = (
     ),
     of_error(
         db_errors.OutcomeUnknown("The connection was lost during COMMIT."),
-        "The connection to the database was lost at the very end: the work is done in full, or "
-        "not at all.",
-        "A request with an Idempotency-Key is safe to send again. Otherwise read what it was to "
-        "change before you repeat it.",
+        "The connection to the database was lost during COMMIT: the request was carried out in "
+        "full, or not at all.",
+        "A request with an Idempotency-Key is safe to send again. Otherwise read the resource "
+        "before you repeat the request.",
     ),
     of_error(
         SchemaMismatch("The schema is at 0002, not at 0003."),

@@ -17,7 +17,7 @@ MONEY = (
     of_error(
         AccountNotEmpty(),
         "The account has money, owes money, or has a pending transaction.",
-        "Bring its balance to zero, and post or void what is pending. Then close it.",
+        "Bring its balance to zero, and post or void its pending transactions. Then close it.",
     ),
     of_error(
         AccountClosed(),
@@ -31,7 +31,7 @@ MONEY = (
     ),
     of_error(
         InsufficientFunds(),
-        "The account would be below its overdraft limit. What is held counts as spent.",
+        "The account would be below its overdraft limit. Held money is not available.",
         "Send a smaller amount, bring money in, or raise the limit. Nothing was moved.",
     ),
     of_error(
@@ -47,7 +47,7 @@ MONEY = (
     of_error(
         ApprovalRequired(),
         "The amount is over the firm's threshold, and nobody has approved the transaction.",
-        "Let another user than its creator approve it.",
+        "Another user than its creator has to approve it.",
     ),
     of_error(
         AlreadyReversed(),

@@ -55,7 +55,8 @@ REQUESTS = (
     of_error(
         errors.NotFound("customers", ID),
         "Nothing is at this path: it never was, or it is deleted.",
-        "Check the path and the id. Admins see what is deleted with `include_deleted=true`.",
+        "Check the path and the id. Administrators see deleted resources with "
+        "`include_deleted=true`.",
     ),
     ProblemType(
         Problem(405, "method-not-allowed", "The method is not allowed for the requested URL."),
@@ -69,7 +70,7 @@ REQUESTS = (
         "Read it again, decide whether the change is still right, and send it with the new ETag.",
     ),
     ProblemType(
-        Problem(413, "body-too-large", "The body is larger than what is read."),
+        Problem(413, "body-too-large", "The body has more bytes than the service reads."),
         "The body has more bytes than the service reads.",
         "Send less, or several requests. docs/api.md, Limits, names the numbers.",
     ),
@@ -77,7 +78,7 @@ REQUESTS = (
         Problem(415, "unsupported-media-type", "The body must be application/json in UTF-8."),
         "The Content-Type is missing or not the one of JSON, or the body is compressed.",
         "Send `Content-Type: application/json` and no Content-Encoding. `Accept-Post` or "
-        "`Accept-Patch` names what is read.",
+        "`Accept-Patch` names the media types that are read.",
     ),
     of_error(
         db_errors.Invalid([_MISTAKE]),

@@ -1,7 +1,7 @@
-"""marshmallow's results, faster: of each schema a function is made when it is first used.
+"""marshmallow's results, faster: each schema is compiled to a function when it is first used.
 
-What the function does not know exactly it leaves to marshmallow: an odd value to its field, all
-else to the schema. So fields, rules and messages are in the schemas alone.
+The function leaves to marshmallow whatever it does not cover: an unexpected value to its field,
+everything else to the schema. So fields, rules and messages are in the schemas alone.
 """
 
 from app.api.kit.compiled.dump import Dump

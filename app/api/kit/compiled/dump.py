@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marshmallow import Schema, missing
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.api.kit.compiled.source import Function
+    from app.db import Record
 
-    Dumped = dict[str, Any]
 
 _PLAIN = ("dump", "_serialize", "get_attribute", "dict_class")
 
@@ -27,7 +27,7 @@ class Dump:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
-    def one(self, record: object) -> Dumped:
+    def one(self, record: object) -> Record:
         if type(record) is dict:
             whole, with_gaps = self._of_dicts
         elif hasattr(record, "__getitem__"):
@@ -35,19 +35,19 @@ class Dump:
         else:
             whole, with_gaps = self._of_objects
         try:
-            dumped: Dumped = whole(record)
+            dumped: Record = whole(record)
         except (AttributeError, KeyError, UnknownError):
             dumped = self._with_gaps(with_gaps, record)
         return dumped
 
-    def _with_gaps(self, dump: Function, record: object) -> Dumped:
+    def _with_gaps(self, dump: Function, record: object) -> Record:
         """Slow, for a record that lacks a value or has an unusual one."""
-        dumped: Dumped = dump(record)
+        dumped: Record = dump(record)
         return dumped
 
-    def many(self, records: Iterable[object]) -> list[Dumped]:
+    def many(self, records: Iterable[object]) -> list[Record]:
         if not self._is_known:
-            dumped: list[Dumped] = self._schema.dump(records, many=True)
+            dumped: list[Record] = self._schema.dump(records, many=True)
             return dumped
         rows = list(records)
         try:

@@ -1,6 +1,6 @@
 """The statements that load fields."""
 
-# ruff: noqa: SLF001 - by marshmallow's own methods it is seen what a field does
+# ruff: noqa: SLF001 - marshmallow's own methods show how a field behaves
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-    from app.api.kit.compiled.source import AnyField
+    from app.api.kit.compiled.source import AnyField, Function
+    from app.db import Record
 
 _NAMES: dict[str, object] = {
     "missing": missing,
@@ -74,17 +75,17 @@ class Fields:
             yield "        leave(body)"
 
     def _known(self, number: str, field: AnyField) -> Iterator[str]:
-        made = self._expression(number, field)
+        expression = self._expression(number, field)
         indent = " " * 8
         if field.allow_none:
             yield f"{indent}if value is not None:"
             indent += " " * 4
-        yield f"{indent}value = {made}"
+        yield f"{indent}value = {expression}"
         for position, validator in enumerate(field.validators):
             yield indent + self._check(f"validate_{number}_{position}", validator)
 
     def _expression(self, number: str, field: AnyField) -> str:
-        """What becomes of a value that is neither None nor missing."""
+        """The expression of the loaded value, for one that is neither None nor missing."""
         method = type(field)._deserialize
         if not _reads_as_usual(field) or field.pre_load or field.post_load:
             raise UnknownError
@@ -106,8 +107,10 @@ class Fields:
             items = f"at_most_{number}(value)"
         return f"[item_{number}(each) for each in {items}] if type(value) is list else leave(value)"
 
-    def _check(self, name: str, validator: Any) -> str:
-        if inherits(validator, validate.Length, "__call__"):
+    def _check(self, name: str, validator: Function) -> str:
+        if isinstance(validator, validate.Length) and inherits(
+            validator, validate.Length, "__call__"
+        ):
             least, most = validator.min, validator.max
             if type(least) is type(most) is int and validator.equal is None:
                 return f"{least} <= len(value) <= {most} or leave(value)"
@@ -124,10 +127,12 @@ def _reads_as_usual(field: AnyField) -> bool:
     return type(field).deserialize in _USUAL and inherits(field, fields.Field, *_VALIDATING)
 
 
-def _by_marshmallow(field: AnyField, key: str, schema: Schema) -> Callable[[Any, Any], Any]:
+def _by_marshmallow(
+    field: AnyField, key: str, schema: Schema
+) -> Callable[[object, Record], object]:
     partial = {} if schema.partial is None else {"partial": schema.partial}
 
-    def deserialize(value: Any, body: Any) -> Any:
+    def deserialize(value: object, body: Record) -> object:
         loaded = field.deserialize(value, key, body, **partial)
         return leave(loaded) if loaded is missing else loaded
 

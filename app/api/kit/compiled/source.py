@@ -24,7 +24,7 @@ def leave(_: object) -> NoReturn:
 
 
 def function(name: str, source: str, names: Mapping[str, object]) -> Function:
-    """The function of that name that `source` defines; `names` is what it may use."""
+    """The function of that name that `source` defines; it may use `names`."""
     scope: dict[str, Any] = dict(names)
     exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102 - generated from schemas, no input
     defined: Function = scope[name]

@@ -1,1 +1,1 @@
-"""The OpenAPI document, made from the routes, their contracts and the schemas."""
+"""The OpenAPI document, built from the routes, their contracts and the schemas."""

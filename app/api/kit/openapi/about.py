@@ -1,4 +1,4 @@
-"""What the document says that no route and no schema says: the product gives it."""
+"""The parts of the document that come from no route and no schema: the product declares them."""
 
 from __future__ import annotations
 

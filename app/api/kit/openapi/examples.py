@@ -1,8 +1,8 @@
-"""Examples of requests and responses, made from the examples of their fields."""
+"""Examples of requests and responses, built from the examples of their fields."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.api.kit.components import Shape
@@ -12,11 +12,11 @@ MOMENT = "2026-11-21T09:30:00Z"
 CURSOR = "WyIyMDI2LTExLTIxIl0.3vX8oYbKkq"
 
 _BY_FORMAT = {"uuid": ID, "date-time": MOMENT}
-_BY_TYPE: dict[str, Any] = {"boolean": True, "object": {}, "null": None}
+_BY_TYPE: dict[str, object] = {"boolean": True, "object": {}, "null": None}
 
 
-def example_of(shape: Shape, named: dict[str, Shape], name: str = "") -> Any:
-    """The example of this shape, or one made from its type; `name` is that of its field."""
+def example_of(shape: Shape, named: dict[str, Shape], name: str = "") -> object:
+    """The example of this shape, or one built from its type; `name` is that of its field."""
     if "examples" in shape:
         return shape["examples"][0]
     if "$ref" in shape:
@@ -38,7 +38,7 @@ def _left_out(shape: Shape) -> set[str]:
     return {name for other in others for name in other["required"]}
 
 
-def _plain(shape: Shape, name: str) -> Any:
+def _plain(shape: Shape, name: str) -> object:
     kind = shape.get("type", "object")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind in _BY_TYPE:

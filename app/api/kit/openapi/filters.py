@@ -1,14 +1,14 @@
-"""What the values of filters look like: as parameters of a query, and as fields of a body."""
+"""The schemas of the values of filters, as parameters of a query and as fields of a body."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
     from app.api.kit.components import Shape
-    from app.db import Reader
+    from app.api.kit.contract import AnyReader
     from app.db.repository.criteria import Filter
 
 STRING: Shape = {"type": "string", "pattern": r"^[^\u0000]+$"}
@@ -42,7 +42,7 @@ def shape_of(declared: Filter) -> Shape:
     return _TYPES.get(declared.type, integer)
 
 
-def in_body(reader: Reader[Any]) -> Shape:
+def in_body(reader: AnyReader) -> Shape:
     """The same filters where they are the fields of a body."""
     properties = {
         f"{field}__{operator}".removesuffix("__eq"): {

@@ -1,23 +1,26 @@
-"""Links: what may be done next with what was just made."""
+"""Links: the operations that take the id of a resource that was just created."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-Document = dict[str, Any]
+if TYPE_CHECKING:
+    from app.api.kit.components import Shape
 
 
-def add_links(document: Document) -> None:
-    """From what makes a thing to all that takes its id, in the path or in a body."""
+def add_links(document: Shape) -> None:
+    """Link each operation that creates a resource to all that take its id, in a path or a body."""
     paths = document["paths"]
     for path, methods in paths.items():
-        made = methods.get("post", {}).get("responses", {}).get("201")
+        created = methods.get("post", {}).get("responses", {}).get("201")
         name = path.rpartition("/")[2]
-        if made is not None and (links := {**_in_paths(paths, name), **_in_bodies(document, name)}):
-            made["links"] = links
+        if created is not None and (
+            links := {**_in_paths(paths, name), **_in_bodies(document, name)}
+        ):
+            created["links"] = links
 
 
-def _in_paths(paths: Document, name: str) -> Document:
+def _in_paths(paths: Shape, name: str) -> Shape:
     return {
         operation["operationId"]: {
             "operationId": operation["operationId"],
@@ -29,7 +32,7 @@ def _in_paths(paths: Document, name: str) -> Document:
     }
 
 
-def _in_bodies(document: Document, name: str) -> Document:
+def _in_bodies(document: Shape, name: str) -> Shape:
     field = f"{name.removesuffix('s')}_id"
     return {
         f"{operation['operationId']}_of": {
@@ -42,7 +45,7 @@ def _in_bodies(document: Document, name: str) -> Document:
     }
 
 
-def _properties(document: Document, operation: Document) -> Document:
+def _properties(document: Shape, operation: Shape) -> Shape:
     shape = operation["requestBody"]["content"]["application/json"]["schema"]
-    named: Document = document["components"]["schemas"][shape["$ref"].rpartition("/")[2]]
+    named: Shape = document["components"]["schemas"][shape["$ref"].rpartition("/")[2]]
     return named.get("properties") or {}

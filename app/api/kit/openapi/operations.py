@@ -1,4 +1,4 @@
-"""One operation: what the path, the roles and the contract of a route say together."""
+"""One operation, from the path, the policy and the contract of its route."""
 
 from __future__ import annotations
 

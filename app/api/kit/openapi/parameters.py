@@ -102,7 +102,7 @@ def of_list(reader: Reader[Resource], within: str | None) -> Iterator[Parameter 
 
 
 def of_selection(schema: type[Schema]) -> Iterator[Parameter]:
-    """What of a resource is shown."""
+    """Those that choose the parts of a resource to return."""
     if paths := list(paths_of(schema)):
         yield _commas(_parameter("expand", _some_of(paths), _EXPAND))
     yield _commas(_parameter("fields", _some_of(fields_of(schema)), _FIELDS))

@@ -21,7 +21,7 @@ def _text(description: str) -> Shape:
 
 _ERROR: Shape = {
     "type": "object",
-    "description": "One thing wrong with the input, and where.",
+    "description": "One mistake in the request, and its place.",
     "properties": {
         "pointer": _text("A JSON Pointer (RFC 6901) to the place in the body."),
         "parameter": _text("The name of the parameter of the query string."),

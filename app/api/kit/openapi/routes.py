@@ -1,10 +1,10 @@
-"""The routes of the application, as the document tells of them."""
+"""The routes of the application, as the document describes them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import current_app
 
@@ -24,12 +24,12 @@ _VERBS = {"POST": "create", "PATCH": "update", "DELETE": "delete"}
 
 @dataclass(frozen=True)
 class Route:
-    """`acts` tells a POST that does something to a thing from one that adds to a list."""
+    """`acts` is true for a POST that is an action, and false for one that adds to a list."""
 
     path: str
     method: str
     tag: str
-    view: Callable[..., Any]
+    view: Callable[..., object]
     policy: Policy
     contract: Contract
     acts: bool
@@ -45,7 +45,7 @@ class Route:
 
     @property
     def is_versioned(self) -> bool:
-        """Whether it answers, or works on, one thing under its version."""
+        """Whether it returns or changes one resource under its version."""
         if self.method == "GET":
             return self._is_one and self.contract.reader is None
         return self.method in ("PATCH", "DELETE") or (self.acts and "{id}" in self.path)
@@ -62,7 +62,7 @@ class Route:
 
     @property
     def is_selective(self) -> bool:
-        """Whether clients say what they are shown of it."""
+        """Whether clients choose the fields and references to return."""
         named = self.policy.parameters or ()
         return self.contract.reader is not None or not set(SELECTION).isdisjoint(named)
 
@@ -80,7 +80,9 @@ def routes() -> Iterator[Route]:
         view, policy = current_app.view_functions[rule.endpoint], policy_of(rule.endpoint)
         contract = contract_of(view)
         if policy is None or contract is None:
-            raise LookupError(f"{rule.endpoint} says not who may call it, or what it answers.")
+            raise LookupError(
+                f"{rule.endpoint} has no policy (`allow`) or no contract (`answers`, `lists`)."
+            )
         path, tag = path_of(rule.rule), rule.endpoint.partition(".")[0]
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             acts = method == "POST" and rule.rule not in readable

@@ -1,8 +1,8 @@
-"""The document's schemas, from marshmallow's: one for what is answered, one for each request."""
+"""The document's schemas, from marshmallow's: one for responses, one for each kind of request."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -111,7 +111,7 @@ class Schemas:
         return self.add(f"{name}Items", whole)
 
     def requested(self, kind: type[Schema], *, patch: bool) -> Shape:
-        """What a client may send: all that the server does not set."""
+        """The fields that a client may send: all that the server does not set."""
         name, ours = _name(kind), [key for key, field in kind().fields.items() if field.dump_only]
         if patch:
             name = name.removesuffix("Patch") + "Patch"
@@ -124,8 +124,8 @@ class Schemas:
         return {"$ref": _REF + name}
 
     @property
-    def shapes(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.spec.components.schemas
+    def shapes(self) -> Shape:
+        found: Shape = self.spec.components.schemas
         return found
 
     def _named_shape(self, name: str, schema: Schema) -> Shape:
@@ -137,7 +137,7 @@ class Schemas:
         return shape
 
 
-def _resources(found: Iterable[Any]) -> Iterator[type[Schema]]:
+def _resources(found: Iterable[AnyField]) -> Iterator[type[Schema]]:
     """Those that are answered as they are elsewhere: in full."""
     for field in found:
         inner = field.inner if isinstance(field, List) else field
@@ -145,14 +145,14 @@ def _resources(found: Iterable[Any]) -> Iterator[type[Schema]]:
             yield type(inner.schema)
 
 
-def _one_of(fields: Mapping[str, Any]) -> Shape:
+def _one_of(fields: Mapping[str, AnyField]) -> Shape:
     """Inside `allOf`, or generators of clients take it for all that there is."""
     either = [key for key, field in fields.items() if field.metadata.get("one_of")]
     return {"allOf": [{"oneOf": [{"required": [key]} for key in either]}]} if either else {}
 
 
 def _widen(shape: Shape, field: AnyField, components: Components) -> None:
-    """What is answered may be older than a rule for what is accepted."""
+    """A response may have values that are older than a rule for requests."""
     if isinstance(field, ComponentField) and field.responded is not field.requested:
         add_component(components, field.responded)
         for name in ("$ref", "anyOf"):
@@ -166,6 +166,6 @@ def _widen(shape: Shape, field: AnyField, components: Components) -> None:
         shape["enum"] = [*field.answered, *([None] if field.allow_none else [])]
 
 
-def _name(kind: Any) -> str:
+def _name(kind: object) -> str:
     kind = kind if isinstance(kind, type) else type(kind)
     return str(kind.__name__.removesuffix("Schema"))

@@ -37,8 +37,8 @@ class Converter(OpenAPIConverter):
     def field2property(self, field: AnyField) -> Shape:
         if isinstance(field, ComponentField):
             add_component(self.spec.components, field.requested)
-            told = {name: field.metadata[name] for name in _SHOWN if name in field.metadata}
-            return or_null(field.requested.reference, field) | told
+            shown = {name: field.metadata[name] for name in _SHOWN if name in field.metadata}
+            return or_null(field.requested.reference, field) | shown
         shape: Shape = super().field2property(field)
         shape.pop("readOnly", None)  # requests and answers have schemas of their own
         shape.pop("writeOnly", None)
