@@ -1,11 +1,21 @@
-"""What a caller knows of a row: its version, and what may differ while the version stays."""
+"""The state of a row as a caller knows it: its version, and a number that moves no version."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from app.db.errors import VersionMismatch
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+class StateMismatch(VersionMismatch):
+    """The row has another version, or another number, than the caller expected."""
+
+    def __init__(self, current: int, number: int) -> None:
+        super().__init__(current)
+        self.args = (f"The current version is {current}:{number}.",)
 
 
 class KnownStates(frozenset[int]):

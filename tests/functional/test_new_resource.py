@@ -71,13 +71,13 @@ class BranchService(ResourceService[Branch]):
 SCHEMA = """\
 from __future__ import annotations
 
-from app.api.kit.fields import Reference, Text
+from app.api.kit.fields import Reference, Text, describe
 from app.api.kit.schemas import DeletableSchema
 
 
 class BranchSchema(DeletableSchema):
-    name = Text(longest=100, required=True)
-    customer_id = Reference("customers", required=True)
+    name = Text(longest=100, required=True, metadata=describe("The unique name.", "Harbour"))
+    customer_id = Reference("customers", required=True, metadata=describe("Its customer."))
 """
 ROUTES = '''\
 """Offices of customers."""

@@ -11,8 +11,7 @@ import orjson
 from flask import Response, request
 
 from app.db.errors import VersionMismatch
-from app.domain.conversations import ConversationMismatch
-from app.domain.known_states import KnownStates
+from app.domain.known_states import KnownStates, StateMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,7 +116,7 @@ def _check_if_match(version: int, number: int | None) -> None:
     else:
         states = expected_states()
         if states is not None and version not in states.at(number):
-            raise ConversationMismatch(version, number)
+            raise StateMismatch(version, number)
 
 
 def _to_json(body: object) -> bytes:
