@@ -14,6 +14,7 @@ from marshmallow import Schema, fields, missing, validate
 
 import app.api.schemas
 from app.api.kit import fields as ours
+from app.api.kit.actors import Actor
 from app.api.schemas.money import Currency, Money
 from app.domain.money import DIGITS
 
@@ -65,7 +66,7 @@ def records(schema: Schema) -> SearchStrategy[dict[str, Any]]:
     """What is dumped."""
     values: dict[str, SearchStrategy[Any]] = {}
     for name, field in schema.dump_fields.items():
-        if isinstance(field, ours.Actor):
+        if isinstance(field, Actor):
             parts = {"kind": TEXTS, "id": IDS, "name": TEXTS}
             values |= {f"{field.prefix}_{part}": of for part, of in parts.items()}
         else:

@@ -90,7 +90,7 @@ def test_a_flood_of_values_is_refused_by_their_count(staff: Client, part: bytes)
     answer = staff.send("POST", "/v1/customers/bulk", raw=raw)
     assert process_time() - began < 1
     assert problem(answer) == (413, "body-too-large")
-    assert answer.json["detail"] == "The body holds more than 150,000 JSON values."
+    assert answer.json["detail"] == "The body has more than 150,000 JSON values."
 
 
 def test_signs_in_strings_are_no_values(staff: Client) -> None:

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from marshmallow import ValidationError, fields, validate
-from marshmallow.utils import get_value
+from marshmallow import fields, validate
 
-from app.api.kit.components import Component, ComponentField
-from app.api.kit.expressions import Values, compiled_as
+from app.api.kit.validators import Coded, Length, Matches, all_differ, not_blank
 from app.db import Record
 from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
-from app.domain.actors import ActorKind
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable
 
     from marshmallow import Schema
-
-
-class Coded(str):
-    """A message with the code that programs read; survives marshmallow's formatting."""
-
-    code: str
-    __slots__ = ("code",)
-
-    def __new__(cls, code: str, message: str) -> Self:
-        coded = super().__new__(cls, message)
-        coded.code = code
-        return coded
-
-    def format(self, *args: object, **kwargs: object) -> Coded:
-        return Coded(self.code, super().format(*args, **kwargs))
 
 
 Metadata = dict[str, object]
@@ -85,10 +67,10 @@ class Text(_Coding, fields.String):
         pattern: re.Pattern[str] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(validate=[Length(longest, shortest), _not_blank], **options)
+        super().__init__(validate=[Length(longest, shortest), not_blank], **options)
         self.longest, self.shortest = longest, shortest
         if pattern is not None:
-            self.validators.append(_Matches(pattern))
+            self.validators.append(Matches(pattern))
 
 
 class Email(Text):
@@ -176,54 +158,6 @@ class JSONObject(_Coding, fields.Field[Record]):
         return value
 
 
-def _actor(field: Actor, _: str, values: Values) -> str:
-    parts = {"type": "kind", "id": "id", "name": "name"}
-    read = [f"{key!r}: {values.value(f'{field.prefix}_{part}')}" for key, part in parts.items()]
-    return f"{{{', '.join(read)}}}"
-
-
-class Actor(ComponentField, fields.Field[Any]):
-    """The actor, from the columns `<prefix>_kind`, `<prefix>_id` and `<prefix>_name`."""
-
-    requested = responded = Component(
-        "Actor",
-        {
-            "type": "object",
-            "description": "The user, the agent or the system that did it. The system has no id; "
-            "an erased name is null.",
-            "properties": {
-                "type": {
-                    "type": "string",
-                    "description": "The kind of actor.",
-                    "enum": list(ActorKind),
-                },
-                "id": {
-                    "type": ["string", "null"],
-                    "description": "The id of the user or agent.",
-                    "format": "uuid",
-                },
-                "name": {
-                    "type": ["string", "null"],
-                    "description": "The name at that time.",
-                    "examples": ["Ada Desk"],
-                },
-            },
-            "required": ["type", "id", "name"],
-        },
-    )
-
-    def __init__(self, prefix: str, description: str) -> None:
-        super().__init__(dump_only=True, metadata=describe(description))
-        self.prefix = prefix
-
-    @compiled_as(_actor)
-    def serialize(self, attr: str, obj: Any, accessor: Any = None, **_: Any) -> Record:  # noqa: ARG002 - as marshmallow calls it
-        kind, key, name = (
-            get_value(obj, f"{self.prefix}_{part}") for part in ("kind", "id", "name")
-        )
-        return {"type": kind, "id": key, "name": name}
-
-
 class Nested(_Coding, fields.Nested):
     """An object with fields of its own, loaded as `makes`: a dataclass that has them too."""
 
@@ -247,7 +181,7 @@ class Texts(_Coding, fields.List[str]):
     def __init__(
         self, *, most: int, longest: int, pattern: re.Pattern[str] | None = None, **options: Any
     ) -> None:
-        super().__init__(Text(longest=longest, pattern=pattern), validate=_all_differ, **options)
+        super().__init__(Text(longest=longest, pattern=pattern), validate=all_differ, **options)
         wrong = Coded("length", f"It must have at most {most} items.")
         self.at_most = validate.Length(max=most, error=wrong)
 
@@ -268,33 +202,3 @@ class Ids(_Coding, fields.List[UUID]):
         if isinstance(value, list):
             Length(self.most())(value)
         return super()._deserialize(value, *args, **kwargs)
-
-
-class Length(validate.Length):
-    def __init__(self, longest: int, shortest: int = 1) -> None:
-        wrong = Coded("length", f"It must have a length of {shortest} to {longest}.")
-        super().__init__(min=shortest, max=longest, error=wrong)
-
-
-class _Matches:
-    def __init__(self, pattern: re.Pattern[str]) -> None:
-        self.pattern = pattern
-
-    def __call__(self, value: str) -> None:
-        if not self.pattern.fullmatch(value):
-            raise ValidationError(Coded("format", f"It must match {self.pattern.pattern}"))
-
-
-def within(least: int, most: int) -> validate.Range:
-    """Validates a number from `least` to `most`."""
-    return validate.Range(least, most, error=Coded("range", f"It must be {least} to {most}."))
-
-
-def _all_differ(value: list[str]) -> None:
-    if len(set(value)) != len(value):
-        raise ValidationError(Coded("duplicate", "An item is in it twice."))
-
-
-def _not_blank(value: str) -> None:
-    if value and not value.strip():
-        raise ValidationError(Coded("length", "It must not be blank."))

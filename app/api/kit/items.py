@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from app.api.kit.context import settings
-from app.api.kit.fields import JSONValue, Length, describe
+from app.api.kit.fields import JSONValue, describe
 from app.api.kit.schemas import StrictSchema
+from app.api.kit.validators import Length
 
 
 class Items(JSONValue):

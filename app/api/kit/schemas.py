@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from marshmallow import RAISE, Schema
 
-from app.api.kit.fields import SOMETIMES, Coded, Id, Integer, Timestamp, describe
+from app.api.kit.fields import SOMETIMES, Id, Integer, Timestamp, describe
+from app.api.kit.validators import Coded
 
 _DELETED_AT = {
     **SOMETIMES,

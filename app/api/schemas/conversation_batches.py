@@ -4,9 +4,10 @@ from marshmallow import Schema, ValidationError
 
 from app.api.kit.components import Component, ComponentField
 from app.api.kit.context import settings
-from app.api.kit.fields import Boolean, Coded, Integer, JSONObject, describe
+from app.api.kit.fields import Boolean, Integer, JSONObject, describe
 from app.api.kit.openapi.filters import in_body
 from app.api.kit.schemas import StrictSchema
+from app.api.kit.validators import Coded
 from app.api.schemas.conversations import AssignmentSchema
 from app.services import ConversationBatchService
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from app.api.kit.fields import Actor, Id, Integer, JSONObject, Text, Timestamp, describe
+from app.api.kit.actors import Actor
+from app.api.kit.fields import Id, Integer, JSONObject, Text, Timestamp, describe
 from app.api.kit.openapi.examples import CURSOR
 from app.api.kit.schemas import ResourceSchema
 

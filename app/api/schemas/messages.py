@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from app.api.kit.fields import Actor, Choice, Id, Integer, Reference, Text, describe
+from app.api.kit.actors import Actor
+from app.api.kit.fields import Choice, Id, Integer, Reference, Text, describe
 from app.api.kit.schemas import ResourceSchema, StrictSchema
 from app.domain.messages import Direction
 

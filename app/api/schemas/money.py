@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields
 from marshmallow.utils import get_value
 
 from app.api.kit.components import ComponentField
 from app.api.kit.expressions import Values, compiled_as
-from app.api.kit.fields import Coded, Messages
+from app.api.kit.validators import Coded
 from app.api.schemas.money_components import CURRENCY, CURRENT_CURRENCY, MONEY
 from app.domain import money
+
+if TYPE_CHECKING:
+    from app.api.kit.fields import Messages
 
 _PARTS = ("amount", "currency")
 

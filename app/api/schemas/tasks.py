@@ -14,9 +14,9 @@ from app.api.kit.fields import (
     Texts,
     Timestamp,
     describe,
-    within,
 )
 from app.api.kit.schemas import DeletableSchema, StrictSchema
+from app.api.kit.validators import within
 from app.domain.agents import MOST_QUEUES, QUEUE
 from app.domain.tasks import HIGHEST, LOWEST, Outcome, TaskStatus
 

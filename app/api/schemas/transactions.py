@@ -4,11 +4,10 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from app.api.kit.actors import Actor
 from app.api.kit.fields import (
-    Actor,
     Boolean,
     Choice,
-    Coded,
     Id,
     Messages,
     Nested,
@@ -18,6 +17,7 @@ from app.api.kit.fields import (
     describe,
 )
 from app.api.kit.schemas import ResourceSchema, StrictSchema
+from app.api.kit.validators import Coded
 from app.api.schemas.money import Money
 from app.domain.transactions import (
     KINDS_TO_CHOOSE,
