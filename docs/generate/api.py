@@ -14,10 +14,10 @@ from app.api.problem_types import PROBLEM_TYPES
 from app.domain.actors import Role
 from app.settings import Settings
 from docs.generate.parts import DOCS, code, table
-from docs.generate.shapes import fields, members, name_of, named, type_of
+from docs.generate.shapes import body_fields, fields, members, name_of, named, type_of, used_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from docs.generate.shapes import Shape
 
@@ -146,15 +146,22 @@ def _who(call: Call) -> str:
 
 
 def _body(document: Shape, call: Call) -> str:
+    name = _body_name(call)
+    if not name or name == "Nothing":
+        return ""
+    if name.endswith("Items"):
+        return "`{items}`"
+    return "the fields below" if _is_whole(name) else members(named(document, name))
+
+
+def _is_whole(name: str) -> bool:
+    """Whether the body has the fields of the resource."""
+    return name.startswith("New") or name.endswith("Patch")
+
+
+def _body_name(call: Call) -> str:
     content = call.operation.get("requestBody", {}).get("content", {})
-    for media in content.values():
-        name = name_of(media["schema"])
-        if name == "Nothing":
-            return ""
-        if name.startswith("New") or name.endswith("Patch"):
-            return "the fields below" if not name.endswith("Items") else "`{items}`"
-        return members(named(document, name))
-    return ""
+    return next((name_of(media["schema"]) for media in content.values()), "")
 
 
 def _items(call: Call) -> str:
@@ -167,11 +174,39 @@ def _items(call: Call) -> str:
     return ""
 
 
-def _fields(document: Shape, calls: Iterable[Call]) -> Iterator[str]:
-    for name, call in {name: call for call in calls if (name := _items(call))}.items():
-        expanded = {each.partition(".")[0] for each in _choices(call, "expand")}
+def _fields(document: Shape, calls: Collection[Call]) -> Iterator[str]:
+    """The fields of what is listed and read, of the other bodies, and of their parts."""
+    items = {name: call for call in calls if (name := _items(call))}
+    hidden = {
+        name: {each.partition(".")[0] for each in _choices(call, "expand")}
+        for name, call in items.items()
+    }
+    for name in items:
         yield f"## Fields of {name}"
-        yield fields(document, name, expanded)
+        yield fields(document, name, hidden[name])
+    names = {_body_name(call): call for call in calls if not _is_whole(_body_name(call))}
+    bodies = {name: call for name, call in names.items() if named(document, name).get("properties")}
+    for name, call in bodies.items():
+        yield f"## Body of {call.words}"
+        yield body_fields(document, name)
+    yield from _parts(document, items, bodies, hidden)
+
+
+def _parts(
+    document: Shape,
+    items: Collection[str],
+    bodies: Collection[str],
+    hidden: Mapping[str, Collection[str]],
+) -> Iterator[str]:
+    sent = used_by(document, [*(f"New{name}" for name in items), *bodies])
+    for name in dict.fromkeys(sent):
+        yield f"## Fields of {name}"
+        yield body_fields(document, name)
+    received = used_by(document, items, hidden)
+    for name in dict.fromkeys(received):
+        if name not in sent and name not in items:
+            yield f"## Fields of {name}"
+            yield fields(document, name)
 
 
 def _choices(call: Call, parameter: str) -> list[str]:

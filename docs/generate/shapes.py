@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from itertools import compress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from docs.generate.parts import code, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     Shape = dict[str, Any]
 
+_KNOWN = {
+    "ConversationFilters": "object of filters",
+    "Currency": "currency code",
+    "CurrentCurrency": "currency code",
+    "Money": "[Money](../api.md#money)",
+}
+"""Components that no page of a resource explains."""
 _FORMATS = {"uuid": "UUID", "date-time": "time", "date": "date"}
 
 
@@ -28,7 +36,8 @@ def named(document: Shape, name: str) -> Shape:
 def type_of(shape: Shape) -> str:
     """A type in words, such as `UUID or null`, `list of string`, or the values of an enum."""
     if "$ref" in shape:
-        return name_of(shape)
+        name = name_of(shape)
+        return _KNOWN.get(name, f"[{name}](#fields-of-{name.lower()})")
     if "anyOf" in shape:
         return " or ".join(dict.fromkeys(type_of(each) for each in shape["anyOf"]))
     if "enum" in shape:
@@ -62,10 +71,35 @@ def members(shape: Shape) -> str:
     return f"`{{{', '.join(names)}}}`"
 
 
-def fields(document: Shape, name: str, hidden: set[str]) -> str:
-    """A table of the fields of one component, and how POST and PATCH take them."""
-    parts = (name, f"New{name}", f"{name}Patch")
-    shape, created, patched = (named(document, part) for part in parts)
+def used_by(
+    document: Shape,
+    names: Iterable[str],
+    hidden: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[str]:
+    """The components that the fields of these name, and the fields of those in turn."""
+    found: list[str] = []
+    for name in names:
+        for key, field in named(document, name).get("properties", {}).items():
+            if key in hidden.get(name, ()):
+                continue
+            shapes = field.get("anyOf", [field.get("items", field)])
+            found += [name_of(shape) for shape in shapes if "$ref" in shape]
+    found = [name for name in dict.fromkeys(found) if name not in _KNOWN]
+    return found + (used_by(document, found) if found else [])
+
+
+def fields(document: Shape, name: str, hidden: Collection[str] = ()) -> str:
+    """A table of the fields of a resource, and how POST and PATCH take them."""
+    parts = (named(document, part) for part in (name, f"New{name}", f"{name}Patch"))
+    return _table(*parts, hidden=hidden)
+
+
+def body_fields(document: Shape, name: str) -> str:
+    """A table of the fields of a body, or of a part of one."""
+    return _table({}, named(document, name), {})
+
+
+def _table(shape: Shape, created: Shape, patched: Shape, *, hidden: Collection[str] = ()) -> str:
     head = ["field", "type", "POST", "PATCH", "meaning"]
     rows = [
         [f"`{field}`", *row] for field, row in _rows(shape, created, patched) if field not in hidden
@@ -78,8 +112,8 @@ def _rows(shape: Shape, created: Shape, patched: Shape) -> Iterator[tuple[str, t
     required = created.get("required", [])
     given = created.get("properties", {})
     changed = patched.get("properties", {})
-    for name, field in (shape.get("properties", {}) | given).items():
+    for name, field in (given | shape.get("properties", {})).items():
         post = "required" if name in required else "optional" if name in given else ""
-        richest = given.get(name, field)
-        meaning = field.get("description", richest.get("description", ""))
-        yield name, (type_of(richest), post, "yes" if name in changed else "", meaning)
+        kind = type_of(field if "enum" in field else given.get(name, field))
+        meaning = field.get("description", given.get(name, field).get("description", ""))
+        yield name, (kind, post, "yes" if name in changed else "", meaning)
