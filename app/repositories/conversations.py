@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import selectinload
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
-    from app.db import Page, Query, Record
+    from app.db import Page, Query
 
     Names = tuple[str, ...]
     Whole = Select[*tuple[object, ...]]
@@ -74,6 +74,14 @@ _DUE = (
 )
 WHOLE = (selectinload(Conversation.messages), selectinload(Conversation.tasks))
 PEOPLE = (selectinload(Conversation.customer), selectinload(Conversation.assignee))
+
+
+class Reassigned(NamedTuple):
+    """A conversation that was assigned to another agent, with its columns from before."""
+
+    id: UUID
+    assignee_id: UUID
+    assignment_reason: str | None
 
 
 class ConversationRepository(Repository[Conversation]):
@@ -131,14 +139,13 @@ class ConversationRepository(Repository[Conversation]):
 
     def reassign(
         self, connection: Connection, agents: Collection[UUID], to: UUID | None, *, at_most: int
-    ) -> list[Record]:
+    ) -> list[Reassigned]:
         """Assign all conversations of these agents that are not closed to `to`, or to nobody.
 
-        Locks them in the order of their ids. Returns for each its `id`, and the `assignee_id` and
-        `assignment_reason` from before. Raises TooManyRows for more than `at_most`.
+        Locks them in the order of their ids. Raises TooManyRows for more than `at_most`.
         """
         bound = {"agents": list(agents), "to": to, "limit": at_most + 1}
-        reassigned = [row._asdict() for row in connection.execute(_REASSIGN, bound)]
+        reassigned = list(map(Reassigned._make, connection.execute(_REASSIGN, bound)))
         if len(reassigned) > at_most:
             raise TooManyRows(at_most)
         return reassigned

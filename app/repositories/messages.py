@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
     from sqlalchemy.orm import Session
 
-    from app.db import Record
 
 _MESSAGES, _CONVERSATIONS = Message.__table__, Conversation.__table__
 
@@ -71,6 +70,14 @@ _UNANSWERED = select(
 )
 
 
+class MovedMessage(NamedTuple):
+    """A message that was moved, with its columns from after the move."""
+
+    id: UUID
+    seq: int
+    original_conversation_id: UUID
+
+
 class MessageRepository(Inserter[Message]):
     model = Message
     filters = filters_on(
@@ -101,10 +108,9 @@ class MessageRepository(Inserter[Message]):
         found: bool = connection.execute(_UNANSWERED, bound).scalar_one()
         return found
 
-    def move(self, connection: Connection, source: UUID, target: UUID, last: int) -> list[Record]:
-        """Move all messages of `source` to the end of `target`, whose last number is `last`.
-
-        Returns the `id`, `seq` and `original_conversation_id` of each.
-        """
+    def move(
+        self, connection: Connection, source: UUID, target: UUID, last: int
+    ) -> list[MovedMessage]:
+        """Move all messages of `source` to the end of `target`, whose last number is `last`."""
         bound = {"source": source, "target": target, "last": last}
-        return [row._asdict() for row in connection.execute(_MOVE, bound)]
+        return list(map(MovedMessage._make, connection.execute(_MOVE, bound)))

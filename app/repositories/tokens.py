@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, FromClause
 
-    from app.db import Record
 
 _TOKENS, _USERS, _AGENTS = Token.__table__, User.__table__, Agent.__table__
 
@@ -95,6 +94,7 @@ class TokenRepository(Repository[Token]):
         """Set the time at which the token was last used to now."""
         connection.execute(_TOUCH, {"token_id": token_id})
 
-    def revoke_all(self, connection: Connection, owner_id: UUID) -> list[Record]:
-        """Delete all live tokens of a user or agent; returns their `id` and `deleted_at`."""
-        return [row._asdict() for row in connection.execute(_REVOKE_ALL, {"owner": owner_id})]
+    def revoke_all(self, connection: Connection, owner_id: UUID) -> dict[UUID, datetime]:
+        """Delete all live tokens of a user or agent; returns their `deleted_at` by id."""
+        rows = connection.execute(_REVOKE_ALL, {"owner": owner_id})
+        return {row.id: row.deleted_at for row in rows}

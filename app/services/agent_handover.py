@@ -60,12 +60,12 @@ class AgentHandover(Service):
         kinds = self.agents.kinds(connection, {*agents, to} - {None}) if to and rows else {}
         by_action: dict[str, dict[UUID, Changes]] = defaultdict(dict)
         for row in rows:
-            old = row["assignee_id"]
+            old = row.assignee_id
             changes: Changes = {"assignee_id": (old, to)}
-            if row["assignment_reason"] is not None:
-                changes["assignment_reason"] = (row["assignment_reason"], None)
+            if row.assignment_reason is not None:
+                changes["assignment_reason"] = (row.assignment_reason, None)
             action = assignment_action(kinds.get(old), None if to is None else kinds.get(to))
-            by_action[action][row["id"]] = changes
+            by_action[action][row.id] = changes
         for action, of in by_action.items():
             self.record(connection, action, Conversation, of)
 

@@ -143,9 +143,7 @@ class AgentService(ResourceService[Agent]):
         with self.database.session() as session:
             super().remove(key, expected=expected)
             revoked = self.tokens.revoke_all(session.connection(), key)
-            deleted = {
-                token["id"]: {"deleted_at": (None, token["deleted_at"])} for token in revoked
-            }
+            deleted = {key: {"deleted_at": (None, at)} for key, at in revoked.items()}
             self.record(session.connection(), "deleted", Token, deleted)
 
     @allowed(SYSTEM_ONLY)

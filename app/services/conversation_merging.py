@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from app.db import Record
     from app.db.repository.writing import Changes
+    from app.repositories.messages import MovedMessage
 
 _MOST_MOVED = 100_000  # tasks or to-dos of one conversation
 
@@ -106,7 +106,7 @@ class ConversationMerger(Service):
         if moved:
             self.repository.take_numbers(connection, target.id, len(moved))
         conversation = (source.id, target.id)
-        changes = {message["id"]: _moved(message, conversation, last) for message in moved}
+        changes = {message.id: _moved(message, conversation, last) for message in moved}
         self.record(connection, "moved", Message, changes)
         for repository, model in ((self.tasks, Task), (self.todos, Todo)):
             ids = repository.update_where(
@@ -122,9 +122,9 @@ class ConversationMerger(Service):
         self.record(connection, "redirected", Conversation, changes)
 
 
-def _moved(message: Record, conversation: tuple[UUID, UUID], last: int) -> Changes:
+def _moved(message: MovedMessage, conversation: tuple[UUID, UUID], last: int) -> Changes:
     """What the event of a message tells that came behind number `last` of another conversation."""
-    seq, original = message["seq"], message["original_conversation_id"]
+    seq, original = message.seq, message.original_conversation_id
     first_time = original == conversation[0]
     changes = {
         "conversation_id": conversation,

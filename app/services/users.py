@@ -94,5 +94,5 @@ class UserService(ResourceService[User]):
                 connection,
                 "deleted",
                 Token,
-                {token["id"]: {"deleted_at": (None, token["deleted_at"])} for token in revoked},
+                {key: {"deleted_at": (None, at)} for key, at in revoked.items()},
             )
