@@ -1,4 +1,7 @@
-"""The errors of Caseload itself, on those of the data layer. `code` names each for programs."""
+"""The errors that several resources raise, built on those of the data layer.
+
+The conflicts of one resource are in its module of `app/domain`. `code` names an error for programs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class Unauthenticated(ApplicationError):
 
 
 class InvalidToken(Unauthenticated):
-    """A token was shown, and it is malformed, unknown, revoked, expired or of nobody active."""
+    """The token is malformed, unknown, revoked or expired, or its owner is not active."""
 
 
 class Forbidden(ApplicationError):
@@ -75,7 +78,7 @@ class NotDeleted(Conflict):
 
 
 class ParentDeleted(Conflict):
-    """A row can't come back while what it refers to is deleted."""
+    """A row cannot be restored while a row that it refers to is deleted."""
 
     code = "parent-deleted"
 
@@ -85,7 +88,7 @@ class ParentDeleted(Conflict):
 
 
 class InvalidTransition(Conflict):
-    """The state does not allow this action; `allowed` names those that it does."""
+    """The state does not allow this action; `allowed` are the actions that it allows."""
 
     code = "invalid-transition"
 

@@ -1,4 +1,4 @@
-"""Runs the jobs in the service's own processes, so that nobody has to set anything up for them."""
+"""Runs the jobs in a thread of each process of the service."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _REPEATED_AFTER = 60.0
 
 
 def run_regularly(run_due: Callable[[], JobsReport], *, every: float) -> threading.Thread | None:
-    """Run the jobs about every so many seconds, in a thread of this process; 0: never."""
+    """Run the jobs about every `every` seconds in a thread of this process; 0 is never."""
     if not every:
         return None
 
     def run() -> None:
         log = JobLog()
         while True:
-            # A random pause, so that not all processes look at once.
+            # A random pause, so that not all processes run the jobs at the same moment.
             threading.Event().wait(random.uniform(0.5, 1.5) * every)  # noqa: S311 - no secret
             log.run(run_due)
 
@@ -40,7 +40,7 @@ def run_regularly(run_due: Callable[[], JobsReport], *, every: float) -> threadi
 
 
 class JobLog:
-    """Logs what fails: once that the database is away, and each job's failure once a minute."""
+    """Logs the failures of jobs: an unreachable database once, any other failure once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -69,6 +69,6 @@ class JobLog:
         if now - self._logged_at.get(key, -_REPEATED_AFTER) < _REPEATED_AFTER:
             return
         self._logged_at[key] = now
-        # An expected error says it all by its message; any other one needs its traceback.
+        # The message of an expected error is enough; any other error needs its traceback.
         trace = None if isinstance(error, Unavailable) else error
         logger.error("The job '%s' failed: %r", job, error, exc_info=trace)

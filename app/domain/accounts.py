@@ -1,4 +1,4 @@
-"""The life of an account, and its number."""
+"""Accounts: a new one, its limit and number, and what may be done to it when."""
 
 from __future__ import annotations
 

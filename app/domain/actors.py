@@ -1,4 +1,4 @@
-"""Who is acting: a user, an agent or the system."""
+"""The actor of a request: a user, an agent or the system; and the roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent is, how a queue may be called, and who gets work."""
+"""Agents: their kinds, the names of queues, and whether an agent may get work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HANDED_OFF, ASSIGNED = "handed-off", "assigned"  # what events call an assignmen
 
 
 def assignment_action(old: str | None, new: str | None) -> str:
-    """Whether work goes from a person to a program or back; `old` and `new` are kinds of agents."""
+    """`handed-off` from a person to a program or back, else `assigned`; takes the two kinds."""
     return HANDED_OFF if None not in (old, new) and old != new else ASSIGNED
 
 
@@ -32,7 +32,7 @@ QUEUE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 def why_unfit(
     agent: Mapping[str, Any] | None, path: tuple[str | int, ...], queue: str | None = None
 ) -> Mistake | None:
-    """Why the agent at `path` of a body gets no work, or none of this queue; None: it does."""
+    """Why the agent at `path` of a body cannot get work (of this queue); None where it can."""
     if agent is None:
         return Mistake(path, "unknown-reference", "Refers to nothing that exists.")
     if not agent["is_active"]:

@@ -1,4 +1,4 @@
-"""How much of a rate is left: what was spent leaks away, and no more than `most` fits in."""
+"""Rate limits as leaky buckets: each request adds one, and `most` leak away per second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`remaining` requests may come at once; `reset` is when all may again, in whole seconds."""
+    """`remaining` requests are allowed at once, and all of them again after `reset` seconds."""
 
     remaining: int
     reset: int
@@ -16,48 +16,49 @@ class Allowance:
 
 @dataclass(slots=True)
 class LeakyBucket:
-    """Of `most` requests, as many per second as that. `now` is any clock in seconds.
+    """It has room for `most` requests, of which as many leak per second.
 
-    What was spent beyond `most`, elsewhere and learnt of later, is a debt that leaks first.
+    `level` may be above `most` where other processes have taken requests at the same time: no
+    request is allowed until it has leaked. `now` is any clock in seconds.
     """
 
     most: int
-    spent: float
+    level: float
     at: float
-    count: int = 0  # of requests that found room
+    count: int = 0  # requests that were added
 
     def leak(self, now: float) -> None:
-        self.spent = max(0.0, self.spent - self.most * max(0.0, now - self.at))
+        self.level = max(0.0, self.level - self.most * max(0.0, now - self.at))
         self.at = now
 
-    def spend(self, now: float) -> bool:
-        """Whether there was room for one more."""
+    def take(self, now: float) -> bool:
+        """Add one request if there is room; returns whether there was."""
         self.leak(now)
-        if self.spent + 1 > self.most:
+        if self.level + 1 > self.most:
             return False
         self.add(now)
         return True
 
     def add(self, now: float) -> None:
-        """One more, whether there is room or not."""
+        """Add one request, whether there is room or not."""
         self.leak(now)
-        self.spent += 1
+        self.level += 1
         self.count += 1
 
     def merge(self, newer: LeakyBucket, now: float) -> None:
-        """What came later into an empty one, as if it had come into this."""
+        """Add the requests of `newer`, which started empty after `self.at`."""
         newer.leak(now)
         leaked = self.most * max(0.0, now - self.at)
-        self.spent = max(newer.spent, self.spent + newer.count - leaked)
+        self.level = max(newer.level, self.level + newer.count - leaked)
         self.count += newer.count
         self.at = now
 
     @property
     def allowance(self) -> Allowance:
-        left = max(0, math.floor(self.most - self.spent))
-        return Allowance(left, math.ceil(self.spent / self.most))
+        left = max(0, math.floor(self.most - self.level))
+        return Allowance(left, math.ceil(self.level / self.most))
 
     @property
     def wait(self) -> int:
-        """Whole seconds until there is room for one."""
-        return max(1, math.ceil((self.spent + 1 - self.most) / self.most))
+        """Whole seconds until there is room for one request."""
+        return max(1, math.ceil((self.level + 1 - self.most) / self.most))

@@ -122,7 +122,7 @@ class BusinessCalendar:
         raise ValueError(_TOO_FAR)
 
     def _openings(self, moment: datetime, step: int) -> Iterator[tuple[datetime, datetime]]:
-        """In order, from about `moment` on; with `step` -1 the latest first, back from it."""
+        """The openings from about `moment` on, in order; with `step` -1 backwards, latest first."""
         # A day early: where clocks go back over midnight, a moment's date is not its opening's.
         first = moment.astimezone(ZoneInfo(self.zone)).date() - timedelta(step)
         for number in range(_FURTHEST):
@@ -132,13 +132,13 @@ class BusinessCalendar:
                     yield self._moment(day, opens), self._moment(day, closes)
 
     def _moment(self, day: date, wall: timedelta) -> datetime:
-        """When the clock on the wall first shows that time or a later one."""
+        """The first moment at which local clocks show that time or a later one."""
         zone = ZoneInfo(self.zone)
         local = datetime.combine(day, time(), zone) + wall
         before, after = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
         if before <= after:
             return before
-        # The clocks skip that time: with `after` they have yet to, with `before` they have.
+        # Local clocks skip that time: `after` is before the skip, `before` is after it.
         seconds = range(int(after.timestamp()), int(before.timestamp()))
         skip = bisect_left(
             seconds,
@@ -150,7 +150,7 @@ class BusinessCalendar:
 
 @lru_cache(maxsize=256)
 def _public_holidays(code: str, year: int) -> frozenset[date]:
-    """Of one year, for good: the library's own growing ones are not safe with threads."""
+    """The holidays of one year, cached: the library's own objects are not safe with threads."""
     import holidays  # noqa: PLC0415 - takes 70 ms, which most commands need not wait for
 
     if not _COUNTRY.fullmatch(code):  # the library would take stock exchanges too

@@ -29,7 +29,7 @@ def _resolution() -> Mapping[str, timedelta]:
 
 @dataclass(frozen=True)
 class Targets:
-    """Open time allowed, by priority."""
+    """The open time that is allowed, by priority."""
 
     first_response: Mapping[str, timedelta] = field(default_factory=_first_response)
     resolution: Mapping[str, timedelta] = field(default_factory=_resolution)
@@ -47,7 +47,7 @@ class Clocks:
 
 @dataclass(frozen=True)
 class ServiceLevels:
-    """What happens to the clocks; `at` is when it happened."""
+    """Computes the clocks after a change; `at` is the time of the change."""
 
     calendar: BusinessCalendar = field(default_factory=BusinessCalendar)
     targets: Targets = field(default_factory=Targets)
@@ -70,14 +70,14 @@ class ServiceLevels:
         return replace(clocks, resolution_left=left)
 
     def resume(self, clocks: Clocks, at: datetime) -> Clocks:
-        """Let the resolution clock go on with what was left; changes nothing if it runs."""
+        """Restart the resolution clock with the time left; changes nothing if it runs."""
         if clocks.resolution_left is None:
             return clocks
         due = self.calendar.add(at, clocks.resolution_left)
         return replace(clocks, resolution_due_at=due, resolution_left=None)
 
     def retarget(self, clocks: Clocks, old_priority: str, new_priority: str) -> Clocks:
-        """Shift what is due by the difference of the targets; a response given stays judged."""
+        """Shift the due times by the difference of the targets; a given response keeps its own."""
         first, whole = self.targets.first_response, self.targets.resolution
         shift = whole[new_priority] - whole[old_priority]
         left, due = clocks.resolution_left, clocks.first_response_due_at

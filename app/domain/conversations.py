@@ -107,7 +107,7 @@ class ConversationChanges(ConversationEffects, total=False):
 
 
 def statuses_for(action: str) -> frozenset[str]:
-    """Those that allow the action."""
+    """The statuses that allow the action."""
     return frozenset(_ACTIONS[action])
 
 
@@ -119,9 +119,9 @@ def check_conversation_action(action: str, status: str) -> None:
 
 
 def after_merge(source: str, target: str, *, is_unanswered: bool) -> ConversationStatus:
-    """The status of the target of a merge: that of the two which the desk has to look at sooner.
+    """The status of the target of a merge: the one of the two that the desk looks at sooner.
 
-    It is open where a message of the source `is_unanswered`, whatever the two were.
+    It is open where a message of the source `is_unanswered`, whatever the two statuses.
     """
     return _S.OPEN if is_unanswered else min(_S(source), _S(target), key=_SOONEST.index)
 
@@ -129,10 +129,10 @@ def after_merge(source: str, target: str, *, is_unanswered: bool) -> Conversatio
 def after_message(
     status: str, direction: str, *, since: timedelta, reopen_window: timedelta
 ) -> ConversationStatus:
-    """The status that a message leaves behind; `since` is how long the present one has lasted.
+    """The status after a message; `since` is how long the present status has lasted.
 
-    A customer's message re-opens, a resolved conversation only within the window; an answer
-    makes an unresolved one wait for the customer; a note changes nothing.
+    A customer's message re-opens a conversation, a resolved one only within the window. A message
+    to the customer makes an unresolved one pending. A note changes nothing.
     """
     now = ConversationStatus(status)
     if direction == Direction.INBOUND:
@@ -144,7 +144,7 @@ def after_message(
 
 
 class ConversationMerged(Conflict):
-    """It goes on in another conversation."""
+    """The conversation was merged into another one, `into`."""
 
     code = "conversation-merged"
 
@@ -171,7 +171,7 @@ class CustomerMismatch(Conflict):
 
 
 class CountMismatch(Conflict):
-    """There are more or fewer than the caller expected; nothing was done."""
+    """The action would change more or fewer conversations than expected; nothing was done."""
 
     code = "count-mismatch"
 

@@ -11,14 +11,14 @@ _SHORTEST_MEMBER = 4  # bytes: `"":1`
 
 
 class JSONLimit(NamedTuple):
-    """`keys` counts those of all objects inside too; None allows any number."""
+    """`keys` is the most of all objects together, nested ones included; None is any number."""
 
     bytes: int
     keys: int | None
 
 
 def excess(value: Any, limit: JSONLimit) -> str | None:
-    """What is too large about a value, for the client; None where it is within the limit."""
+    """Why a value is too large, as a message to the client; None where it is not."""
     size = size_of(value)
     if size > limit.bytes:
         return f"It has {size:,} bytes of JSON; at most {limit.bytes:,} are allowed."

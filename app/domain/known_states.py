@@ -33,5 +33,5 @@ class KnownStates(frozenset[int]):
         return known
 
     def at(self, number: int) -> frozenset[int]:
-        """Those of the versions that are known with this number, or without any."""
+        """The versions that are known with this number, or without any."""
         return frozenset(version for version, known in self._states if known in (None, number))

@@ -1,4 +1,4 @@
-"""RFC 7396: what a merge patch makes of a JSON object."""
+"""Applies a JSON merge patch (RFC 7396)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class NewMessage:
 
 
 class ExternalIdReused(Conflict):
-    """The external_id is that of another message, of which nothing is reported."""
+    """Another message has this external_id. The client learns nothing about that message."""
 
     code = "external-id-reused"
 

@@ -13,11 +13,11 @@ from app.db.errors import Conflict
 MOST = 10**15
 """Minor units that one amount may have; balances have room for a thousand of these."""
 
-# Funds, metals and test codes have no minor unit: nobody can keep an account in them.
+# Funds, metals and test codes have no minor unit, so there can be no account in them.
 CURRENT: dict[str, int] = {
     currency.code: currency.exponent for currency in Currency if currency.exponent is not None
 }
-# What has left ISO 4217 since 2020: accounts that were kept in these are still there to be read.
+# Currencies that have left ISO 4217 since 2020: existing accounts must still be readable.
 _WITHDRAWN = dict.fromkeys(("ANG", "BGN", "CUC", "HRK", "MRO", "SLL", "STD", "VEF", "ZWL"), 2)
 DIGITS: dict[str, int] = _WITHDRAWN | CURRENT
 _DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
@@ -51,7 +51,7 @@ class Money:
     def parse(cls, text: str, currency: str) -> Money:
         """A decimal such as `-12.34`; more decimals than the currency has are refused.
 
-        Raises ValueError: UnknownCurrency, OutOfRange, or its plain self for other than a decimal.
+        Raises UnknownCurrency, OutOfRange, and a plain ValueError for text that is no decimal.
         """
         digits = digits_of(currency)
         found = _DECIMAL.fullmatch(text) if len(text) <= _LONGEST else None
@@ -67,7 +67,7 @@ class Money:
 
     @property
     def amount(self) -> str:
-        """With exactly the currency's digits."""
+        """The decimal, with exactly the currency's digits."""
         digits = digits_of(self.currency)
         if digits == 0:
             return str(self.minor)
@@ -77,7 +77,7 @@ class Money:
 
     @property
     def as_json(self) -> dict[str, str]:
-        """As it goes over the wire."""
+        """As API and events have it: `{"amount": "12.34", "currency": "GBP"}`."""
         return {"amount": self.amount, "currency": self.currency}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a firm may decide about its desk, with what holds where it decides nothing."""
+"""The rules that a firm can change, with their defaults."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class _Inexact(str):
-    """A number that can't be kept as it is."""
+    """A number that cannot be stored exactly."""
 
     __slots__ = ()
 
@@ -66,7 +66,7 @@ def parse(text: str) -> Any:
 
 
 def unacceptable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Mistake]:
-    """Characters that PostgreSQL can't store, numbers that would come back as others."""
+    """Mistakes for characters that PostgreSQL cannot store and numbers that it would change."""
     if isinstance(value, _Inexact):
         yield Mistake(path, "range", "The number can't be kept exactly.")
     elif isinstance(value, str):

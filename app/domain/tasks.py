@@ -1,4 +1,4 @@
-"""The life of a task: what may be done to it when, and how long a retry waits."""
+"""Tasks: a new one, what may be done to it when, and the delay of a retry."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class TaskCompletion:
 def after_failure(
     *, retry: bool, cancel_requested: bool, attempts: int, max_attempts: int
 ) -> TaskStatus:
-    """What becomes of a task whose attempt failed, after `attempts` that counted."""
+    """The status of a task after a failed attempt, the last of `attempts` that count."""
     if cancel_requested:
         return TaskStatus.CANCELLED
     return TaskStatus.PENDING if retry and attempts < max_attempts else TaskStatus.FAILED
@@ -126,7 +126,7 @@ class RetryDelay:
 
 
 class LeaseLost(Conflict):
-    """The lease token is not, or no longer, the one under which the task runs."""
+    """The lease token is not, or no longer, the current one of the task."""
 
     code = "lease-lost"
 
@@ -142,7 +142,7 @@ class TaskCycle(Conflict):
 
 
 class TaskTooDeep(Conflict):
-    """A task can't come back to where it was: the tasks above it were moved down meanwhile."""
+    """A task cannot be restored in its place: the tasks above it were moved down meanwhile."""
 
     code = "task-too-deep"
 

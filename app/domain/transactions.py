@@ -179,7 +179,7 @@ class AlreadyReversed(Conflict):
 
 
 class ReferenceReused(Conflict):
-    """The reference is that of another transaction, with other content."""
+    """Another transaction, with other content, has this reference."""
 
     code = "reference-reused"
 

@@ -68,7 +68,7 @@ class RateLimitRepository:
         buckets = new.values()
         values = {
             "tokens": list(new),
-            "levels": [bucket.spent for bucket in buckets],
+            "levels": [bucket.level for bucket in buckets],
             "counts": [bucket.count for bucket in buckets],
             "rate": rate,
         }

@@ -1,4 +1,4 @@
-"""What accounts begin with, when they come from elsewhere."""
+"""Loads the opening balances of accounts that were kept elsewhere before."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_REPORTED = 20  # mistakes
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """As it is written: the account's number, an amount and its currency."""
+    """One line of the file: the account's number, an amount and its currency, as text."""
 
     position: int
     account: str
@@ -45,11 +45,11 @@ class OpeningBalanceService(Service):
 
     @allowed(SYSTEM_ONLY)
     def load(self, lines: Iterable[Line], *, against: str) -> int:
-        """Give accounts their first entries, against the firm's own with this number.
+        """Book the lines in one unit of work, against the firm's own account `against`.
 
-        In one unit of work and in constant memory; returns how many. An account that has
-        entries already is refused, so that nothing is loaded twice. Raises Invalid, which names the
-        lines. It is not run again after a conflict: the lines can be read only once.
+        Takes constant memory; returns how many lines were booked. An account that has entries
+        already is a mistake, so that nothing is loaded twice. Raises NotFound for `against`, and
+        Invalid, which names the lines. It is not retried: the lines can be read only once.
         """
         rest, loaded = iter(lines), 0
         mistakes: list[Mistake] = []
@@ -75,7 +75,7 @@ class OpeningBalanceService(Service):
     def _check(
         self, connection: Connection, firms: Record, batch: Sequence[Line]
     ) -> list[Leg | Mistake]:
-        """The accounts are locked first, so that none gets its first entry meanwhile."""
+        """Lock the accounts, so that none gets a first entry meanwhile; legs or mistakes."""
         numbers = [line.account for line in batch if is_account_number(line.account)]
         known = {of["number"]: of for of in self.accounts.with_numbers(connection, numbers)}
         keys = {account["id"] for account in known.values()}
@@ -105,7 +105,7 @@ class _Batch:
     seen: set[str] = field(default_factory=set)
 
     def read(self, line: Line) -> Leg | Mistake | None:
-        """None where there is nothing to book."""
+        """The leg of the line, or its mistake; None where the amount is zero."""
         try:
             amount = Money.parse(line.amount, line.currency)
         except ValueError as error:
@@ -142,7 +142,7 @@ class _Batch:
 
 
 def _parts(total: int, currency: str) -> Iterator[Money]:
-    """Together the total, none of them more than one entry may have."""
+    """Amounts that sum to the total, each within what one entry may have."""
     while total:
         part = max(-MOST, min(MOST, total))
         yield Money(part, currency)

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountService(Reads[Account], Adds[Account], Applies[Account]):
-    """Accounts are opened, changed and closed here; money is moved by transactions alone.
+    """Opens, changes and closes accounts; only transactions move money.
 
-    The firm's own accounts are the admins': to others they are there to be read, and to be the
-    other side of a customer's transaction.
+    Only admins change the firm's own accounts. Others read them, and use them as the other side of
+    a customer's transaction.
     """
 
     readers: ClassVar[Roles] = READERS_AND_AGENTS
@@ -85,7 +85,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
 
     @allowed("writers")
     def freeze(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """Nothing goes in or out until it is unfrozen; what is held stays held."""
+        """Stop all entries until it is unfrozen; holds stay. Raises InvalidTransition."""
         return self._move(key, "freeze", AccountStatus.FROZEN, "frozen", expected)
 
     @allowed("writers")
@@ -94,7 +94,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
 
     @allowed("writers")
     def close(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """For good; raises AccountNotEmpty unless its balance is zero and nothing is pending."""
+        """Close it for good; AccountNotEmpty unless the balance is zero and nothing is pending."""
         return self._move(key, "close", AccountStatus.CLOSED, "closed", expected)
 
     @allowed("readers")
@@ -115,7 +115,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
     def statement(
         self, key: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
-        """Its entries, each with the balance that it left."""
+        """A page of its entries, each with the balance after it."""
         with self.database.connect(read_only=True) as connection:
             self.require_visible(connection, key)
             self._check_may_touch(self._read(connection, key)["customer_id"])
@@ -123,7 +123,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             return read_page(connection, self.entries, of, total=total)
 
     def event_changes(self, entity: Account, changes: Changes) -> Changes:
-        """With the limit as money."""
+        """The changes, with the limit as money."""
         if "overdraft_limit" not in changes:
             return changes
         before, after = (
@@ -159,7 +159,7 @@ class AccountService(Reads[Account], Adds[Account], Applies[Account]):
             return self._read(session.connection(), key)
 
     def _mine(self, session: Session, key: UUID) -> Account:
-        """Locked; raises Forbidden where it is not the actor's to change."""
+        """The account, locked; raises NotFound, and Forbidden where the actor may not change it."""
         account = self.locked(session, key)
         self._check_may_touch(account.customer_id)
         return account

@@ -1,4 +1,4 @@
-"""What agents hold, given up: to another agent, or to nobody in particular."""
+"""Hands the work of agents over: to another agent, or to any."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_REASSIGNED = 100_000  # conversations
 
 @dataclass(frozen=True, kw_only=True)
 class AgentHandover(Service):
-    """The caller has locked the agents. Conversations are locked before tasks, as everywhere."""
+    """The caller has locked the agents. Locks conversations before tasks, as every service."""
 
     agents: AgentRepository = AgentRepository()
     queue: TaskQueue = TaskQueue()
@@ -39,20 +39,20 @@ class AgentHandover(Service):
     def hand_over(
         self, connection: Connection, agents: Collection[UUID], *, to: UUID | None = None
     ) -> None:
-        """Conversations that are not closed, running tasks, and tasks addressed to these agents."""
+        """Hand over open conversations, running tasks, and tasks addressed to these agents."""
         if agents:
             self._reassign(connection, agents, to)
             self._give_back(connection, agents, to)
             self._readdress(connection, agents, to=to)
 
     def give_back(self, connection: Connection, agent_id: UUID) -> None:
-        """The tasks that the agent runs are pending again, for any agent."""
+        """Make the tasks that the agent runs pending again, for any agent."""
         self._give_back(connection, [agent_id], None)
 
     def leave_queues(
         self, connection: Connection, agent_id: UUID, remaining: Collection[str]
     ) -> None:
-        """Open tasks addressed to the agent go to anyone, unless they are in these queues."""
+        """Give open tasks addressed to the agent to any agent, unless they are in these queues."""
         self._readdress(connection, [agent_id], but_in=remaining)
 
     def _reassign(self, connection: Connection, agents: Collection[UUID], to: UUID | None) -> None:

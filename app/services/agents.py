@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentService(ResourceService[Agent]):
-    """Agents as a resource. An inactive one holds nothing, and is active only while its user is.
+    """Agents as a resource. An inactive agent has no work; an active agent's user is active too.
 
     Only admins link an agent to a user, or unlink it.
     """
@@ -65,7 +65,7 @@ class AgentService(ResourceService[Agent]):
     @allowed(SYSTEM_ONLY)
     @retry
     def pending_tasks(self, key: UUID) -> list[Task]:
-        """What waits for this agent alone, in the order in which it would get it."""
+        """The pending tasks for this agent alone, in the order in which a claim returns them."""
         with self.database.session(read_only=True) as session:
             return self.tasks.find_pending_for_agent(session, key)
 
@@ -89,7 +89,7 @@ class AgentService(ResourceService[Agent]):
     def deactivate(
         self, key: UUID, *, reassign_to: UUID | None = None, expected: Collection[int] | None = None
     ) -> Agent:
-        """Its tasks and conversations go to the other agent, or to whoever claims them."""
+        """Deactivate the agent; its tasks and conversations go to another one, or to any."""
         with self.database.session() as session:
             keys = {key, reassign_to} - {None}
             found = {
@@ -106,8 +106,10 @@ class AgentService(ResourceService[Agent]):
             return found[key]
 
     def deactivate_of_users(self, connection: Connection, users: Collection[UUID]) -> None:
-        """The agents of these users let go of all that they hold. The caller has locked the users,
-        so that none of them gets another agent meanwhile."""
+        """Deactivate the agents of these users, and hand their work over to any agent.
+
+        The caller has locked the users, so that none of them gets another agent meanwhile.
+        """
         agents = self.repository.deactivate_of_users(connection, users)
         deactivated = {"is_active": (True, False)}
         self.record(connection, "updated", Agent, dict.fromkeys(agents, deactivated))
@@ -128,7 +130,7 @@ class AgentService(ResourceService[Agent]):
             handover.hand_over(connection, [entity.id])
             return changes
         if "kind" in changes and entity.kind == AgentKind.AI:
-            handover.give_back(connection, entity.id)  # a person's leases never run out
+            handover.give_back(connection, entity.id)  # a person's leases never expire
         if "queues" in changes:
             handover.leave_queues(connection, entity.id, entity.queues)
         return changes
@@ -149,7 +151,10 @@ class AgentService(ResourceService[Agent]):
     @allowed(SYSTEM_ONLY)
     @retry
     def for_worker(self, name: str, queues: Collection[str], *, own: bool) -> Agent:
-        """The program of this name, made where it is missing; `own` ones get queues they lack."""
+        """The active AI agent of this name, created where it is missing.
+
+        An `own` one gets the queues that it lacks; raises Forbidden for any other that lacks one.
+        """
         with self.database.session() as session:
             lock_name(session.connection(), f"agent {name}")  # workers may start together
             agent: Agent | None = self.repository.find(session, name=name)
@@ -170,7 +175,7 @@ class AgentService(ResourceService[Agent]):
     def why_unfit(
         self, connection: Connection, key: UUID, field: str, queue: str | None = None
     ) -> Mistake | None:
-        """Lock the agent FOR SHARE; why it gets no work (of this queue), or None where it does."""
+        """Lock the agent FOR SHARE; returns why it gets no work (of this queue), or None."""
         return why_unfit(self.repository.at_work(connection, key), (field,), queue)
 
     def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:

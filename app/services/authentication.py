@@ -1,4 +1,4 @@
-"""Who shows a token: looked up once, then remembered by the process for a moment."""
+"""Finds the owner of a token, and remembers it in the process for a moment."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _INVALID = "The token is not valid."
 
 
 class Authenticator:
-    """Remembers a good token for `remember` seconds, which is how long a revoked one may live on.
+    """Remembers a good token for `remember` seconds: a revoked one may work for that long.
 
-    A wrong one is remembered for as long, apart from the good ones: nobody can push those out.
-    An address may send `wrong_token_rate` wrong ones per second; good ones it may always send.
+    Wrong tokens are remembered as long, apart from good ones, so that they push none of those out.
+    An address may send `wrong_token_rate` wrong tokens per second, and good ones at any time.
     """
 
     def __init__(self, database: Database, *, remember: float, wrong_token_rate: int = 0) -> None:
@@ -55,7 +55,7 @@ class Authenticator:
             raise
 
     def forget(self) -> None:
-        """Look every token up again: one was revoked, or a user changed."""
+        """Forget all tokens, since one was revoked or an owner changed."""
         self.wrong_tokens.forget()
         with self._lock:
             self._known.clear()
@@ -69,7 +69,7 @@ class Authenticator:
     def _looked_up(self, token_hash: bytes) -> Identity:
         if self.wrong_tokens.knows(token_hash):
             raise InvalidToken(_INVALID)
-        asked_at = time.monotonic()  # what is read may be out of date from here on
+        asked_at = time.monotonic()  # the row may change from here on
         try:
             identity, lifetime = self._database.again(lambda: self._look_up(token_hash))
         except InvalidToken:

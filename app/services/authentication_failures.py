@@ -1,4 +1,4 @@
-"""Tokens that let nobody in: remembered for a moment, and limited per address."""
+"""Wrong tokens: remembered for a moment, and limited per address."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ V = TypeVar("V")
 
 _MOST_REMEMBERED = 10_000  # of tokens, and of addresses
 _LONGEST_ADDRESS = 64
-# Some proxies add the port, as Azure's: it is another one for each connection.
+# Some proxies, such as Azure's, add the port, which differs for each connection.
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[(.+)\](?::[0-9]+)?", re.ASCII)
-_SITE = 64  # bits of an IPv6 address that are one client's: it has all addresses below them
+_SITE = 64  # bits of an IPv6 prefix: one client usually has all addresses of a /64
 
 
 class WrongTokens:
-    """What a process knows of wrong tokens; the memory that it takes has a bound.
+    """The wrong tokens that one process has seen, in bounded memory.
 
-    A token is remembered for `remember` seconds, which is how long one may stay refused whose
-    owner was activated again elsewhere. An address may send `rate` wrong tokens per second, and
-    that many at once; 0: any number.
+    A token is remembered for `remember` seconds: a token whose owner is activated again by another
+    process is refused for that long. An address may send `rate` wrong tokens per second, and that
+    many at once; 0 is any number.
     """
 
     def __init__(
@@ -51,37 +51,37 @@ class WrongTokens:
             _keep(self._known, token_hash, looked_up_at + self._remember)
 
     def forget(self) -> None:
-        """Look every token up again; what the addresses have sent is still counted."""
+        """Forget the tokens, not how many each address has sent."""
         with self._lock:
             self._known.clear()
 
     def count(self, address: str) -> None:
-        """One wrong token from this address; raises RateLimited where it has sent too many."""
+        """Count a wrong token of this address; raises RateLimited where it has sent too many."""
         if not self.rate:
             return
         now, site = self._clock(), _site(address)
         with self._lock:
             bucket = self._buckets.pop(site, None) or LeakyBucket(self.rate, 0.0, now)
-            _keep(self._buckets, site, bucket)  # as the one that was used last
-            if not bucket.spend(now):
+            _keep(self._buckets, site, bucket)  # as the newest
+            if not bucket.take(now):
                 detail = f"An address may send {self.rate} wrong tokens per second."
                 raise RateLimited(detail, bucket.wait)
 
 
 def _keep(known: dict[K, V], key: K, value: V) -> None:
-    """Add it; where there are too many, the oldest goes."""
+    """Add it; where there are too many, drop the oldest."""
     if key not in known and len(known) >= _MOST_REMEMBERED:
         del known[next(iter(known))]
     known[key] = value
 
 
 def _site(address: str) -> str:
-    """The client that an address belongs to, whatever port it has."""
+    """The address without its port, and of IPv6 the network that is one client's."""
     if match := _WITH_PORT.fullmatch(address):
         address = match[1] or match[2]
     try:
         parsed = ip_address(address)
-    except ValueError:  # a proxy's own name for a client
+    except ValueError:  # some proxies send a name of their own
         return address[:_LONGEST_ADDRESS]
     if not isinstance(parsed, IPv6Address):
         return address

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversationBatchService(Service):
-    """All conversations that fit the filters and whose status allows the action, at once.
+    """Acts on all conversations that fit the filters and whose status allows the action.
 
-    The caller says how many these are, or nothing is done; `dry_run` only counts them.
+    `expected` is how many the caller expects: for any other number nothing is done, and
+    CountMismatch is raised. `dry_run` only counts them. Each method returns the number.
     """
 
     repository: ConversationRepository = ConversationRepository()
@@ -49,7 +50,7 @@ class ConversationBatchService(Service):
         dry_run: bool = False,
     ) -> int:
         with self.database.connect() as connection:
-            if agent_id is not None:  # locked before the conversations, as everywhere
+            if agent_id is not None:  # every service locks agents before conversations
                 self.related(AgentService).check_active(connection, agent_id, "agent_id")
             if dry_run:
                 return self._count(connection, "assign", filters, expected)
@@ -96,7 +97,7 @@ class ConversationBatchService(Service):
     def _assignments(
         self, connection: Connection, rows: Sequence[Row[Any]], agent_id: UUID | None
     ) -> list[str]:
-        """From a person to a program, or back, a conversation is handed off."""
+        """The action of each row's event: it is handed off from a person to a program, or back."""
         old = {row.assignee_id for row in rows} - {None}
         if agent_id is None or not old - {agent_id}:
             return [ASSIGNED] * len(rows)
@@ -110,7 +111,7 @@ class ConversationBatchService(Service):
         values: Sequence[ConversationChanges],
         actions: Sequence[str],
     ) -> None:
-        """In two statements; what stays as it is moves no version and writes no event."""
+        """Two statements for all rows; a row that stays the same gets no version and no event."""
         changed, events = [], []
         completed = self.related(ConversationService).completed
         for row, given, action in zip(rows, values, actions, strict=True):

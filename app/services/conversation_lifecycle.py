@@ -45,7 +45,7 @@ class ConversationLifecycle(Service):
     ) -> Conversation:
         """Assign it to an agent, or to nobody; from a person to a program or back: hand it off."""
         with self.database.session() as session:
-            try:  # the agent is locked before the conversation, as everywhere
+            try:  # every service locks agents before conversations
                 if agent_id is not None:
                     agents = self.related(AgentService)
                     agents.check_active(session.connection(), agent_id, "agent_id")

@@ -1,4 +1,4 @@
-"""Two conversations that turn out to be one."""
+"""Merges a conversation into another one of the same customer."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class ConversationMerger(Service):
     def merge(
         self, key: UUID, into: UUID, *, expected: Collection[int] | None = None
     ) -> Conversation:
-        """Move everything into another conversation of the same customer, which is returned.
+        """Move messages, tasks and to-dos into the target, which is returned; close the source.
 
-        Both are locked in the order of their ids. The messages get the next numbers there, in the
-        order in which they came. The target is open afterwards where the source was, or where one
-        of the source's messages is unanswered. Raises ConversationMerged, CustomerMismatch,
-        MergeIntoItself.
+        Both are locked in the order of their ids. The messages get the next numbers there, in
+        their order. The target is open afterwards where the source was, or where one of its
+        messages is unanswered. Raises ConversationMerged, CustomerMismatch, MergeIntoItself,
+        NotFound, UnknownReference.
         """
         with self.database.session() as session:
             found = self.repository.lock_two(session, key, into)
@@ -85,7 +85,7 @@ class ConversationMerger(Service):
             raise CustomerMismatch
 
     def _wake_target(self, session: Session, source: Conversation, target: Conversation) -> None:
-        """Give the target the status that keeps everything of the source in the desk's sight."""
+        """Give the target the status of the two that the desk has to look at sooner."""
         is_resolved = source.status == ConversationStatus.RESOLVED
         last_word = source.status_changed_at if is_resolved else source.created_at
         status = after_merge(
@@ -123,7 +123,7 @@ class ConversationMerger(Service):
 
 
 def _moved(message: MovedMessage, conversation: tuple[UUID, UUID], last: int) -> Changes:
-    """What the event of a message tells that came behind number `last` of another conversation."""
+    """The changes of a message that was moved behind number `last` of another conversation."""
     seq, original = message.seq, message.original_conversation_id
     first_time = original == conversation[0]
     changes = {

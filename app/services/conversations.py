@@ -175,7 +175,7 @@ class ConversationService(
             **clocks_after(self.rules.service_levels, row, changes),
         }
         if changes.get("assignee_id", row.assignee_id) != row.assignee_id:
-            complete.setdefault("assignment_reason", None)  # the old one was for somebody else
+            complete.setdefault("assignment_reason", None)  # it was for the old assignee
         return complete
 
     def moved(

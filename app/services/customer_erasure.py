@@ -1,4 +1,4 @@
-"""A customer's personal data, overwritten wherever it lies."""
+"""Overwrites the personal data of a customer in every table."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from app.repositories.customer_traces import Traces
 
 _AT_ONCE = 10_000  # rows of one statement
-_LONGEST = 600.0  # seconds of one: messages, tasks and keys are read as a whole
+_LONGEST = 600.0  # seconds of one: it reads all messages, tasks and keys
 
 
 @dataclass(frozen=True, kw_only=True)
 class ErasureService(Service):
-    """The ledger and the audit stay: amounts, accounts, and who did what when."""
+    """Keeps the ledger and the audit: amounts, accounts, and who did what when."""
 
     traces: CustomerTraces = CustomerTraces()
     erasure: Erasure = Erasure()
@@ -39,10 +39,10 @@ class ErasureService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def erase(self, key: UUID, *, messages: bool = False) -> dict[str, int]:
-        """Of a customer, live or deleted; with `messages` also what was said in conversations.
+        """Erase a customer, live or deleted; with `messages` also the texts of conversations.
 
-        Returns how many rows of what have told something until now: of a customer who is erased
-        already, none. Raises NotFound, NotErasable.
+        Returns the number of changed rows by table: none for a customer who is erased already.
+        Raises NotFound, NotErasable.
         """
         with self.database.connect(timeout=_LONGEST) as connection:
             if not self.traces.lock(connection, key):
@@ -55,13 +55,15 @@ class ErasureService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def renew_statistics(self) -> None:
-        """Erase from PostgreSQL's statistics what was erased from rows. Call it after `erase`, in
-        a unit of work of its own: it sees what is committed."""
+        """Remove the erased values from PostgreSQL's statistics too.
+
+        Call it after `erase`, in a unit of work of its own: ANALYZE sees only committed rows.
+        """
         with self.database.connect(timeout=_LONGEST) as connection:
             self.statistics.renew(connection)
 
     def _erase(self, connection: Connection, traces: Traces, *, messages: bool) -> dict[str, int]:
-        """The rows first: who is changing one is waited for, so that what that leaves is seen."""
+        """Rows before events: it waits for units that change a row, and then sees their events."""
         changed: Traces = {
             model: self._overwrite(connection, model, keys, messages=messages)
             for model, keys in traces.items()
@@ -73,7 +75,9 @@ class ErasureService(Service):
         erased["events"] = sum(self.events.erase(connection, part) for part in parts)
         erased["answers"] = sum(self.keys.erase_answers(connection, part) for part in parts)
         if any(erased.values()):
-            self._tell(connection, {**changed, Customer: traces[Customer]}, messages=messages)
+            self._record_erasure(
+                connection, {**changed, Customer: traces[Customer]}, messages=messages
+            )
         return erased
 
     def _overwrite(
@@ -85,13 +89,13 @@ class ErasureService(Service):
             for key in self.erasure.overwrite(connection, model, part, messages=messages)
         ]
 
-    def _tell(self, connection: Connection, changed: Traces, *, messages: bool) -> None:
-        """One event per row, naming what it no longer has: who keeps copies learns of it."""
+    def _record_erasure(self, connection: Connection, changed: Traces, *, messages: bool) -> None:
+        """Write one event per row with the names of the erased fields, for readers of the feed."""
         for model, keys in changed.items():
             names = self.erasure.fields(model, messages=messages)
             for part in _parts(keys):
-                told = [self._erased(model, key, names) for key in part]
-                self.events.add_many(connection, model, told)
+                erased = [self._erased(model, key, names) for key in part]
+                self.events.add_many(connection, model, erased)
 
     def _erased(self, model: type[Resource], key: UUID, names: Sequence[str]) -> NewEvent:
         return replace(self._event("erased", model, key, {}), changes=dict.fromkeys(names))

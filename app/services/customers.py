@@ -39,9 +39,9 @@ class CustomerService(BulkService, ResourceService[Customer]):
     @allowed(SYSTEM_ONLY)
     @retry
     def read_all(self, read: Callable[[Iterator[Record]], T]) -> T:
-        """What `read` makes of all live customers, the oldest first, as they were at one moment.
+        """What `read` returns for all live customers, the oldest first, in one snapshot.
 
-        They come in constant memory. After a conflict `read` is called again, with new ones.
+        They are streamed in constant memory. After a conflict `read` is called again.
         """
         with self.database.connect(read_only=True, isolation="REPEATABLE READ") as connection:
             return read(self.repository.stream(connection, Query(sort=(Sort("created_at"),))))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EventService(Service):
-    """What was done, by whom.
+    """The audit trail and the change feed.
 
     Only admins see events of users and tokens, and personal values of deleted rows.
     """
@@ -51,7 +51,7 @@ class EventService(Service):
     @allowed(READERS)
     @retry
     def feed(self, after: Position, *, limit: int, most_bytes: int) -> list[Record]:
-        """The next events that are final, as many as `read_feed` says. None is ever skipped.
+        """The next events that no open unit of work can still precede; see `read_feed`.
 
         A replica may answer: its horizon is that of the transactions that it has replayed, so it
         skips none either, and shows events later than the primary.
@@ -65,13 +65,16 @@ class EventService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def begin_epoch(self) -> int:
-        """After a dump was restored: order new events behind restored ones, although this server
-        counts its transactions from the beginning. Returns the epoch, which only ever grows."""
+        """Order new events behind restored ones, after a dump was restored on another server.
+
+        Transaction ids start low there, so the epoch comes before them in the order. Returns the
+        new epoch.
+        """
         with self.database.connect() as connection:
             return begin_epoch(connection)
 
     def _withhold(self, connection: Connection, events: Sequence[Record]) -> None:
-        """Take out the personal values that this actor may not see.
+        """Remove the personal values that this actor may not see.
 
         It reads after the events were read, so a row that is deleted in between counts as deleted.
         """

@@ -1,4 +1,4 @@
-"""What time brings about by itself. Every job is safe to run twice and in parallel."""
+"""The jobs that run by time. Every job is safe to run twice and in parallel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SILENT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class JobsReport:
-    """By the name of the job: how many rows it has changed, and why it failed if it did."""
+    """By the name of the job: the number of rows that it changed, and its error if it failed."""
 
     done: dict[str, int]
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class JobService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def remove_expired_keys(self) -> int:
-        """Up to a thousand keys whose time is over; returns how many."""
+        """Delete up to a thousand expired idempotency keys; returns how many."""
         with self.database.connect() as connection:
             return self.keys.remove_expired(connection, at_most=_REMOVED_AT_ONCE)
 
     @allowed(SYSTEM_ONLY)
     @retry
     def remove_unused_rate_limits(self) -> int:
-        """Up to a thousand of tokens that were silent for an hour, and owe nothing by far."""
+        """Delete up to a thousand buckets that were unused for an hour, and so are empty."""
         with self.database.connect() as connection:
             return self.rate_limits.remove_unused(
                 connection, unused_for=_SILENT, at_most=_REMOVED_AT_ONCE
@@ -81,7 +81,7 @@ class JobService(Service):
         }
 
     def _run_batch(self, name: str, batch: Batch, report: JobsReport) -> bool:
-        """Whether there may be more to do."""
+        """Run one batch and report it; returns whether there may be another one."""
         try:
             done = self._batch_alone(name, batch)
         except DATABASE_AWAY:
@@ -94,6 +94,6 @@ class JobService(Service):
 
     @retry
     def _batch_alone(self, name: str, batch: Batch) -> int:
-        """Run one batch, unless another process is running one of the same job: then 0."""
+        """Run one batch; returns 0 at once while another process runs one of the same job."""
         with self.database.connect() as connection:
             return batch() if try_lock_name(connection, f"job: {name}") else 0

@@ -20,9 +20,9 @@ class LedgerCheckService(Service):
     @allowed(SYSTEM_ONLY)
     @retry
     def verify(self) -> list[Record]:
-        """What differs from what the entries and holds say, at most a hundred per check.
+        """Recompute every balance and rule; returns at most a hundred differences per check.
 
-        All is read in one snapshot, in no one's way.
+        It reads one snapshot and takes no locks.
         """
         with self.database.connect(
             read_only=True, isolation="REPEATABLE READ", timeout=_LONGEST

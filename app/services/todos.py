@@ -27,7 +27,7 @@ class TodoService(ResourceService[Todo]):
 
     @allowed("writers")
     def create(self, values: Fields) -> Todo:
-        """Without `user_id` it is the acting user's own."""
+        """Without `user_id` the to-do is the acting user's own."""
         if "user_id" in values:
             return super().create(values)
         if self.actor.kind is not ActorKind.USER:

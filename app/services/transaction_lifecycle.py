@@ -92,14 +92,14 @@ class TransactionLifecycle(Service):
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
             versions = {key: approved["version"]}
             self.record(connection, "approved", Transaction, changes, versions=versions)
-            if held["post_when_approved"]:  # its own event holds only what posting changes
+            if held["post_when_approved"]:  # posting writes its own event
                 return self._post(connection, {**held, **approved}, held["held"])
             return with_entries(approved, held["held"])
 
     @allowed(WRITERS)
     @retry
     def reverse(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
-        """Make a transaction that undoes this one, in full and once; raises AlreadyReversed."""
+        """Make a transaction that undoes this one in full; a second one raises AlreadyReversed."""
         with self.database.connect() as connection:
             posted = self._checked(connection, key, "reverse", expected)
             new = NewTransaction(
@@ -129,7 +129,7 @@ class TransactionLifecycle(Service):
     def _checked(
         self, connection: Connection, key: UUID, action: str, expected: Collection[int] | None
     ) -> Record:
-        """Locked; raises InvalidTransition where its state does not allow the action."""
+        """The transaction, locked; raises NotFound, VersionMismatch, InvalidTransition."""
         found = self.ledger.lock(connection, key)
         if found is None:
             raise NotFound("transactions", key)
@@ -142,7 +142,7 @@ class TransactionLifecycle(Service):
         return found
 
     def _goes_on_in(self, connection: Connection, key: UUID | None) -> UUID | None:
-        """The conversation itself, or the one that it was merged into since."""
+        """The conversation, or the one that it was merged into since."""
         if key is None:
             return None
         return self.conversations.merged_among(connection, {key}).get(key, key)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TransactionService(Reads[Transaction], Writes[Transaction]):
-    """Transactions are made and read here; `TransactionLifecycle` goes on with them."""
+    """Makes and reads transactions; `TransactionLifecycle` posts, voids and reverses them."""
 
     readers: ClassVar[Roles] = READERS
     listers: ClassVar[Roles] = READERS
@@ -192,9 +192,9 @@ def with_entries(record: Record, legs: Sequence[Leg]) -> Record:
 
 
 def _content_hash(new: NewTransaction) -> bytes:
-    """Of all that a client says of a transaction.
+    """The SHA-256 of all that a client sends of a transaction.
 
-    Hashes are stored: what is hashed here must stay the same, the two empty names included.
+    Hashes are stored, so the hashed content must never change, the two empty names included.
     """
     content = {
         **{each.name: getattr(new, each.name) for each in fields(new)},

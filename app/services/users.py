@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class UserService(ResourceService[User]):
-    """The database refuses to lose the last active admin: LastAdmin.
+    """Users as a resource. The database refuses to lose the last active admin: LastAdmin.
 
-    With a user who is deactivated their agent is. Activating the user activates no agent.
+    Deactivating a user deactivates their agent. Activating the user activates no agent.
     """
 
     readers: ClassVar[Roles] = ADMINS

@@ -65,7 +65,7 @@ def drain(limiter: RateLimiter, token: Any) -> int:
     """How many requests it lets in at once."""
     for count in range(5000):
         try:
-            limiter.spend(token)
+            limiter.take(token)
         except RateLimited:
             return count
     raise AssertionError("It lets in everything.")
@@ -147,8 +147,8 @@ def test_processes_learn_of_each_other(database: Database, clock: Clock) -> None
     one, other = (RateLimiter(database, rate=100, clock=clock) for _ in range(2))
     token = uuid4()
     for _ in range(60):
-        one.spend(token)
-    other.spend(token)
+        one.take(token)
+    other.take(token)
     began = time.monotonic()
     one.reconcile()
     other.reconcile()
@@ -179,9 +179,9 @@ def test_nobody_is_refused_what_the_rate_allows(
     told_at, ahead, leaked = clock.now, 0, 0.0
     for _ in range(3000):
         clock.now += dice.choice((0.0,) * 60 + (0.005,) * 20 + (0.02,) * 19 + (0.7,))  # in bursts
-        ahead -= bucket.spend(clock.now)
+        ahead -= bucket.take(clock.now)
         with suppress(RateLimited):
-            limiter.spend(token)
+            limiter.take(token)
             ahead += 1
         assert -1 <= ahead <= 1 + leaked
         if clock.now >= told_at + told_every:
@@ -199,11 +199,11 @@ def test_what_could_not_be_told_is_told_later(database: Database, clock: Clock) 
     ).extensions["database"]
     token = uuid4()
     limiter = RateLimiter(away, rate=100, clock=clock)
-    limiter.spend(token)
+    limiter.take(token)
     with pytest.raises(DatabaseUnreachable):
         limiter.reconcile()
     limiter._database = database
-    limiter.spend(token)
+    limiter.take(token)
     limiter.reconcile()
     with database.connect(read_only=True) as connection:
         found = connection.exec_driver_sql("SELECT spent FROM rate_limits").scalar_one()
@@ -214,10 +214,10 @@ def test_what_has_leaked_away_is_forgotten(database: Database, clock: Clock) -> 
     """A process remembers only those who ask."""
     limiter = RateLimiter(database, rate=100, clock=clock)
     for _ in range(50):
-        limiter.spend(uuid4())
+        limiter.take(uuid4())
     limiter.reconcile()
     clock.now += 60
-    limiter.spend(uuid4())
+    limiter.take(uuid4())
     limiter.reconcile()
     assert len(limiter._buckets) == 1
 
@@ -226,7 +226,7 @@ def test_a_bucket_never_goes_back_in_time() -> None:
     """A clock that jumps back costs nothing and gives nothing."""
     bucket = LeakyBucket(10, 5.0, 100.0)
     bucket.leak(90.0)
-    assert bucket.spent == 5.0
+    assert bucket.level == 5.0
     assert bucket.allowance.remaining == 5
 
 

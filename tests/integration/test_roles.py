@@ -107,7 +107,7 @@ def desk(owned_url: str) -> Iterator[Desk]:
 def prepare_others(database: Database) -> dict[str, Callable[[], object]]:
     """What is no method of a service that HTTP calls."""
     limiter = RateLimiter(database, rate=10)
-    limiter.spend(uuid4())
+    limiter.take(uuid4())
     return {
         "jobs.run_due": JobService.as_system(database).run_due,
         "ledger.verify": LedgerCheckService.as_system(database).verify,

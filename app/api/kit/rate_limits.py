@@ -41,7 +41,7 @@ def count_request(token_id: UUID) -> None:
     """Count a request of the token; raises RateLimited."""
     limiter = context.rate_limiter()
     try:
-        left = limiter.spend(token_id)
+        left = limiter.take(token_id)
     except RateLimited as error:
         note_refusal("token", limiter.rate, error)
         raise

@@ -1,1 +1,1 @@
-"""What services are composed of: verbs, roles, events. No module here knows a resource."""
+"""The parts that services are composed of: verbs, roles, events. They know no resource."""

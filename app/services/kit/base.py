@@ -1,4 +1,4 @@
-"""What all services share: the database, who is acting, and the record of what was done."""
+"""The base of all services: the database, the actor, and the events of their changes."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Service:
 
     @classmethod
     def as_system(cls, database: Database, **fields: Any) -> Self:
-        """A service that acts as the system, which may do everything: for commands and jobs."""
+        """A service for commands and jobs: the system may call every method."""
         return cls(database=database, actor=SYSTEM, **fields)
 
     def related(self, kind: type[S]) -> S:
-        """Another service, for the same actor and request: what it does joins the open unit."""
+        """Another service for the same actor and request; its blocks join the open unit of work."""
         return kind(
             database=self.database,
             actor=self.actor,
@@ -105,7 +105,7 @@ class Service:
 
     @property
     def agent_id(self) -> UUID:
-        """Of the agent who is acting."""
+        """The id of the acting agent; raises Forbidden for any other actor."""
         if self.actor.kind is not ActorKind.AGENT or self.actor.id is None:
             raise Forbidden("Only agents may do this.")
         return self.actor.id
@@ -116,7 +116,7 @@ class Service:
 
 
 def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an event tells, and what of it is personal; a name may be that of no column."""
+    """The changes that an event shows, and the personal ones; a name need not be a column's."""
     shown: dict[str, Any] = {}
     personal: dict[str, Any] = {}
     for name, change in changes.items():

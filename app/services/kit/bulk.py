@@ -29,7 +29,7 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True)
 class BulkAdds(Service, Generic[N]):
-    """For a service with rules of its own, which says what a new row is made from."""
+    """For a service with rules of its own; `N` is what a new row is made from."""
 
     repository: BulkWriter[Any]
 
@@ -81,7 +81,7 @@ class BulkService(BulkAdds["Fields"]):
 
 
 def check_known(missing: Iterable[tuple[int, str]]) -> None:
-    """Raises Invalid where something refers to nothing."""
+    """Raises Invalid for references to missing rows, each by its position and field."""
     detail = "It refers to a row that does not exist."
     if mistakes := [Mistake(path_of(each), "unknown-reference", detail) for each in missing]:
         raise Invalid(mistakes)

@@ -1,4 +1,4 @@
-"""What changes of a row: for its event, and by a patch."""
+"""The changes of a row, for its event, and the values that a merge patch leaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
 
 
 def differences(model: type[Resource], before: Record, after: Record) -> Changes:
-    """What an event tells of a row that Core statements have changed."""
+    """The changes of a row that a Core statement has changed, for its event."""
     return {
         column.key: (before[column.key], after[column.key])
         for column in model.__table__.c
@@ -34,7 +34,7 @@ def differences(model: type[Resource], before: Record, after: Record) -> Changes
 
 
 def initial_values(entity: Resource) -> Changes:
-    """What a new row was given, as changes from nothing."""
+    """The values of a new entity, as changes from None."""
     columns: Iterable[Any] = inspect(type(entity)).columns
     return {
         column.key: (None, value)
@@ -46,7 +46,7 @@ def initial_values(entity: Resource) -> Changes:
 
 
 def first_values(model: type[Resource], record: Record) -> Changes:
-    """As `initial_values`, of a row that a Core statement has made."""
+    """As `initial_values`, of a row that a Core statement has inserted."""
     return {
         column.key: (None, record[column.key])
         for column in model.__table__.c
@@ -55,9 +55,9 @@ def first_values(model: type[Resource], record: Record) -> Changes:
 
 
 def changed_members(before: Any, after: Any) -> tuple[Any, Any]:
-    """Of two JSON objects the members that differ, so that events grow with what was changed.
+    """Two JSON objects without the members that are equal, so that events stay small.
 
-    A member that is in one of the two alone was removed or added. Anything else stays as it is.
+    A member that only one of them has was added or removed. Other values are returned as they are.
     """
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return before, after

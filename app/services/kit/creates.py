@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, kw_only=True)
 class Adds(Writes[R]):
-    """For a service whose own verbs make rows: `issue`, `open`. It has no `create`."""
+    """For a service whose own verbs create rows, such as `issue`. It has no `create`."""
 
     repository: Inserter[R]
 

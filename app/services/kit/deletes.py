@@ -1,4 +1,4 @@
-"""Soft deletion and its opposite, for resources whose rows can be soft-deleted."""
+"""Soft deletion and restoring, for resources whose rows can be soft-deleted."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Restores(Writes[D]):
             return restored
 
     def _restored(self, connection: Connection, deleted: Record, replaced: Fields) -> Record:
-        """The row as it is now; raises Contention where it has changed since it was read."""
+        """Restore the row and return it; raises Contention where it has changed since the read."""
         key, expected = deleted["id"], [deleted["version"]]
         try:
             with self._naming_holder({**deleted, **replaced}):
@@ -89,7 +89,7 @@ class Restores(Writes[D]):
     def _deleted(
         self, connection: Connection, key: UUID, expected: Collection[int] | None
     ) -> Record:
-        """Not locked yet: every service locks the referenced rows before the row itself."""
+        """The deleted row, without a lock: every service locks the referenced rows first."""
         found = self.repository.record(connection, key, include_deleted=True)
         if found is None:
             raise NotFound(self.model.__tablename__, key)

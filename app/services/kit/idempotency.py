@@ -1,4 +1,4 @@
-"""A request that its client named by a key: carried out once, and answered the same ever after."""
+"""Carries out a request with an Idempotency-Key once, and replays its response afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`replayed` says whether it was given before."""
+    """A response; `replayed` where it is that of an earlier request."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class IdempotencyService(Service):
 
     @allowed(READERS_AND_AGENTS)
     def once(self, key: str, request: bytes, work: Callable[[], Answer]) -> Answer:
-        """What `work` answers, or has answered when this actor sent the `request` before.
+        """The answer of `work`, or the stored one where this actor has sent the `request` before.
 
         Key, effects and answer are one unit of work: where `work` raises, none of them is left.
         Raises KeyReused, IdempotencyInProgress, AnswerGone.

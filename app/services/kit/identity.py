@@ -28,7 +28,7 @@ class Authenticates(Protocol):
         """Raises InvalidToken, and RateLimited where the address has sent too many wrong ones."""
 
     def forget(self) -> None:
-        """Look every token up again: one was revoked, or a user changed."""
+        """Forget all tokens, since one was revoked or an owner changed."""
 
     def record_use(self, identity: Identity) -> None:
-        """Write down that the token was used now."""
+        """Record that the token was used now."""

@@ -1,4 +1,4 @@
-"""Reads that need no more than their repository."""
+"""Reads of one row and of one page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def read_one(
     connection: Connection, repository: Reader[Any], key: UUID, *, include_deleted: bool = False
 ) -> Record:
-    """Raises NotFound."""
+    """The record with this id; raises NotFound."""
     record = repository.record(connection, key, include_deleted=include_deleted)
     if record is None:
         raise NotFound(repository.model.__tablename__, key)

@@ -31,7 +31,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, kw_only=True)
 class Applies(Writes[R]):
-    """For a service whose own verbs change rows: `change`, `freeze`. It has no `update`."""
+    """For a service whose own verbs change rows, such as `freeze`. It has no `update`."""
 
     repository: Updater[R]
 
@@ -51,7 +51,7 @@ class Applies(Writes[R]):
         expected: Collection[int] | None = None,
         action: str = "updated",
     ) -> Changes:
-        """Change a locked entity and record it. What every change of a resource needs goes here.
+        """Change a locked entity and write its event. Rules for every change belong in overrides.
 
         Returns the changed fields; where nothing changes, there is no event.
         """
@@ -99,7 +99,7 @@ class Updates(Applies[R]):
             return entity
 
     def _row_checked_with(self, connection: Connection, key: UUID, values: Fields) -> Fields:
-        """Read before the row is locked: `update` tries again where they have changed since."""
+        """The fields, read without a lock: `update` is retried where they have changed since."""
         names = frozenset[str]().union(*(self.checked_with.get(name, ()) for name in values))
         if not names:
             return NO_ROW

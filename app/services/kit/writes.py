@@ -1,4 +1,4 @@
-"""What creating, updating and restoring have in common. There is no verb here."""
+"""The checks that creating, updating and restoring share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Writes(Service, Generic[R]):
         return self.repository.model
 
     def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
-        """Check what a row refers to. The one hook of create, update, restore and requeue.
+        """Check the rows that a row refers to. Create, update, restore and requeue call it.
 
         `values` are the fields that a client gives: all of a new row, none of a row that comes
         back. `row` holds what the row has already: all of one that comes back, and of an updated
@@ -57,9 +57,9 @@ class Writes(Service, Generic[R]):
 
     @contextmanager
     def _naming_holder(self, values: Fields) -> Iterator[None]:
-        """An AlreadyExists that is raised inside can find the row that has one of the values.
+        """Let an AlreadyExists that is raised inside find the row that has one of the values.
 
-        Not for agents: they see no rows but those of their tasks.
+        Not for agents: they see only the rows of their tasks.
         """
         try:
             yield
