@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from sqlalchemy import REAL, Double, ForeignKey, MetaData
+from sqlalchemy import REAL, CheckConstraint, Double, ForeignKey, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, registry
 
 from app.db import (
     Base,
+    BulkWriter,
     Database,
     DeletableResource,
+    Inserter,
     Query,
     Repository,
     Resource,
@@ -26,7 +28,7 @@ from app.db import (
     try_lock_name,
     violations,
 )
-from app.db.errors import StillReferenced
+from app.db.errors import Invalid, NotUnique, StillReferenced
 from app.db.listing import Cursors
 from app.db.tables import NAMES
 
@@ -66,6 +68,28 @@ class Part(AwkwardResource):
     sample_id: Mapped[UUID] = mapped_column(ForeignKey("awkward_samples.id"))
 
 
+class LongName(AwkwardResource):
+    __tablename__ = "awkward_labels_with_a_name_that_postgresql_has_to_shorten"
+
+    printed_text: Mapped[str]
+    size_in_points: Mapped[int] = mapped_column(server_default="12")
+
+    __table_args__ = (
+        UniqueConstraint("printed_text"),
+        CheckConstraint("size_in_points > 0", name="size_in_points"),
+    )
+
+
+class LongNames(Inserter[LongName], BulkWriter[LongName]):
+    model = LongName
+
+
+_CONSTRAINT = text(
+    "SELECT conname FROM pg_constraint WHERE conname LIKE :stored"
+    " AND conrelid = CAST(:table AS regclass)"
+)
+
+
 class Samples(Repository[Sample]):
     model = Sample
     filters = filters_on(
@@ -75,7 +99,7 @@ class Samples(Repository[Sample]):
     searched = Sample.name  # type: ignore[assignment] # to mypy a descriptor
 
 
-SAMPLES = Samples()
+SAMPLES, LONG_NAMES = Samples(), LongNames()
 
 
 @pytest.fixture
@@ -187,3 +211,36 @@ def test_a_name_is_locked_in_a_transaction_alone(samples: Database, lock: object
         lock(connection, "x")  # type: ignore[operator] # one of two functions
     with samples.connect(read_only=True, isolation="REPEATABLE READ") as connection:
         lock(connection, "x")  # type: ignore[operator] # same
+
+
+@pytest.mark.parametrize("by", ["SQLAlchemy", "PostgreSQL"])
+def test_a_constraint_whose_name_is_too_long_has_its_error(samples: Database, by: str) -> None:
+    """SQLAlchemy puts a hash at its end, and PostgreSQL cuts the end off."""
+    if by == "PostgreSQL":
+        table = LongName.__tablename__
+        with samples.connect() as connection:
+            for name, rule in (
+                (f"uq_{table}_printed_text", "UNIQUE (printed_text)"),
+                (f"ck_{table}_size_in_points", "CHECK (size_in_points > 0)"),
+            ):
+                found = {"stored": f"{name[:55]}%", "table": table}
+                stored = connection.execute(_CONSTRAINT, found).scalar_one()
+                connection.exec_driver_sql(f'ALTER TABLE {table} DROP CONSTRAINT "{stored}"')
+                connection.exec_driver_sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {rule}")
+    with samples.session() as session:
+        LONG_NAMES.add(session, LongName(printed_text="a"))
+    with pytest.raises(NotUnique) as taken, samples.session() as session:
+        LONG_NAMES.add(session, LongName(printed_text="a"))
+    assert taken.value.fields == ("printed_text",)
+    with pytest.raises(Invalid) as refused, samples.session() as session:
+        LONG_NAMES.add(session, LongName(printed_text="b", size_in_points=0))
+    assert [mistake.path for mistake in refused.value.mistakes] == [("size_in_points",)]
+
+
+def test_a_batch_sees_what_a_unique_constraint_refuses(samples: Database) -> None:
+    """As it sees what a unique index refuses: a row has the value, or one before it."""
+    rows = [{"printed_text": text} for text in ("a", "b", "b")]
+    with samples.connect() as connection:
+        LONG_NAMES.insert_many(connection, rows[:1])
+        taken = LONG_NAMES.taken_among(connection, rows)
+    assert taken == [(0, "printed_text"), (2, "printed_text")]
