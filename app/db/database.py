@@ -185,16 +185,13 @@ class Database:
             try:
                 yield unit
                 unit.commit()
-            except PendingRollbackError as error:
+            except BaseException as error:
                 self._end(unit, unit.rollback)
-                cause = unit.failure or error
-                raise UnitRolledBack.after(cause) from cause
-            except GeneratorExit:
-                self._end(unit, unit.rollback)
-                unit.check_dropped()
-                raise
-            except BaseException:
-                self._end(unit, unit.rollback)
+                if isinstance(error, GeneratorExit):
+                    unit.check_dropped()
+                if isinstance(error, PendingRollbackError):
+                    cause = unit.failure or error
+                    raise UnitRolledBack.after(cause) from cause
                 raise
             self._end(unit)
         owner.call_hooks(unit.hooks)

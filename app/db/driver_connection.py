@@ -150,15 +150,14 @@ class DriverConnection(extensions.connection):
         self,
         name: str | None = None,
         cursor_factory: type[Cursor] | None = None,
-        withhold: bool = False,  # noqa: FBT001, FBT002 - as psycopg2 has it
-        scrollable: bool | None = None,  # noqa: FBT001 - same
+        **options: Any,
     ) -> Cursor:
         """A raw cursor: what it executes is part of the unit, and expires all loaded objects."""
         default = cast("type[Cursor] | None", self.cursor_factory)
-        factory = cursor_factory or default or Cursor
-        if self.has_worked:
-            factory = _raw_cursor(factory)  # type: ignore[arg-type] # every class is hashable
-        return super().cursor(name, factory, withhold, scrollable)
+        factory: Any = cursor_factory or default or Cursor
+        factory = _raw_cursor(factory) if self.has_worked else factory
+        cursor: Cursor = super().cursor(name, factory, **options)
+        return cursor
 
     def commit(self) -> None:
         self._refuse_foreign_end()
