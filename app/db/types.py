@@ -1,10 +1,9 @@
 """Column types that PostgreSQL has and SQLAlchemy lacks, or bends."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import types
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql.base import ischema_names
 
 
 class JSONObject(types.TypeDecorator[dict[str, Any]]):
@@ -12,6 +11,10 @@ class JSONObject(types.TypeDecorator[dict[str, Any]]):
 
     impl = JSONB
     cache_ok = True
+    in_migrations: ClassVar[tuple[str, str]] = (
+        "postgresql.JSONB()",
+        "from sqlalchemy.dialects import postgresql",
+    )
 
     def __init__(self) -> None:
         super().__init__(none_as_null=True)  # None is SQL's NULL, however it is written
@@ -29,31 +32,3 @@ def same_json(x: Any, y: Any) -> bool:
     if isinstance(x, bool) or isinstance(y, bool):
         return x is y
     return bool(x == y)
-
-
-class MinorUnits(types.TypeDecorator[int]):
-    """bigint for money: whole minor units, and never what only looks like a whole number."""
-
-    impl = types.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> int | None:  # noqa: ARG002 - as SQLAlchemy calls it
-        if value is not None and type(value) is not int:
-            raise TypeError(f"Money is kept in whole minor units, not as {value!r}.")
-        return value
-
-    def process_result_value(self, value: Any, dialect: Any) -> int | None:  # noqa: ARG002 - same
-        """A sum of bigints is numeric to PostgreSQL, and knows no bounds."""
-        return None if value is None else int(value)
-
-
-class TransactionId(types.UserDefinedType[int]):
-    """xid8: the id of a database transaction, which is never reused."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "xid8"
-
-
-ischema_names["xid8"] = TransactionId  # so that reflection, and with it Alembic, knows it

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Resource
 from app.db.marks import BOOKKEEPING, INTERNAL, LIVE_WHILE, RULES
-from app.db.types import MinorUnits
 from app.domain.accounts import (
     AccountClosed,
     AccountNotEmpty,
@@ -18,6 +17,7 @@ from app.domain.accounts import (
     InsufficientFunds,
 )
 from app.models.base import CHANGED, PERSONAL, one_of
+from app.models.types import MinorUnits
 
 _BOOKKEEPING = {BOOKKEEPING: True}
 

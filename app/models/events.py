@@ -21,8 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, Identified
 from app.db.marks import LARGE, SECRET
-from app.db.types import TransactionId
 from app.models.base import CHANGED, JSON, PERSONAL
+from app.models.types import TransactionId
 
 EPOCHS = Sequence("event_epochs", metadata=Base.metadata)
 """Its last value is the epoch of the events that are written now; 0 before the first restore."""

@@ -21,9 +21,9 @@ from uuid_utils.compat import uuid7
 from app.db import Identified
 from app.db.errors import Invalid, Mistake
 from app.db.marks import RULES, SIDE_EFFECTS
-from app.db.types import MinorUnits
 from app.domain.accounts import AccountClosed, AccountFrozen
 from app.models.base import CHANGED
+from app.models.types import MinorUnits
 
 
 def _wrong(detail: str) -> partial[Invalid]:

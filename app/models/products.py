@@ -6,8 +6,8 @@ from sqlalchemy import CheckConstraint, Index, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import LIVE, DeletableResource
-from app.db.types import MinorUnits
 from app.models.search import make_searchable
+from app.models.types import MinorUnits
 
 
 class Product(DeletableResource):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Sequence, bindparam, case, exists, func, or_, select, type_coerce
 
 from app.db import Inserter, Updater, filters_on, sorts_on
-from app.db.types import MinorUnits
 from app.models import Account, Entry, Hold, Transaction
+from app.models.types import MinorUnits
 
 if TYPE_CHECKING:
     from collections.abc import Collection

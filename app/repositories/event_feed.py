@@ -24,9 +24,9 @@ from sqlalchemy import ARRAY, Text, Uuid, all_, bindparam, cast, func, literal_c
 from sqlalchemy import tuple_ as row_
 
 from app.db.repository.large_values import BUDGET, IS_READ, bounded
-from app.db.types import TransactionId
 from app.models import Event
 from app.models.events import CURRENT_EPOCH, EPOCHS
+from app.models.types import TransactionId
 from app.repositories.events import EventRepository
 
 if TYPE_CHECKING:

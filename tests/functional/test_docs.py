@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
-from app.db.types import MinorUnits, TransactionId
 from app.models import Base
+from app.models.types import MinorUnits, TransactionId
 from app.repositories.customer_erasure import ALWAYS, WITH_MESSAGES
 from docs.generate.pages import all_pages
 

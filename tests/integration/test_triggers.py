@@ -66,7 +66,8 @@ CRATES = Crates()
 _ENV = """
 from alembic import context
 from app.db.admin import render_item
-from app.db.types import JSONObject, MinorUnits, TransactionId
+from app.db.types import JSONObject
+from app.models.types import MinorUnits, TransactionId
 from sqlalchemy import Column, Integer, MetaData, Table
 metadata = MetaData()
 Table(
