@@ -52,9 +52,11 @@ def load(app: Flask, settings: Settings | None = None) -> None:
 
 
 def add_routes(app: Flask) -> None:
-    """Add the routes to an application that `load` has prepared."""
+    """Add the routes to an application that `load` has prepared, once."""
     from app import api  # noqa: PLC0415 - commands do without
 
+    if app.blueprints:
+        return
     settings: Settings = app.extensions["settings"]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # as Flask documents it

@@ -31,7 +31,7 @@ _HAS_NAMESPACES = _IS_ROOT and choose_account(None).uid == 0
 _BECOME_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)" if _IS_ROOT else ""
 _INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb").exists()})
 _FLASK = """
-import os, pathlib
+import os, pathlib, sys
 from dataclasses import replace
 from app import administration
 from flask.cli import main
@@ -39,6 +39,7 @@ shared = pathlib.Path(os.environ["SHARED_HOME"])
 administration.EMBEDDED = replace(administration.EMBEDDED, shared_home=shared)
 import app.application  # while this process can still read its modules
 exec(os.environ.get("BEFORE", ""))
+sys.argv[0] = "flask"  # wsgi.py goes by it
 main()
 """
 FLASK = (sys.executable, "-c", _FLASK)
