@@ -69,16 +69,13 @@ def read_code() -> tuple[Shape, list[Call]]:
     return document, sorted(calls, key=lambda call: (call.route.path, call.route.method))
 
 
-def parts(calls: Iterable[Call]) -> dict[str, str]:
+def parts(document: Shape, calls: Collection[Call]) -> dict[str, str]:
     """The parts of docs/api.md."""
-    calls = list(calls)
+    described = {tag["name"]: tag["description"] for tag in document["tags"]}
     rows = [(call.words, *call.roles) for call in calls]
-    resources = [
-        (f"[{tag}](api/{tag}.md)", f"`{found[0].route.path}`", str(len(found)))
-        for tag, found in _by_resource(calls).items()
-    ]
+    resources = [(f"[{tag}](api/{tag}.md)", described[tag]) for tag in _by_resource(calls)]
     return {
-        "resources": table(("resource", "path", "calls"), *resources),
+        "resources": table(("resource", "is"), *resources),
         "roles": table(("route", *_ROLES), *rows),
     }
 

@@ -17,7 +17,7 @@ def all_pages() -> dict[Path, str]:
     parts = {
         "schema.md": schema.parts(),
         "states.md": states.parts(),
-        "api.md": api.parts(calls),
+        "api.md": api.parts(document, calls),
         "operations.md": settings.parts(),
     }
     pages = {DOCS / name: _filled((DOCS / name).read_text(), of) for name, of in parts.items()}
