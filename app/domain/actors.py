@@ -51,7 +51,7 @@ class Actor:
     def check_role(self, roles: Collection[Role]) -> None:
         """Raises Forbidden unless the actor has one of the roles, or is the system."""
         if self.kind is not ActorKind.SYSTEM and self.role not in roles:
-            raise Forbidden(f"Not for the role {self.role}.")
+            raise Forbidden(f"The role {self.role} may not do this.")
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "system")

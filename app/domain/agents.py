@@ -34,7 +34,7 @@ def why_unfit(
 ) -> Mistake | None:
     """Why the agent at `path` of a body cannot get work (of this queue); None where it can."""
     if agent is None:
-        return Mistake(path, "unknown-reference", "Refers to nothing that exists.")
+        return Mistake(path, "unknown-reference", "The agent does not exist.")
     if not agent["is_active"]:
         return Mistake(path, "inactive", "The agent is not active.")
     if queue is not None and queue not in agent["queues"]:

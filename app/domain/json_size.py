@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -17,7 +17,7 @@ class JSONLimit(NamedTuple):
     keys: int | None
 
 
-def excess(value: Any, limit: JSONLimit) -> str | None:
+def excess(value: object, limit: JSONLimit) -> str | None:
     """Why a value is too large, as a message to the client; None where it is not."""
     size = size_of(value)
     if size > limit.bytes:
@@ -30,7 +30,7 @@ def excess(value: Any, limit: JSONLimit) -> str | None:
     )
 
 
-def size_of(value: Any) -> int:
+def size_of(value: object) -> int:
     """In bytes of UTF-8, without any white space."""
     try:
         return len(orjson.dumps(value))
@@ -38,7 +38,7 @@ def size_of(value: Any) -> int:
         return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def _count_keys(value: Any) -> int:
+def _count_keys(value: object) -> int:
     count, rest = 0, [value]
     while rest:
         item = rest.pop()

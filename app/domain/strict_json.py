@@ -65,10 +65,10 @@ def parse(text: str) -> Any:
     return value
 
 
-def unacceptable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Mistake]:
+def unacceptable(value: object, path: tuple[str | int, ...] = ()) -> Iterator[Mistake]:
     """Mistakes for characters that PostgreSQL cannot store and numbers that it would change."""
     if isinstance(value, _Inexact):
-        yield Mistake(path, "range", "The number can't be kept exactly.")
+        yield Mistake(path, "range", "The number cannot be stored exactly.")
     elif isinstance(value, str):
         if not _storable(value):
             yield _invalid_character(path)
@@ -128,7 +128,7 @@ def _int(text: str) -> int | _Inexact:
     return int(text) if len(text) <= _LONGEST_INT64 and int(text) in _INT64 else _Inexact(text)
 
 
-def _depth(value: Any) -> int:
+def _depth(value: object) -> int:
     """Level by level, so that no depth exhausts the stack."""
     level, depth = [value], 0
     while level:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import lock_name, retry
 from app.db.errors import Invalid, Mistake
@@ -203,8 +203,17 @@ class AgentService(ResourceService[Agent]):
         if not self.actor.is_admin:
             raise Forbidden("Only admins link an agent to a user, or unlink it.")
 
-    def _change(self, *args: Any, **options: Any) -> Changes:
-        return super().apply(*args, **options)
+    def _change(
+        self,
+        session: Session,
+        entity: Agent,
+        values: Fields,
+        *,
+        expected: Collection[int] | None = None,
+        action: str = "updated",
+    ) -> Changes:
+        """`apply`, without handing over what the agent may no longer have."""
+        return super().apply(session, entity, values, expected=expected, action=action)
 
     def _check_heir(self, connection: Connection, heir_id: UUID, key: UUID) -> None:
         """Raises Invalid where the heir would get tasks of queues that it does not work."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from app.db import retry
 from app.db.errors import Invalid, Mistake
@@ -70,7 +70,7 @@ class TaskBatchService(BulkAdds["NewTask"]):
             raise ConversationMerged(merged[given[places[0][0]]]).at(*map(path_of, places))
 
     def _check_parents(
-        self, connection: Connection, given: Given, found: Mapping[UUID, Mapping[str, Any]]
+        self, connection: Connection, given: Given, found: Mapping[UUID, Record]
     ) -> None:
         if not given:
             return
@@ -105,5 +105,5 @@ def _refuse(positions: Sequence[int], field: str, code: str, detail: str) -> Non
         raise Invalid([Mistake(path_of((at, field)), code, detail) for at in positions])
 
 
-def _takes_subtasks(parent: Mapping[str, Any]) -> bool:
+def _takes_subtasks(parent: Record) -> bool:
     return parent["status"] in OPEN and not parent["cancel_requested"]

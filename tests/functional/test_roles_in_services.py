@@ -44,5 +44,5 @@ def test_the_service_refuses_whom_the_route_refuses(scene: Scene, route: str, ro
     """With a request that would be carried out for others, and nothing is changed by it."""
     answer = ask(scene, route, role, "own")
     assert problem(answer) == (403, "forbidden")
-    assert answer.json["detail"] == f"Not for the role {role}."
+    assert answer.json["detail"] == f"The role {role} may not do this."
     assert scene.rows.rows() == scene.rows.taken

@@ -115,10 +115,10 @@ class Service:
             raise Forbidden("Only admins can read deleted rows.")
 
 
-def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, object], dict[str, object]]:
     """The changes that an event shows, and the personal ones; a name need not be a column's."""
-    shown: dict[str, Any] = {}
-    personal: dict[str, Any] = {}
+    shown: dict[str, object] = {}
+    personal: dict[str, object] = {}
     for name, change in changes.items():
         column = model.__table__.c.get(name)
         marks = {} if column is None else column.info

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
@@ -12,8 +12,6 @@ from app.db.types import same_json
 from app.domain.merge_patch import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from app.db import Record, Resource
     from app.db.repository.writing import Changes
 
@@ -35,10 +33,9 @@ def differences(model: type[Resource], before: Record, after: Record) -> Changes
 
 def initial_values(entity: Resource) -> Changes:
     """The values of a new entity, as changes from None."""
-    columns: Iterable[Any] = inspect(type(entity)).columns
     return {
         column.key: (None, value)
-        for column in columns
+        for column in inspect(type(entity)).columns
         if column.key not in _SET_BY_DATABASE
         and not column.info.get(BOOKKEEPING)
         and (value := getattr(entity, column.key)) is not None
@@ -54,7 +51,7 @@ def first_values(model: type[Resource], record: Record) -> Changes:
     }
 
 
-def changed_members(before: Any, after: Any) -> tuple[Any, Any]:
+def changed_members(before: object, after: object) -> tuple[object, object]:
     """Two JSON objects without the members that are equal, so that events stay small.
 
     A member that only one of them has was added or removed. Other values are returned as they are.
@@ -65,14 +62,17 @@ def changed_members(before: Any, after: Any) -> tuple[Any, Any]:
     return _without(before, same), _without(after, same)
 
 
-def _without(members: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+def _without(members: dict[str, object], keys: set[str]) -> dict[str, object]:
     return {key: value for key, value in members.items() if key not in keys}
 
 
-def merged(entity: Resource, name: str, value: Any) -> Any:
-    column: Any = entity.__table__.c.get(name)
+def merged(entity: Resource, name: str, value: object) -> object:
+    """The value that a patch leaves in a field: of a JSON object, its members are merged."""
+    column = entity.__table__.c.get(name)
     if column is None or not isinstance(column.type, JSONObject):
         return value
     if value is None:
         return None if column.nullable else {}
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be a JSON object: {value!r}.")
     return merge(getattr(entity, name) or {}, value)
