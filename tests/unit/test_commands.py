@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
+from app import create_app
+from app.application import add_routes
 from app.cli import COMMANDS, command
+from app.settings import Settings
 
 PROGRAM = """
 import os, sys
@@ -35,3 +38,12 @@ def test_the_overview_loads_neither_services_nor_sqlalchemy() -> None:
     ).stdout
     assert all(name in shown for name in COMMANDS)
     assert shown.endswith("loaded:\n")
+
+
+def test_routes_are_added_once() -> None:
+    """gunicorn's master adds them to the application of `flask serve`, which may have them."""
+    settings = Settings(database_url="postgresql://127.0.0.1:1/none", given_secret_key="k" * 32)
+    app = create_app(settings)
+    rules = len(list(app.url_map.iter_rules()))
+    add_routes(app)
+    assert len(list(app.url_map.iter_rules())) == rules
