@@ -62,20 +62,9 @@ def list_response(
 
     page, total, items = in_snapshot(read) if selected.expand else read()
     written = within_answer(items, limits.max_answer)
-    body: Record = {"items": written, "next_cursor": None}
-    headers = {}
-    following_row = page.next
-    if len(written) < len(page.items):
-        following_row = query.after_row(page.items[len(written) - 1].__getitem__)
-    if following_row is not None:
-        body["next_cursor"] = cursor = cursors().of(following_row, query, request.path)
-        following = urlencode({**given, "cursor": cursor})
-        headers["Link"] = f'<{request.path}?{following}>; rel="next"'
-    if total is not None:
-        body["total"] = total.count
-        if total.is_estimate:
-            body["total_is_estimate"] = True
-    return respond(body, headers=headers)
+    cursor = _next_cursor(page, len(written), query)
+    body = {"items": written, "next_cursor": cursor, **_total(total)}
+    return respond(body, headers=_link(given, cursor))
 
 
 def _query(
@@ -102,6 +91,26 @@ def _query(
     if "cursor" not in given:
         return query
     return replace(query, after=cursors().after(given["cursor"], query, reader, request.path))
+
+
+def _next_cursor(page: Page[Record], shown: int, query: Query) -> str | None:
+    """The cursor of the rows after those that are shown; None where there are none."""
+    place = page.next
+    if shown < len(page.items):  # a response has no room for the others
+        place = query.after_row(page.items[shown - 1].__getitem__)
+    return None if place is None else cursors().of(place, query, request.path)
+
+
+def _total(total: Total | None) -> dict[str, object]:
+    if total is None:
+        return {}
+    return {"total": total.count, **({"total_is_estimate": True} if total.is_estimate else {})}
+
+
+def _link(given: dict[str, str], cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    return {"Link": f'<{request.path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'}
 
 
 def _check_controls(given: dict[str, str], reader: AnyReader) -> None:

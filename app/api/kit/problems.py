@@ -15,7 +15,7 @@ from app.db import errors as db_errors
 from app.domain.idempotency import KeyReused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from flask import Response
 
@@ -103,41 +103,44 @@ def _answer_error(error: db_errors.ApplicationError) -> Response:
 
 
 def problem_of(error: db_errors.ApplicationError) -> Problem:
-    status, detail = status_of(type(error)), str(error)
-    mistakes: list[dict[str, str]] = []
-    headers = {}
+    detail, mistakes = str(error), list(_mistakes(error))
     if isinstance(error, db_errors.Invalid):
-        mistakes = [
-            {"pointer": pointer(mistake.path), "code": mistake.code, "detail": mistake.detail}
-            for mistake in error.mistakes
-        ]
         detail = _summary(len(mistakes)) or detail
-    elif isinstance(error, db_errors.InvalidCriterion):
-        mistakes = [{"parameter": error.parameter, "code": error.code, "detail": error.detail}]
-    elif isinstance(error, KeyReused):
-        mistakes = [{"header": "Idempotency-Key", "code": error.code, "detail": detail}]
-    elif isinstance(error, errors.InUse):
-        mistakes = [
-            {"pointer": "", "code": error.code, "detail": dependant}
-            for dependant in error.dependants
-        ]
-    elif isinstance(error, db_errors.Conflict):
-        reported = (
-            "Another row has this value." if isinstance(error, errors.AlreadyExists) else detail
-        )
-        mistakes = [
-            {"pointer": pointer(path), "code": error.code, "detail": reported}
-            for path in error.paths
-        ]
-    elif isinstance(error, errors.Unauthenticated):
-        headers = {"WWW-Authenticate": _challenge(error)}
-    elif isinstance(error, errors.RateLimited):
-        headers = {"Retry-After": str(error.wait)}
-    elif isinstance(error, db_errors.Unavailable):
-        headers = {"Retry-After": _RETRY_AFTER}
     return Problem(
-        status, error.code, detail, mistakes=mistakes, facts=error.facts, headers=headers
+        status_of(type(error)),
+        error.code,
+        detail,
+        mistakes=mistakes,
+        facts=error.facts,
+        headers=_headers(error),
     )
+
+
+def _mistakes(error: db_errors.ApplicationError) -> Iterator[dict[str, str]]:
+    """The `errors` of the problem: each names a place in the request."""
+    if isinstance(error, db_errors.Invalid):
+        for mistake in error.mistakes:
+            yield {"pointer": pointer(mistake.path), "code": mistake.code, "detail": mistake.detail}
+    elif isinstance(error, db_errors.InvalidCriterion):
+        yield {"parameter": error.parameter, "code": error.code, "detail": error.detail}
+    elif isinstance(error, KeyReused):
+        yield {"header": "Idempotency-Key", "code": error.code, "detail": str(error)}
+    elif isinstance(error, errors.InUse):
+        for dependant in error.dependants:
+            yield {"pointer": "", "code": error.code, "detail": dependant}
+    elif isinstance(error, db_errors.Conflict):
+        is_taken = isinstance(error, errors.AlreadyExists)
+        detail = "Another row has this value." if is_taken else str(error)
+        for path in error.paths:
+            yield {"pointer": pointer(path), "code": error.code, "detail": detail}
+
+
+def _headers(error: db_errors.ApplicationError) -> dict[str, str]:
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": _challenge(error)}
+    if isinstance(error, errors.RateLimited):
+        return {"Retry-After": str(error.wait)}
+    return {"Retry-After": _RETRY_AFTER} if isinstance(error, db_errors.Unavailable) else {}
 
 
 def _summary(count: int) -> str | None:
