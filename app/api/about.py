@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.api.kit.openapi.about import About
 from app.api.problem_types import PROBLEM_TYPES
+from app.api.problem_types.facts import PROBLEM_FACTS
 
 ABOUT = About(
     title="Caseload",
@@ -62,4 +63,5 @@ headers (431).""",
         "documentation",
     ),
     problem_types=PROBLEM_TYPES,
+    problem_facts=PROBLEM_FACTS,
 )

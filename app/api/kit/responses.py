@@ -58,7 +58,7 @@ def respond_with(
     """One resource, under its ETag; 304 where the client has it already.
 
     The ETag is the version, with the `state` that may differ while the version stays. A
-    `number`, such as that of a conversation's last message, is part of it that If-Match looks at.
+    `number` counts changes that move no version: If-Match compares it too.
     """
     version = body["version"] if version is None else version
     tag = ":".join(str(part) for part in (version, number, state) if part is not None)

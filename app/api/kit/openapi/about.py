@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.api.kit.components import Shape
     from app.api.kit.problem_type import ProblemType
 
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class About:
     """`tags` are the first groups of operations, in a reader's order; others follow by name.
 
-    `token` says how to get one, `problem_types` has by code every problem of a response.
+    `token` says how to get one, `problem_types` has by code every problem of a response, and
+    `problem_facts` by name the JSON Schemas of the members that some of them have.
     """
 
     title: str
@@ -24,3 +26,4 @@ class About:
     token: str
     tags: tuple[str, ...]
     problem_types: Mapping[str, ProblemType]
+    problem_facts: Mapping[str, Shape]

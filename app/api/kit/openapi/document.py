@@ -38,7 +38,7 @@ def build(about: About) -> Shape:
 
 
 def _add_components(schemas: Schemas, about: About) -> None:
-    for name, shape in problems.COMPONENTS.items():
+    for name, shape in problems.components(about.problem_facts).items():
         schemas.add(name, shape)
     components = schemas.spec.components
     bearer = {"type": "http", "scheme": "bearer", "description": about.token}

@@ -9,7 +9,7 @@ from app.api.kit.rate_limits import LEFT, POLICY
 from app.db.errors import MOST_MISTAKES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from app.api.kit.components import Shape
     from app.api.kit.problem_type import ProblemType
@@ -31,7 +31,7 @@ _ERROR: Shape = {
     },
     "required": ["code", "detail"],
 }
-PROBLEM: Shape = {
+_PROBLEM: Shape = {
     "type": "object",
     "description": "A problem (RFC 9457). Programs go by the last part of `type`; GET `type` for "
     "an explanation.",
@@ -53,38 +53,21 @@ PROBLEM: Shape = {
             "const": True,
             "description": f"There are more than {MOST_MISTAKES} mistakes; `errors` has the first.",
         },
-        "from": _text("`invalid-transition`: the current status of the resource."),
-        "allowed": {
-            "type": "array",
-            "description": "`invalid-transition`: the actions that the status allows.",
-            "items": {"type": "string"},
-        },
-        "expected": {
-            "type": "integer",
-            "description": "`count-mismatch`: the number that the request expected.",
-        },
-        "count": {
-            "type": "integer",
-            "description": "`count-mismatch`: the number of rows that fit the filter.",
-        },
-        "existing_id": {
-            **_text("`already-exists`: the id of the row that has the value."),
-            "format": "uuid",
-        },
-        "merged_into_id": {
-            **_text("`conversation-merged`: the id of the conversation to use instead."),
-            "format": "uuid",
-        },
     },
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
 }
-COMPONENTS = {"Error": _ERROR, "Problem": PROBLEM}
 _HEADERS: dict[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     415: ("Accept-Post",),
     429: ("Retry-After", LEFT, POLICY),
     503: ("Retry-After",),
 }
+
+
+def components(facts: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The schemas of problems and of their `errors`, by name. `facts` are of some problems only."""
+    properties = {**_PROBLEM["properties"], **facts}
+    return {"Error": _ERROR, "Problem": {**_PROBLEM, "properties": properties}}
 
 
 def example_of(kind: ProblemType) -> Shape:
