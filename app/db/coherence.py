@@ -50,7 +50,7 @@ def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
     if not session.flushing:
         session.flush()
         if may_remove_rows(context.effect):
-            session.load_expired()  # while their rows are still there to be read
+            session.load_expired()  # while their rows can still be read
 
 
 def after_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:

@@ -133,7 +133,7 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Inside a unit: what fails in this block is undone alone, if its error is caught."""
+        """Inside a unit: an error that leaves this block undoes it alone. Catch it outside."""
         if (unit := self._open_unit) is None:
             raise UnitOfWorkError("A savepoint needs an open unit of work.")
         with unit.savepoint():
@@ -205,7 +205,7 @@ class Database:
             unit.close()
 
     def _on_error(self, context: ExceptionContext) -> BaseException | None:
-        """Every driver error, of Core, ORM and COMMIT alike, passes here once."""
+        """Translate a driver error. SQLAlchemy calls this once for each one, COMMIT's too."""
         if context.is_pre_ping:
             return None  # the pool opens another connection
         error = translate(context, self._violations)

@@ -20,7 +20,7 @@ from .unit import UnitOfWork
 
 DRIVER = "postgresql+unitofwork"
 
-_UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone in which times come as the program has them
+_UTC = ("UTC", "Etc/UTC", "GMT")  # names of the zone of every unit
 
 COPY_FROM = "copy_from"  # execution option: what a COPY statement reads from
 

@@ -87,7 +87,7 @@ class DriverConnection(extensions.connection):
         return prologue
 
     def check_text(self, sql: str) -> None:
-        """Raise where SQL that the layer does not know would end the transaction."""
+        """Raise where SQL text would end the transaction."""
         if self.unit is not None and ends_transaction(sql):
             error = UnitOfWorkError("The statement ends the transaction: only Database may.")
             self.unit.fail(error, savepoints=0)
@@ -137,7 +137,7 @@ class DriverConnection(extensions.connection):
 
     @property
     def has_input(self) -> bool:
-        """Whether the server sent something although it was not asked: mostly that it leaves."""
+        """Whether the server sent a message unasked: mostly that it closes the connection."""
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
         return bool(poll.poll(0))

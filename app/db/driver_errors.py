@@ -83,7 +83,7 @@ def _of_sqlstate(sqlstate: str, message: str) -> ApplicationError | None:
 
 
 def _hide_values(error: Any, code: str | None, wrapped: BaseException | None) -> None:
-    """Keep the values of rows out of the error's text: they are about people, and it is logged.
+    """Keep the values of rows out of the error's text: it is logged, and they are personal data.
 
     PostgreSQL quotes rows in DETAIL and CONTEXT, the statement with its parameters in LINE, and the
     value itself in the message of a data exception (class 22).

@@ -20,7 +20,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How a unit was asked for. `timeout` limits each statement, in seconds."""
+    """The options of a block. `timeout` limits each statement, in seconds."""
 
     read_only: bool = False
     stale_ok: bool = False

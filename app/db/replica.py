@@ -1,4 +1,4 @@
-"""Decides whether the replica or the primary answers a read for which stale rows will do."""
+"""Decide whether the replica or the primary answers a read that accepts stale rows."""
 
 import logging
 import math

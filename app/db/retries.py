@@ -1,4 +1,4 @@
-"""Running a unit of work again after a conflict with another one."""
+"""Run a unit of work again after a conflict with another one."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def _restore_new(session: UnitSession, entity: object) -> None:
 
 @event.listens_for(UnitSession, "after_soft_rollback")
 def _expire_undone(session: UnitSession, ended: SessionTransaction) -> None:
-    """A flush that fails ends a transaction of its own, and the savepoint around it."""
+    """Expire what a savepoint undid. A flush that fails ends its own transaction and that one."""
     savepoint = ended if ended.nested else ended.parent
     if savepoint is not None and savepoint.nested:
         session.undo_savepoint(savepoint)
@@ -200,13 +200,13 @@ def _expire_undone(session: UnitSession, ended: SessionTransaction) -> None:
 
 @event.listens_for(UnitSession, "do_orm_execute")
 def _read_locked_rows_again(state: ORMExecuteState) -> None:
-    """A lock on the values that were read before it would be a lost update."""
+    """Values that were read before the lock may be stale: writing them would lose an update."""
     if getattr(state.statement, "_for_update_arg", None) is not None:
         state.update_execution_options(populate_existing=True)
 
 
 @event.listens_for(Mapper, "refresh")
 def _renew_version(entity: object, context: QueryContext, _: Any) -> None:
-    """A row that is read again on purpose is guarded from then on."""
+    """From now on the version of a row that is read again on purpose guards it."""
     if context.populate_existing and isinstance(context.session, UnitSession):
         context.session.versions.read_again(inspect(entity))

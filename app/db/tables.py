@@ -49,7 +49,7 @@ class Base(DeclarativeBase):
 
 
 class Identified(Base):
-    """A row with an id that the application makes, in the order of time."""
+    """A row with an id that the application creates, in the order of time."""
 
     __abstract__ = True
 
@@ -84,7 +84,7 @@ class Resource(Identified):
 
 
 class SoftDeleted:
-    """Mixin: a deleted row stays, and is invisible unless it is asked for."""
+    """Mixin: a deleted row stays in the table, and reads that do not ask for it hide it."""
 
     __set_by_layer__: ClassVar[tuple[str, ...]] = ("deleted_at",)
 

@@ -60,7 +60,7 @@ class ObjectsBefore:
         return any(state in self._written for state in self._outside)
 
     def restore_new(self, state: State) -> None:
-        """Keep of an INSERT that was undone only the keys, by which objects refer to each other."""
+        """Undo an INSERT in the object, but for the keys: objects refer to each other by them."""
         if state not in self._new:
             return
         before = self._new.pop(state)

@@ -72,7 +72,7 @@ class UnitOfWork:
 
     @contextmanager
     def joined(self, mode: Mode) -> Iterator[None]:
-        """A block inside the unit: where it fails, the unit does."""
+        """Around a block inside the unit: an error that leaves it fails the unit."""
         self._check_joins(mode)
         before, savepoints = self._timeout, len(self.savepoints)
         self._set_timeout(before if mode.timeout is None else min(before, mode.timeout))
@@ -82,7 +82,9 @@ class UnitOfWork:
             if self.session is not None:
                 self.session.flush()
         except BaseException as failure:
-            if not (mode.read_only and isinstance(failure, GeneratorExit)):  # it has read enough
+            if not (
+                mode.read_only and isinstance(failure, GeneratorExit)
+            ):  # the loop has read enough
                 self.fail(failure, savepoints)
             raise
         finally:
@@ -90,7 +92,7 @@ class UnitOfWork:
                 self._set_timeout(before)
 
     def _check_joins(self, mode: Mode) -> None:
-        """Raise where a block asks for what the open unit can't give."""
+        """Raise where a block asks for a mode that the unit does not have."""
         if self._generator is not None and not mode.read_only and self._generator.is_suspended:
             if self._generator.is_iterated:
                 raise UnitOfWorkError(
@@ -166,7 +168,7 @@ class UnitOfWork:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """After an error that leaves it, the unit may go on."""
+        """Around a block: an error that leaves it undoes the block, and the unit may go on."""
         self.check_has_savepoints()
         self.check_alive()
         number = len(self.savepoints) + 1
@@ -180,7 +182,7 @@ class UnitOfWork:
 
     @property
     def may_end(self) -> bool:
-        """Only in the hands of Database; a flush that fails rolls back by itself."""
+        """Whether the transaction may end now: by Database, or by a flush that fails."""
         return self.ending is not None or (self.session is not None and self.session.flushing)
 
     def _check_open(self) -> None:

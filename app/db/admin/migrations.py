@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_
 from ..driver_errors import translate
 from .errors import MigrationError
 
-# A statement that waits for a lock makes everyone behind it wait: it gives up soon.
+# Other statements queue behind one that waits for a lock, so it gives up soon.
 _TIMEOUTS = "SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '60s'"
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")

@@ -191,7 +191,7 @@ def _upsert(
         set_={column: statement.excluded[column.key] for column in changed},
         where=sa.and_(*live) if live else None,
     )
-    # Only a row that was there before has been locked by this statement.
+    # This statement locks only a row that existed before.
     created = sa.literal_column("(xmax = 0)", sa.Boolean).label("created")
     return statement.returning(*writer.columns, created)
 

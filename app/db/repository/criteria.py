@@ -40,7 +40,7 @@ _BY_TYPE: dict[type, dict[str, Condition]] = {
     str: {**_EQUALITY, "contains": lambda column, pattern: column.ilike(pattern)},
     bool: {name: _EQUALITY[name] for name in ("eq", "ne")},
     UUID: _EQUALITY,
-    # of strings, one of which it is
+    # lists of strings: one of them is the value
     list: {"contains": lambda column, value: column.op("@>", is_comparison=True)(array([value]))},
     **dict.fromkeys((int, float, Decimal, date, datetime, time, timedelta), _EQUALITY | _ORDER),
 }
@@ -48,7 +48,7 @@ _BY_TYPE: dict[type, dict[str, Condition]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A field that may be asked about.
+    """A field that lists may be filtered by.
 
     `operators` are the conditions by their names, as functions of the column and the bound value;
     `in` takes several values. `fold` compares without regard to case; `internal` keeps the filter
@@ -63,7 +63,7 @@ class Filter:
 
     @property
     def integers(self) -> range:
-        """The integers that may be asked about."""
+        """The integers that the column can hold, of at most 18 digits."""
         return _INT64 if isinstance(self.expression.type, BigInteger) else _INT32
 
     def clause(self, operator: str, name: str) -> ColumnElement[bool]:

@@ -68,7 +68,7 @@ class Deleter(Reader[D]):
         return list(connection.execute(statement, {"key": key}).scalars())
 
     def purge(self, connection: sa.Connection, *, before: datetime, at_most: int) -> list[UUID]:
-        """Remove for good what was deleted before then and nothing refers to; returns the ids."""
+        """Remove for good rows deleted `before`, to which no row refers; returns their ids."""
         bound = {"before": before, "limit": at_most}
         return list(connection.execute(_purge(self), bound).scalars())
 
@@ -147,7 +147,7 @@ def _refers_to(reader: Reader[Any], key: sa.ForeignKeyConstraint) -> list[sa.Col
 
 
 def _blocks(key: sa.ForeignKeyConstraint) -> list[sa.ColumnElement[bool]] | None:
-    """Which rows with the foreign key block the deletion of what they refer to; None: none ever."""
+    """The rows with the foreign key that block the deletion of their parent; None: none ever do."""
     marks = {mark: value for column in key.columns for mark, value in column.info.items()}
     if marks.keys() & {OWNED, HISTORY}:
         return None

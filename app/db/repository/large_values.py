@@ -32,7 +32,7 @@ def large_columns(model: type[Base]) -> frozenset[str]:
 
 
 class WrittenJSON(sa.types.TypeDecorator[orjson.Fragment]):
-    """JSON as PostgreSQL wrote it: what only goes on to a client is not parsed."""
+    """JSON as PostgreSQL wrote it: it goes on to a client, so nobody parses it."""
 
     impl = sa.Text
     cache_ok = True

@@ -24,7 +24,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A page of a list. `after` holds the sort values of the row before the page.
+    """A request for a page of a list. `after` holds the sort values of the row before the page.
 
     With an empty `sort` the list is in the order of the key.
 
@@ -46,7 +46,7 @@ class Query:
             raise InvalidCriterion("limit", "It must be at least 1.")
 
     def after_row(self, value_of: Callable[[str], Any], key: str = "id") -> tuple[Any, ...]:
-        """The `after` of a page that begins behind the row with these values."""
+        """The `after` of a page that begins after the row with these values."""
         return tuple(value_of(name) for name in (*(sort.name for sort in self.sort), key))
 
 
@@ -123,7 +123,7 @@ def _python_type(column: ColumnElement[Any]) -> type:
 
 End = Literal["null", "lowest", "highest"] | None
 """Where a value stands in its column. psycopg2 reads `-infinity` as the lowest time of Python and
-`infinity` as the highest one, so a page behind such a value counts the two as equal."""
+`infinity` as the highest one, so a page after such a value counts the two as equal."""
 
 
 def end_of(value: Any) -> End:
@@ -142,7 +142,7 @@ def end_of(value: Any) -> End:
 def after(
     keys: Sequence[tuple[ColumnElement[Any], bool]], ends: Sequence[End]
 ) -> ColumnElement[bool]:
-    """The rows behind the one whose values are bound as `after_0`, `after_1`, ...
+    """The rows after the one whose values are bound as `after_0`, `after_1`, ...
 
     PostgreSQL sorts NULL as the largest value. Where it can, it compares whole rows, which one
     index range serves.

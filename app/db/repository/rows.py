@@ -27,7 +27,7 @@ def names_of(rows: Rows) -> tuple[tuple[str, ...], frozenset[str]]:
 def add_defaults(
     model: Model, rows: list[dict[str, Any]]
 ) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Add to each row what Python makes for the fields that it lacks; returns as `names_of`.
+    """Add to each row the Python defaults of the fields that it lacks; returns as `names_of`.
 
     A constant that all rows lack is left to the statement.
     """

@@ -88,7 +88,7 @@ def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> 
     )
     if many:
         statement = statement.order_by(key_of(model))
-    if lock:  # what is loaded already may be stale: a lock is worth nothing without a new read
+    if lock:  # what is loaded may be stale: only values that are read under the lock are safe
         statement = statement.with_for_update(key_share=True)
         statement = statement.execution_options(populate_existing=True)
     return statement.execution_options(**_which(include_deleted=include_deleted))
@@ -159,12 +159,12 @@ def everything(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
 
 
 def _which(*, include_deleted: bool) -> dict[str, bool]:
-    """Saying by itself which rows are live spares a statement the cost of having it added."""
+    """Execution options: the session adds no condition to a statement that has one itself."""
     return {INCLUDE_DELETED: True} if include_deleted else {SAYS_LIVE: True}
 
 
 def _keys(reader: RecordReader[Any], shape: Shape) -> list[tuple[sa.ColumnElement[Any], bool]]:
-    """Entities have no rank."""
+    """Only records can be sorted by the rank of a search."""
     sorts = reader.sorts_of(search=not shape.entities and shape.words > 0)
     return pages.order(sorts, shape.sort, reader.key_column)
 

@@ -16,8 +16,8 @@ from .tables import APART, COLUMN, CONFIG
 RANK = "rank"
 BY_RANK = (Sort(RANK, descending=True),)
 
-# What English words end in. Stemming takes it off, but not while the end is still to be typed:
-# "cancellat" is no beginning of "cancel".
+# The endings of English words. Stemming removes them, but not while one is being typed: "cancellat"
+# is no prefix of "cancel".
 _ENDINGS = (
     "abilities ability abler ably alities ally ances ants ationally ations atives ators edly"
     " ements encies ences eness ents fully fulness ibly ical ically ials ied iedly ingly ings"
@@ -26,10 +26,11 @@ _ENDINGS = (
 )
 _REMAINDERS = sorted({ending[at:] for ending in _ENDINGS.split() for at in range(len(ending))})
 
-# The lexemes of what was typed, in its order. If the last one begins nothing that occurs: the words
-# that it has outgrown on its way to one of their forms. Of each that occurs nowhere: what is
-# similar, unless it is a number, or too short or too long to be corrected. With two letters
-# swapped, a short word has few trigrams left: these are looked up as they are.
+# The lexemes of the text, in its order. If the last one is no prefix of a known lexeme, `outgrown`
+# lists the lexemes that it becomes once an ending is complete ("cancellat" -> "cancel"). `similar`
+# lists known lexemes for an unknown one, unless it is a number, or too short or too long to be
+# corrected. A short word with two letters swapped shares few trigrams with the right one, so the
+# words with two neighbours swapped are looked up too.
 _LEXEMES = text("""
 SELECT lexeme, is_last,
     CASE WHEN is_last AND NOT known AND char_length(lexeme) >= :shortest

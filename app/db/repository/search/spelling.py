@@ -1,4 +1,4 @@
-"""What a misspelt word may mean."""
+"""The words that a misspelt word may mean."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What full-text search looks in: a generated column, and the words that occur in it."""
+"""The tables of full-text search: a generated column, and the words that occur in it."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ CONFIG = "english"
 APART = ("<>&-+./@_~:", " " * 11)
 
 
-# No list of pending entries: what it saves writers, every search would pay.
+# No list of pending entries: it would speed up writes and slow down every search.
 _READ_OFTEN = {"fastupdate": "off"}
 
 
