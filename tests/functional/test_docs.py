@@ -98,6 +98,14 @@ def test_cells_of_tables_are_short() -> None:
         assert not [cell for cell in cells if len(cell.split()) > 25], page.name
 
 
+def test_pages_name_the_newest_migration() -> None:
+    """Where they show a revision: an operator compares it, and a recipe goes on from it."""
+    head = max((ROOT / "alembic/versions").glob("*.py")).name.partition("_")[0]
+    operations, recipes = (ROOT / "docs" / name for name in ("operations.md", "recipes.md"))
+    assert set(re.findall(r"The schema is at (\d+)", operations.read_text())) == {head}
+    assert set(re.findall(r'down_revision = "(\d+)"', recipes.read_text())) == {head}
+
+
 def test_the_guard_tests_exist() -> None:
     """By the names that docs/guard-tests.md gives them."""
     named = set(_TEST.findall((ROOT / "docs/guard-tests.md").read_text()))
