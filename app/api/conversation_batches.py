@@ -1,8 +1,9 @@
-"""What is done to all conversations that fit a filter."""
+"""The actions on all conversations that fit a filter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from app.api.conversations import blueprint
 from app.api.kit import bodies, context
@@ -17,11 +18,11 @@ from app.api.schemas.conversation_batches import (
 from app.db.errors import Invalid, InvalidCriterion, Mistake
 from app.db.listing import parse_filter
 from app.db.repository.criteria import check
-from app.domain.conversations import CountMismatch
+from app.domain.conversations import BatchAssignment, ConversationBatch, CountMismatch
 from app.services import ConversationBatchService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flask import Response
 
@@ -39,9 +40,8 @@ def bulk_assign() -> Response:
     All of them are assigned, or none. If there are not `expected_count` of them, none is. With
     `dry_run` they are counted only.
     """
-    body = bodies.load(_assignment)
-    agent_id, reason = body["agent_id"], body.get("reason")
-    return _answer(body, _service().assign(_filters(body), agent_id, reason=reason, **_how(body)))
+    batch = bodies.load_as(BatchAssignment, _assignment)
+    return _answer(batch, _service().assign(replace(batch, filter=_filters(batch))))
 
 
 @blueprint.post("/conversations/bulk-resolve")
@@ -53,34 +53,30 @@ def bulk_resolve() -> Response:
     All of them are resolved, or none. If there are not `expected_count` of them, none is. With
     `dry_run` they are counted only.
     """
-    body = bodies.load(_resolution)
-    return _answer(body, _service().resolve(_filters(body), **_how(body)))
+    batch = bodies.load_as(ConversationBatch, _resolution)
+    return _answer(batch, _service().resolve(replace(batch, filter=_filters(batch))))
 
 
 def _service() -> ConversationBatchService:
     return context.service(ConversationBatchService)
 
 
-def _how(body: dict[str, Any]) -> dict[str, Any]:
-    return {"expected": body.get("expected_count"), "dry_run": body.get("dry_run", False)}
+def _answer(batch: ConversationBatch, count: int) -> Response:
+    return respond({"count": count, "dry_run": batch.dry_run})
 
 
-def _answer(body: dict[str, Any], count: int) -> Response:
-    return respond({"count": count, "dry_run": body.get("dry_run", False)})
-
-
-def _filters(body: dict[str, Any]) -> dict[str, Any]:
-    """As they are read from the query of a list; raises Invalid with every mistake."""
-    found: dict[str, Any] = {}
-    mistakes = list(_read(body["filter"], found))
-    if not body["filter"]:
+def _filters(batch: ConversationBatch) -> dict[str, object]:
+    """The filters, parsed as in the query of a list; raises Invalid with every mistake."""
+    found: dict[str, object] = {}
+    mistakes = list(_read(batch.filter, found))
+    if not batch.filter:
         mistakes = [Mistake(("filter",), "length", "It must say which conversations.")]
     if mistakes:
         raise Invalid(mistakes)
     return found
 
 
-def _read(given: dict[str, Any], found: dict[str, Any]) -> Iterator[Mistake]:
+def _read(given: Mapping[str, object], found: dict[str, object]) -> Iterator[Mistake]:
     reader = ConversationBatchService.repository
     for name, value in given.items():
         try:
@@ -93,7 +89,7 @@ def _read(given: dict[str, Any], found: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake(("filter", name), error.code, error.detail)
 
 
-def _has_type(filters: Filters, name: str, value: Any) -> bool:
+def _has_type(filters: Filters, name: str, value: object) -> bool:
     """As in a query, or what JSON has for it; raises InvalidCriterion."""
     field, operator = check(filters, name)
     kind = bool if operator == "is_null" else filters[field].type

@@ -11,6 +11,7 @@ from app.domain.messages import Direction
 from app.errors import InvalidTransition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -80,6 +81,26 @@ class Resolution:
     message: NewMessage | None = None
     refund: Refund | None = None
     complete_task: TaskCompletion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationBatch:
+    """All conversations that fit the list's filters, by names such as `priority__in`.
+
+    `expected_count` is how many the caller expects, None only with `dry_run`, which counts them.
+    """
+
+    filter: Mapping[str, object]
+    expected_count: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAssignment(ConversationBatch):
+    """A batch to assign to an agent, or with None to nobody."""
+
+    agent_id: UUID | None
+    reason: str | None = None
 
 
 class ConversationEffects(TypedDict, total=False):

@@ -1,3 +1,5 @@
+"""Assigns and resolves all conversations that fit a filter."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -15,24 +17,24 @@ from app.services.kit.base import Service
 from app.services.kit.permissions import WRITERS, allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import Connection, Row
 
     from app.db.repository.writing import Changes
-    from app.domain.conversations import ConversationChanges
-
-    Filters = Mapping[str, object]
-    """Values by the names of the list's filters, such as `priority__in`."""
+    from app.domain.conversations import (
+        BatchAssignment,
+        ConversationBatch,
+        ConversationChanges,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConversationBatchService(Service):
-    """Acts on all conversations that fit the filters and whose status allows the action.
+    """Acts on all conversations of a batch whose status allows the action; returns how many.
 
-    `expected` is how many the caller expects: for any other number nothing is done, and
-    CountMismatch is raised. `dry_run` only counts them. Each method returns the number.
+    Where they are not as many as expected, nothing is done. Raises CountMismatch, Invalid.
     """
 
     repository: ConversationRepository = ConversationRepository()
@@ -40,54 +42,47 @@ class ConversationBatchService(Service):
 
     @allowed(WRITERS)
     @retry
-    def assign(
-        self,
-        filters: Filters,
-        agent_id: UUID | None,
-        *,
-        reason: str | None = None,
-        expected: int | None = None,
-        dry_run: bool = False,
-    ) -> int:
+    def assign(self, batch: BatchAssignment) -> int:
+        agent_id = batch.agent_id
         with self.database.connect() as connection:
             if agent_id is not None:  # every service locks agents before conversations
                 self.related(AgentService).check_active(connection, agent_id, "agent_id")
-            if dry_run:
-                return self._count(connection, "assign", filters, expected)
-            rows = self._locked(connection, "assign", filters, expected)
-            values: ConversationChanges = {"assignee_id": agent_id, "assignment_reason": reason}
+            if batch.dry_run:
+                return self._count(connection, "assign", batch)
+            rows = self._locked(connection, "assign", batch)
+            changes: ConversationChanges = {
+                "assignee_id": agent_id,
+                "assignment_reason": batch.reason,
+            }
             actions = self._assignments(connection, rows, agent_id)
-            self._change(connection, rows, [values] * len(rows), actions)
+            self._change(connection, rows, [changes] * len(rows), actions)
             return len(rows)
 
     @allowed(WRITERS)
     @retry
-    def resolve(
-        self, filters: Filters, *, expected: int | None = None, dry_run: bool = False
-    ) -> int:
+    def resolve(self, batch: ConversationBatch) -> int:
         with self.database.connect() as connection:
-            if dry_run:
-                return self._count(connection, "resolve", filters, expected)
-            rows = self._locked(connection, "resolve", filters, expected)
+            if batch.dry_run:
+                return self._count(connection, "resolve", batch)
+            rows = self._locked(connection, "resolve", batch)
             moved = self.related(ConversationService).moved
             values = [moved(row, ConversationStatus.RESOLVED) for row in rows]
             self._change(connection, rows, values, ["resolved"] * len(rows))
             return len(rows)
 
-    def _count(
-        self, connection: Connection, action: str, filters: Filters, expected: int | None
-    ) -> int:
-        count = self.repository.count_in(connection, statuses_for(action), filters)
+    def _count(self, connection: Connection, action: str, batch: ConversationBatch) -> int:
+        count = self.repository.count_in(connection, statuses_for(action), batch.filter)
+        expected = batch.expected_count
         if expected not in (None, count):
             raise CountMismatch(expected or 0, count)
         return count
 
     def _locked(
-        self, connection: Connection, action: str, filters: Filters, expected: int | None
+        self, connection: Connection, action: str, batch: ConversationBatch
     ) -> Sequence[Row[Any]]:
+        statuses, filters, expected = statuses_for(action), batch.filter, batch.expected_count
         if expected is None:
             raise Invalid([Mistake(("expected_count",), "required", "It is required.")])
-        statuses = statuses_for(action)
         rows = self.repository.lock_in(connection, statuses, filters, limit=expected + 1)
         if len(rows) != expected:
             count = self.repository.count_in(connection, statuses, filters)

@@ -16,7 +16,12 @@ from app.db.listing import Seal
 from app.db.testing import NO_DIFFERENCE, WAYS, all_or_nothing
 from app.domain.accounts import NewAccount
 from app.domain.actors import Actor, ActorKind, Role
-from app.domain.conversations import NewConversation, Resolution
+from app.domain.conversations import (
+    BatchAssignment,
+    ConversationBatch,
+    NewConversation,
+    Resolution,
+)
 from app.domain.messages import NewMessage
 from app.domain.money import Money
 from app.domain.rules import Rules
@@ -303,9 +308,16 @@ def prepare_talks(database: Database, customer: Any) -> dict[str, Call]:
         "conversations.remove": lambda: talks.remove(going),
         "conversations.restore": lambda: talks.restore(gone),
         "crowds.assign": lambda: crowds.assign(
-            {"subject__in": ["talk", "other"]}, None, reason="x", expected=2
+            BatchAssignment(
+                filter={"subject__in": ["talk", "other"]},
+                agent_id=None,
+                reason="x",
+                expected_count=2,
+            )
         ),
-        "crowds.resolve": lambda: crowds.resolve({"subject": "asleep"}, expected=1),
+        "crowds.resolve": lambda: crowds.resolve(
+            ConversationBatch(filter={"subject": "asleep"}, expected_count=1)
+        ),
         "opener.open": lambda: opener.open(
             replace(
                 opened,

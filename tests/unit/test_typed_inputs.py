@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.api.schemas.accounts import AccountPatchSchema, AccountSchema
+from app.api.schemas.conversation_batches import BulkAssignmentSchema, BulkResolutionSchema
 from app.api.schemas.conversations import NewConversationSchema, ResolutionSchema
 from app.api.schemas.messages import FirstMessageSchema, LastMessageSchema, MessageSchema
 from app.api.schemas.tasks import FirstTaskSchema, TaskOfConversationSchema, TaskSchema
 from app.api.schemas.tokens import TokenSchema
 from app.api.schemas.transactions import EntrySchema, RefundSchema, TransactionSchema
 from app.domain.accounts import AccountChanges, NewAccount
-from app.domain.conversations import NewConversation, Resolution
+from app.domain.conversations import BatchAssignment, ConversationBatch, NewConversation, Resolution
 from app.domain.messages import NewMessage
 from app.domain.tasks import NewTask, TaskCompletion
 from app.domain.tokens import NewToken
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PAIRS = [
     (AccountSchema, NewAccount),
+    (BulkAssignmentSchema, BatchAssignment),
+    (BulkResolutionSchema, ConversationBatch),
     (EntrySchema, Leg),
     (FirstMessageSchema, NewMessage),
     (FirstTaskSchema, NewTask),
