@@ -48,7 +48,7 @@ def read_event(key: UUID) -> Response:
     Returns the event under its ETag, or 304 if `If-None-Match` has that ETag.
     """
     service = context.service(EventService)
-    # What is erased or withheld moves no version.
+    # Erasing or withholding values moves no version.
     return read_response(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
 
 
@@ -73,4 +73,4 @@ def read_feed() -> Response:
 
 def _position(cursor: str) -> Position:
     *epoch, xid, key = cursors().decode(cursor, request.path)
-    return Position(epoch[0] if epoch else 0, xid, UUID(key))  # at first there were no epochs
+    return Position(epoch[0] if epoch else 0, xid, UUID(key))  # the first cursors had no epoch

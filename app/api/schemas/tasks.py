@@ -165,7 +165,7 @@ class ClaimSchema(StrictSchema):
 
 
 class _LeaseSchema(StrictSchema):
-    # Any other text is of no lease; what a claim answers is sent as it came.
+    # Any text is accepted: one that is no lease token is answered with lease-lost.
     lease_token = Text(
         longest=200,
         required=True,
