@@ -1,4 +1,4 @@
-"""Tasks as a resource: made, found, changed and deleted. Claims are in test_task_queue."""
+"""Tasks as a resource: made, found, changed and deleted. Claims are in test_claims."""
 
 from __future__ import annotations
 
