@@ -4,7 +4,7 @@ import os
 import subprocess
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -14,6 +14,8 @@ from app.embedded import find_bindir
 from app.settings import Settings
 from tests import commands
 from tests.client import Client
+from tests.conversations import PATH, moment
+from tests.desk import TASK
 from tests.scene import Scene, scene_on
 from tests.server import copy_template, drop
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
+    Start = Callable[..., str]
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,3 +121,43 @@ def deadlocks() -> Iterator[list[str | None]]:
     event.listen(Engine, "handle_error", note)
     yield found
     event.remove(Engine, "handle_error", note)
+
+
+@pytest.fixture
+def customer(staff: Client) -> str:
+    """The id of a customer."""
+    ann = {"reference": "C-1", "name": "Ann"}
+    created: str = staff.create("/v1/customers", ann)["id"]
+    return created
+
+
+@pytest.fixture
+def start(staff: Client, customer: str) -> Start:
+    """Open a conversation and bring it into a status; answers its path."""
+
+    def start(status: str = "open", **values: Any) -> str:
+        body = {"customer_id": customer, "subject": "Help", "channel": "email", **values}
+        path = f"{PATH}/{staff.create(PATH, body)['id']}"
+        if status == "pending":
+            staff.create(f"{path}/messages", {"direction": "outbound", "body": "Yes?"})
+        elif status == "snoozed":
+            staff.post(f"{path}/snooze", {"until": moment(hours=1)})
+        elif status == "resolved":
+            staff.post(f"{path}/resolve")
+        elif status == "closed":
+            staff.post(f"{path}/close")
+        assert staff.get(path).json["status"] == status
+        return path
+
+    return start
+
+
+@pytest.fixture
+def bot(hire: Callable[..., Client]) -> Client:
+    return hire()
+
+
+@pytest.fixture
+def claimed(start: Start, bot: Client) -> tuple[str, dict[str, Any]]:
+    """The path of a conversation, and its task as a program runs it."""
+    return start(task=TASK), bot.post("/v1/tasks/claim", {}).json["items"][0]
