@@ -161,3 +161,16 @@ def bot(hire: Callable[..., Client]) -> Client:
 def claimed(start: Start, bot: Client) -> tuple[str, dict[str, Any]]:
     """The path of a conversation, and its task as a program runs it."""
     return start(task=TASK), bot.post("/v1/tasks/claim", {}).json["items"][0]
+
+
+@pytest.fixture
+def bob(staff: Client) -> str:
+    """The id of another customer."""
+    created: str = staff.create("/v1/customers", {"reference": "C-2", "name": "Bob"})["id"]
+    return created
+
+
+@pytest.fixture
+def opening(customer: str) -> dict[str, Any]:
+    """What opens a conversation."""
+    return {"customer_id": customer, "subject": "Help", "channel": "email"}
