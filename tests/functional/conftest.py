@@ -16,6 +16,7 @@ from tests import commands
 from tests.client import Client
 from tests.conversations import PATH, moment
 from tests.desk import TASK
+from tests.merging import note
 from tests.scene import Scene, scene_on
 from tests.server import copy_template, drop
 
@@ -174,3 +175,17 @@ def bob(staff: Client) -> str:
 def opening(customer: str) -> dict[str, Any]:
     """What opens a conversation."""
     return {"customer_id": customer, "subject": "Help", "channel": "email"}
+
+
+@pytest.fixture
+def begin(staff: Client, customer: str) -> Start:
+    """Open a conversation with these notes in it; answers its id."""
+
+    def begin(*notes: str, **values: Any) -> str:
+        body = {"customer_id": customer, "subject": "Help", "channel": "email", **values}
+        key: str = staff.create(PATH, body)["id"]
+        for text in notes:
+            note(staff, key, text)
+        return key
+
+    return begin
