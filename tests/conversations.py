@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from app.db.listing import format_timestamp
+from tests import desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +30,7 @@ def moment(**ahead: float) -> str:
 
 def events_of(client: Client, path: str) -> list[dict[str, Any]]:
     """What happened to it, the first first."""
-    query = f"object_id={path.rpartition('/')[2]}&sort=occurred_at&limit=100"
-    items: list[dict[str, Any]] = client.get(f"/v1/events?{query}").json["items"]
-    return items
+    return desk.events_of(client, path.rpartition("/")[2])
 
 
 def actions_of(client: Client, path: str) -> list[str]:

@@ -23,11 +23,10 @@ class DeskWork:
         return self._id("/v1/todos", {"description": "x", **values})
 
     def customer(self, reference: str = "C-1") -> str:
-        return self._id("/v1/customers", {"reference": reference, "name": "Ann"})
+        return create_customer(self.client, reference)
 
     def conversation(self, customer_id: str, **values: Any) -> str:
-        body = {"customer_id": customer_id, "subject": "Help", "channel": "web", **values}
-        return self._id("/v1/conversations", body)
+        return create_conversation(self.client, customer_id, **values)
 
     def read(self, resource: str, key: str) -> dict[str, Any]:
         answer = self.client.get(f"/v1/{resource}/{key}")
@@ -37,9 +36,7 @@ class DeskWork:
 
     def events(self, key: str) -> list[dict[str, Any]]:
         """What happened to it, the first first."""
-        found = self.client.get(f"/v1/events?object_id={key}&sort=occurred_at&limit=100")
-        items: list[dict[str, Any]] = found.json["items"]
-        return items
+        return events_of(self.client, key)
 
     def delete(self, resource: str, key: str) -> None:
         answer = self.client.delete(f"/v1/{resource}/{key}")
@@ -72,3 +69,26 @@ def end(agent: Client, task: dict[str, Any], verb: str, **body: Any) -> None:
     sent = {"lease_token": task["lease_token"], **body}
     answer = agent.post(f"/v1/tasks/{task['id']}/{verb}", sent)
     assert answer.status_code == 200, answer.text
+
+
+def read_task(client: Client, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/v1/tasks/{key}").json
+    return found
+
+
+def events_of(client: Client, key: str) -> list[dict[str, Any]]:
+    """What happened to it, the first first."""
+    found = client.get(f"/v1/events?object_id={key}&sort=occurred_at&limit=100")
+    items: list[dict[str, Any]] = found.json["items"]
+    return items
+
+
+def create_customer(client: Client, reference: str = "C-1") -> str:
+    key: str = client.create("/v1/customers", {"reference": reference, "name": "Ann"})["id"]
+    return key
+
+
+def create_conversation(client: Client, customer_id: str, **values: Any) -> str:
+    body = {"customer_id": customer_id, "subject": "Help", "channel": "web", **values}
+    key: str = client.create("/v1/conversations", body)["id"]
+    return key

@@ -110,13 +110,13 @@ def test_an_opening_that_is_overtaken_leaves_no_empty_conversation(
         holder.cursor() as cursor,
     ):
         cursor.execute("SELECT FROM customers FOR UPDATE")
-        opening = pool.submit(desk.post, PATH, {**opening, "message": message})
+        opened = pool.submit(desk.post, PATH, {**opening, "message": message})
         while not sql(WAITING):
-            assert not opening.done()
+            assert not opened.done()
             time.sleep(0.01)
         assert desk.post(f"{other}/messages", message).status_code == 201
         holder.rollback()
-        answer = opening.result()
+        answer = opened.result()
     assert (answer.status_code, answer.json["id"]) == (200, other.rpartition("/")[2])
     assert sql("SELECT count(*) FROM conversations") == [(1,)]
 
