@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from app.domain.tasks import TaskStatus
 from app.repositories import task_claims
@@ -10,11 +10,20 @@ from app.repositories import task_statements as statements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Connection, CursorResult
 
     from app.db import Record
+
+
+class Renewal(TypedDict):
+    """A lease that was renewed."""
+
+    lease_expires_at: datetime | None  # None for a person's, which has no end
+    cancel_requested: bool
+    claimed_by_id: UUID
 
 
 class TaskQueue:
@@ -78,15 +87,14 @@ class TaskQueue:
 
     def heartbeat(
         self, connection: Connection, key: UUID, token: UUID | None, progress: object
-    ) -> Record | None:
-        """Renew the lease for the seconds that the claim asked for.
+    ) -> Renewal | None:
+        """Renew the lease for the seconds that the claim asked for, and store the progress.
 
-        Returns `lease_expires_at`, `cancel_requested` and `claimed_by_id`; None where no task
-        runs under the token.
+        None where no task runs under the token.
         """
         bound = {"key": key, "token": token, "progress": progress}
         row = connection.execute(statements.HEARTBEAT, bound).one_or_none()
-        return None if row is None else row._asdict()
+        return None if row is None else cast("Renewal", row._asdict())
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
         """The live task, locked after its parent; None for an unknown or deleted id."""

@@ -21,13 +21,14 @@ from app.services.kit.permissions import WRITERS_AND_AGENTS, allowed
 from app.services.tasks import TaskService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from app.db import Record
+    from app.repositories.task_queue import Renewal
     from app.services.kit.fields import Fields
 
 
@@ -47,7 +48,7 @@ class TaskLeaseService(Service):
         *,
         progress: object = None,
         expected: Collection[int] | None = None,
-    ) -> Record:
+    ) -> Renewal:
         """Renew the lease; returns its `lease_expires_at`, and whether `cancel_requested` is set.
 
         `progress` is any JSON value. Raises LeaseLost, NotFound, VersionMismatch.
@@ -133,7 +134,7 @@ class TaskLeaseService(Service):
             raise VersionMismatch(task["version"])
         return task
 
-    def _check_holder(self, task: Record) -> None:
+    def _check_holder(self, task: Mapping[str, object]) -> None:
         """Raises LeaseLost where another agent claimed the task: its token alone is not enough."""
         if self.actor.kind is ActorKind.AGENT and task["claimed_by_id"] != self.actor.id:
             raise LeaseLost
