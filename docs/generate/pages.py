@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docs.generate import api, schema, settings, states
+from docs.generate import api, commands, schema, settings, states
 from docs.generate.parts import DOCS, with_part
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def all_pages() -> dict[Path, str]:
         "schema.md": schema.parts(),
         "states.md": states.parts(),
         "api.md": api.parts(document, calls),
-        "operations.md": settings.parts(),
+        "operations.md": settings.parts() | commands.parts(),
     }
     pages = {DOCS / name: _filled((DOCS / name).read_text(), of) for name, of in parts.items()}
     pages |= {DOCS / "api" / name: text for name, text in api.pages(document, calls).items()}
