@@ -189,3 +189,8 @@ def begin(staff: Client, customer: str) -> Start:
         return key
 
     return begin
+
+
+@pytest.fixture
+def conversation(staff: Client, opening: dict[str, Any]) -> dict[str, Any]:
+    return staff.create(PATH, opening)
