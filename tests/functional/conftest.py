@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
+    Sql = Callable[..., list[tuple[Any, ...]]]
     Start = Callable[..., str]
 
 ROOT = Path(__file__).parents[2]
+_COUNTED_WRONG = """
+SELECT id FROM tasks AS parent WHERE open_subtasks <> (
+    SELECT count(*) FROM tasks AS child WHERE child.parent_id = parent.id
+    AND status IN ('pending', 'running') AND deleted_at IS NULL)
+"""
 
 
 @pytest.fixture
@@ -194,3 +200,11 @@ def begin(staff: Client, customer: str) -> Start:
 @pytest.fixture
 def conversation(staff: Client, opening: dict[str, Any]) -> dict[str, Any]:
     return staff.create(PATH, opening)
+
+
+@pytest.fixture
+def counts_are_right(staff: Client, sql: Sql) -> Iterator[None]:
+    """Whatever was done: the counters are what counting finds, and nothing done is above open."""
+    yield
+    assert sql(_COUNTED_WRONG) == []
+    assert sql("SELECT id FROM tasks WHERE status = 'completed' AND open_subtasks > 0") == []
