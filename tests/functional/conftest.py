@@ -13,6 +13,7 @@ from app import create_app
 from app.embedded import find_bindir
 from app.settings import Settings
 from tests import commands
+from tests.bank import Bank
 from tests.client import Client
 from tests.conversations import PATH, moment
 from tests.desk import TASK
@@ -208,3 +209,8 @@ def counts_are_right(staff: Client, sql: Sql) -> Iterator[None]:
     yield
     assert sql(_COUNTED_WRONG) == []
     assert sql("SELECT id FROM tasks WHERE status = 'completed' AND open_subtasks > 0") == []
+
+
+@pytest.fixture
+def bank(admin: Client) -> Bank:
+    return Bank(admin)

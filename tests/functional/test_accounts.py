@@ -9,17 +9,12 @@ import pytest
 
 from app.domain.accounts import is_account_number
 from tests.bank import Bank, money
-from tests.client import Client, codes, problem
+from tests.client import codes, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-@pytest.fixture
-def bank(admin: Client) -> Bank:
-    return Bank(admin)
 
 
 def test_an_account_is_opened_empty(bank: Bank) -> None:

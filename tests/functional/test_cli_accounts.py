@@ -21,15 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from app.db import Database
-    from tests.client import Client
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-@pytest.fixture
-def bank(admin: Client) -> Bank:
-    return Bank(admin)
 
 
 def test_accounts_are_listed_and_shown(flask: Run, bank: Bank) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.db import Database
-    from tests.client import Client
 
     Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -45,11 +44,6 @@ def pending(*legs: tuple[str, int | str, str]) -> str:
     return NEW.format(
         status="pending", posted_at="NULL", table="holds", position=", position", legs=values
     )
-
-
-@pytest.fixture
-def bank(admin: Client) -> Bank:
-    return Bank(admin)
 
 
 @pytest.fixture

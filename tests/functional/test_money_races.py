@@ -39,11 +39,6 @@ def code(client: Client, path: str, body: Any = None) -> int:
 
 
 @pytest.fixture
-def bank(admin: Client) -> Bank:
-    return Bank(admin)
-
-
-@pytest.fixture
 def crowd(admin: Client, database_url: str) -> Iterator[Client]:
     """The admin, with a connection for each of many threads."""
     app = create_app(
