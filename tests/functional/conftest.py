@@ -214,3 +214,15 @@ def counts_are_right(staff: Client, sql: Sql) -> Iterator[None]:
 @pytest.fixture
 def bank(admin: Client) -> Bank:
     return Bank(admin)
+
+
+@pytest.fixture
+def ann(staff: Client) -> dict[str, Any]:
+    """A customer."""
+    return staff.create("/v1/customers", {"reference": "C-1", "name": "Ann"})
+
+
+@pytest.fixture
+def bea(staff: Client) -> dict[str, Any]:
+    """An agent."""
+    return staff.create("/v1/agents", {"name": "Bea", "kind": "human", "queues": ["work"]})
