@@ -92,3 +92,7 @@ def create_conversation(client: Client, customer_id: str, **values: Any) -> str:
     body = {"customer_id": customer_id, "subject": "Help", "channel": "web", **values}
     key: str = client.create("/v1/conversations", body)["id"]
     return key
+
+
+def is_active(desk: DeskWork, agent: str) -> bool:
+    return bool(desk.read("agents", agent)["is_active"])

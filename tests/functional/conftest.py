@@ -16,7 +16,7 @@ from tests import commands
 from tests.bank import Bank
 from tests.client import Client
 from tests.conversations import PATH, moment
-from tests.desk import TASK
+from tests.desk import TASK, DeskWork
 from tests.merging import note
 from tests.scene import Scene, scene_on
 from tests.server import copy_template, drop
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Sql = Callable[..., list[tuple[Any, ...]]]
     Start = Callable[..., str]
+    Hire = Callable[..., Client]
+    SignIn = Callable[..., Client]
 
 ROOT = Path(__file__).parents[2]
 _COUNTED_WRONG = """
@@ -226,3 +228,20 @@ def ann(staff: Client) -> dict[str, Any]:
 def bea(staff: Client) -> dict[str, Any]:
     """An agent."""
     return staff.create("/v1/agents", {"name": "Bea", "kind": "human", "queues": ["work"]})
+
+
+@pytest.fixture
+def desk_work(admin: Client) -> DeskWork:
+    return DeskWork(admin)
+
+
+@pytest.fixture
+def pat(sign_in: SignIn) -> Client:
+    """A member of staff."""
+    return sign_in("staff", "pat")
+
+
+@pytest.fixture
+def agent_of_pat(hire: Hire, pat: Client) -> Client:
+    """A client with the token of the agent that is linked to Pat."""
+    return hire("Pat", kind="human", user_id=pat.user_id)
