@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from tests.functional.test_cli_erasure import Life, erase
+from tests.erasure import Life, erase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.functional.test_cli_erasure import Canaries, erase
+from tests.erasure import Canaries, erase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
