@@ -39,6 +39,12 @@ def new_customer(customers: CustomerService) -> Callable[..., Customer]:
 
 
 @pytest.fixture
+def connected(database: Database) -> None:
+    """By connections that no earlier test has closed: attempts are counted here."""
+    database.dispose()
+
+
+@pytest.fixture
 def vacuum(sql: Callable[..., list[tuple[Any, ...]]]) -> Callable[[str], None]:
     """Make a table's statistics, with its pages marked as visible to everybody.
 
