@@ -95,6 +95,17 @@ def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> N
             assert ("content" in answer) == (status not in ("204", "304"))
 
 
+def test_a_reader_is_led_from_a_token_to_the_resources(told: Document) -> None:
+    """The introduction starts with a token, the tags with customers; each tag has a sentence."""
+    headings = re.findall(r"^## (.*)", told["info"]["description"], re.MULTILINE)
+    assert headings[0] == "Get a token"
+    tags = told["tags"]
+    assert [tag["name"] for tag in tags[:3]] == ["customers", "accounts", "transactions"]
+    assert all(tag["description"].endswith(".") for tag in tags)
+    used = {tag for _, _, operation in _operations(told) for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in tags}
+
+
 def test_every_field_and_parameter_is_described(told: Document) -> None:
     """In a sentence: a field where its schema declares it, by `metadata=describe(...)`."""
     fields = [
