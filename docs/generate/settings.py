@@ -8,9 +8,9 @@ from docs.generate.parts import code, table
 
 
 def parts() -> dict[str, str]:
-    """The part of docs/operations.md."""
+    """The part of docs/operations.md. Long defaults get places to wrap at."""
     rows = (
-        (code(found.name), found.meaning, found.reader.values, found.default)
+        (code(found.name), found.meaning, found.reader.values, found.default.replace(",", ", "))
         for found in variables(Settings).values()
     )
     return {"settings": table(("setting", "meaning", "values", "default"), *rows)}
