@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from sqlalchemy import Boolean, DateTime, Float, Integer, Interval, Uuid
 
+from app.cli import COMMANDS, command
 from app.models import Base
 from app.models.types import MinorUnits, TransactionId
 from app.repositories.customer_erasure import ALWAYS, WITH_MESSAGES
@@ -144,3 +146,12 @@ def test_every_column_with_text_is_erased_or_kept_for_a_reason() -> None:
     }
     for overwritten, told in ((ALWAYS, always - _ELSEWHERE), (WITH_MESSAGES, messages)):
         assert set().union(*(columns_of(*of) for of in overwritten.items())) == told
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    """A group of commands, and its command."""
+    for page in pages():
+        for name, verb in re.findall(r"\bflask ([a-z]+) ([a-z]+)\b", page.read_text()):
+            found = command(name) if name in COMMANDS else None
+            if isinstance(found, click.Group):
+                assert verb in found.commands, f"{page.name}: flask {name} {verb}"
