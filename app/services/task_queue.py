@@ -15,7 +15,7 @@ from app.domain.agents import AgentKind
 from app.domain.tasks import TaskStatus
 from app.errors import Forbidden
 from app.models import Task
-from app.repositories import AgentRepository, TaskQueue, TaskRepository
+from app.repositories import AgentRepository, TaskQueue
 from app.repositories.task_claims import ENDING, RUNNABLE
 from app.services.kit.base import Service
 from app.services.kit.changes import differences
@@ -38,7 +38,6 @@ _ENDED_AT_ONCE = 100
 @dataclass(frozen=True, kw_only=True)
 class TaskQueueService(Service):
     queue: TaskQueue = TaskQueue()
-    tasks: TaskRepository = TaskRepository()
     agents: AgentRepository = AgentRepository()
 
     @allowed(WRITERS_AND_AGENTS)
@@ -59,20 +58,7 @@ class TaskQueueService(Service):
             agent = self._claimer(connection)
             wanted = self._queues(agent, queues)
             lease = self._lease(agent, lease_seconds)
-            take = partial(
-                self.queue.claim,
-                connection,
-                agent["id"],
-                wanted,
-                lease_seconds=lease,
-                most_bytes=self._budget(limit),
-            )
-            taken = take(limit=limit) if wanted else []
-            if len(taken) == limit and (ended := limit - len(_running(taken))):
-                # Some of the tasks had no attempts left, and were ended instead of claimed. There
-                # may be thousands of these: end one batch, and claim only tasks that can run.
-                taken += take(limit=_ENDED_AT_ONCE, which=ENDING)
-                taken += take(limit=ended, which=RUNNABLE)
+            taken = self._take(connection, agent, wanted, limit, lease) if wanted else []
             self._record_each(connection, taken)
             self._note_seen(agent)
             return _running(taken)
@@ -95,6 +81,31 @@ class TaskQueueService(Service):
         """The number of tasks by queue and status."""
         with self.database.connect(read_only=True) as connection:
             return self.queue.stats(connection)
+
+    def _take(
+        self,
+        connection: Connection,
+        agent: Record,
+        queues: Sequence[str],
+        limit: int,
+        lease_seconds: int | None,
+    ) -> list[Record]:
+        """Claim up to `limit` tasks, and end those that have no attempt left."""
+        take = partial(
+            self.queue.claim,
+            connection,
+            agent["id"],
+            queues,
+            lease_seconds=lease_seconds,
+            most_bytes=self._budget(limit),
+        )
+        taken = take(limit=limit)
+        if len(taken) == limit and (ended := limit - len(_running(taken))):
+            # Some tasks had no attempt left, and were ended instead of claimed. There may be
+            # thousands of these: end one batch, and claim only tasks that can run.
+            taken += take(limit=_ENDED_AT_ONCE, which=ENDING)
+            taken += take(limit=ended, which=RUNNABLE)
+        return taken
 
     def _claimer(self, connection: Connection) -> Record:
         found = None

@@ -95,25 +95,7 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
     ) -> Record | None:
         """Insert it in the open unit of work; None where the reference is taken."""
         self._lock(connection, new.entries)
-        needs_approval = self._needs_approval(new.entries)
-        waits = new.pending or needs_approval
-        row: NewTransactionRow = {
-            "id": uuid7(),
-            "kind": new.kind,
-            "description": new.description,
-            "conversation_id": new.conversation_id,
-            "task_id": new.task_id,
-            "reverses_id": reverses_id,
-            "reference": new.reference,
-            "content_hash": content_hash,
-            "expires_at": new.expires_at,
-            "status": TransactionStatus.PENDING if waits else TransactionStatus.POSTED,
-            "needs_approval": needs_approval,
-            "post_when_approved": needs_approval and not new.pending,
-            "created_by_kind": self.actor.kind,
-            "created_by_id": self.actor.id,
-            "created_by_name": self.actor.name,
-        }
+        row = self._row(new, reverses_id, content_hash)
         made = self.ledger.make(connection, row, new.entries)
         if made is None:
             return None
@@ -156,6 +138,29 @@ class TransactionService(Reads[Transaction], Writes[Transaction]):
         taking = {amount.currency for amount in own if amount.minor > 0}
         if len(own) == len(legs) or giving & taking:
             raise Forbidden("Only admins may move money between the firm's own accounts.")
+
+    def _row(
+        self, new: NewTransaction, reverses_id: UUID | None, content_hash: bytes | None
+    ) -> NewTransactionRow:
+        needs_approval = self._needs_approval(new.entries)
+        waits = new.pending or needs_approval
+        return {
+            "id": uuid7(),
+            "kind": new.kind,
+            "description": new.description,
+            "conversation_id": new.conversation_id,
+            "task_id": new.task_id,
+            "reverses_id": reverses_id,
+            "reference": new.reference,
+            "content_hash": content_hash,
+            "expires_at": new.expires_at,
+            "status": TransactionStatus.PENDING if waits else TransactionStatus.POSTED,
+            "needs_approval": needs_approval,
+            "post_when_approved": needs_approval and not new.pending,
+            "created_by_kind": self.actor.kind,
+            "created_by_id": self.actor.id,
+            "created_by_name": self.actor.name,
+        }
 
     def _lock(self, connection: Connection, legs: Sequence[Leg]) -> None:
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
