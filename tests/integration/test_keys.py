@@ -2,148 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Identity,
-    MetaData,
-    UniqueConstraint,
-    func,
     insert,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.orm import Mapped, mapped_column, registry, relationship, selectinload
+from sqlalchemy.orm import selectinload
 
 from app.db import (
-    Base,
     BulkWriter,
     Database,
-    Inserter,
-    MassWriter,
     Query,
-    SoftDeleted,
     Sort,
-    Updater,
     create_tables,
-    filters_on,
-    sorts_on,
 )
 from app.db.errors import InvalidCriterion, NotUnique
 from app.db.listing import Cursors
-from app.db.tables import NAMES
+from tests.legacy import (
+    KINDS,
+    Countries,
+    Country,
+    Invoices,
+    Kind,
+    Legacy,
+    Line,
+    Lines,
+    Pages,
+    Remarks,
+    Seat,
+    Seats,
+)
 from tests.server import create_beside, drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-M = TypeVar("M", bound=Base)
-
-
-class _Legacy(Base):
-    __abstract__ = True
-    metadata = MetaData(naming_convention=NAMES)
-    registry = registry(type_annotation_map=Base.type_annotation_map)
-
-
-class Country(_Legacy):
-    """A natural key."""
-
-    __tablename__ = "countries"
-
-    code: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    rank: Mapped[int] = mapped_column(default=1, server_default="1")
-    invoices: Mapped[list[Invoice]] = relationship(lazy="raise", back_populates="country")
-
-
-class Invoice(_Legacy):
-    """A key that the database makes."""
-
-    __tablename__ = "invoices"
-    __table_args__ = (UniqueConstraint("name"),)
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    name: Mapped[str]
-    rank: Mapped[int] = mapped_column(default=1, server_default="1")
-    country_code: Mapped[str | None] = mapped_column(ForeignKey("countries.code"))
-    country: Mapped[Country | None] = relationship(lazy="raise", back_populates="invoices")
-
-
-class Parcel(_Legacy):
-    """A key whose column has a name that the program does not use."""
-
-    __tablename__ = "parcels"
-
-    number: Mapped[int] = mapped_column(
-        "parcel_no", BigInteger, Identity(always=True), primary_key=True
-    )
-    name: Mapped[str]
-    rank: Mapped[int] = mapped_column(default=1, server_default="1")
-
-
-class TableRepository(Inserter[M], Updater[M], BulkWriter[M], MassWriter[M]):
-    """All that needs no soft deletion."""
-
-
-class Page(_Legacy):
-    """A version and a time that the application itself keeps."""
-
-    __tablename__ = "pages"
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    version: Mapped[int]
-    updated_at: Mapped[datetime | None]
-
-
-class Pages(TableRepository[Page]):
-    model = Page
-    filters = filters_on(Page.version)
-
-
-class Countries(TableRepository[Country]):
-    model = Country
-    filters = filters_on(Country.code, Country.name, Country.rank)
-    sorts = sorts_on(Country.name, Country.rank)
-
-
-class Invoices(TableRepository[Invoice]):
-    model = Invoice
-    filters = filters_on(Invoice.name, Invoice.rank)
-    sorts = sorts_on(Invoice.name, Invoice.rank)
-
-
-class Parcels(TableRepository[Parcel]):
-    model = Parcel
-    filters = filters_on(Parcel.name, Parcel.rank)
-    sorts = sorts_on(Parcel.name, Parcel.rank)
-
-
-@dataclass(frozen=True)
-class Kind:
-    repository: TableRepository[Any]
-    key: str
-    given: bool
-
-    def rows(self, *names: str, **values: Any) -> list[dict[str, Any]]:
-        """New rows; those of a natural key have it in the order of the names."""
-        keys = [{self.key: name.upper()} if self.given else {} for name in names]
-        return [{**key, "name": name, **values} for key, name in zip(keys, names, strict=True)]
-
-
-KINDS = (
-    Kind(Countries(), "code", given=True),
-    Kind(Invoices(), "id", given=False),
-    Kind(Parcels(), "number", given=False),
-)
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)
 BY_KEY = Query(sort=())
 
@@ -153,7 +51,7 @@ def shared_legacy(template_url: str, worker_id: str) -> Iterator[Database]:
     url = create_beside(template_url, f"legacy_{worker_id}")
     database = Database(url)
     with database.connect() as connection:
-        create_tables(connection, _Legacy.metadata)
+        create_tables(connection, Legacy.metadata)
     yield database
     database.dispose()
     drop(url)
@@ -342,24 +240,6 @@ def test_columns_that_the_layer_does_not_set_can_be_changed(legacy: Database) ->
         Countries().update_where(connection, {"code": "X"}, at_most=1, name="a")
 
 
-class Seat(SoftDeleted, _Legacy):
-    """Soft-deleted, and unique among the deleted too; the table has all defaults."""
-
-    __tablename__ = "seats"
-    __table_args__ = (UniqueConstraint("label"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
-    label: Mapped[str | None]
-    note: Mapped[str] = mapped_column(server_default="it's 100% :new")
-    sold_at: Mapped[datetime | None] = mapped_column(default=func.now())
-    local_time: Mapped[datetime | None] = mapped_column(TIMESTAMP())
-
-
-class Seats(BulkWriter[Seat]):
-    model = Seat
-    filters = filters_on(Seat.label)
-
-
 def test_an_upsert_changes_no_deleted_row(legacy: Database) -> None:
     """Where a deleted row holds the unique value too, an insert fails likewise."""
     with legacy.connect() as connection:
@@ -432,28 +312,6 @@ def test_a_time_with_a_zone_is_utc_in_a_column_without(legacy: Database) -> None
     assert found == {datetime(2026, 1, 2, 1)}  # noqa: DTZ001 - as the column has it
 
 
-class Line(_Legacy):
-    __tablename__ = "lines"
-
-    invoice_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-
-
-class Remark(_Legacy):
-    __tablename__ = "remarks"
-    __table_args__ = (
-        ForeignKeyConstraint(["invoice_id", "position"], ["lines.invoice_id", "lines.position"]),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    invoice_id: Mapped[int | None] = mapped_column(BigInteger)
-    position: Mapped[int | None]
-
-
-class Remarks(TableRepository[Remark]):
-    model = Remark
-
-
 def test_references_of_several_columns_are_checked_as_one(legacy: Database) -> None:
     """Where one of them is None, the row refers to nothing."""
     both = ["invoice_id", "position"]
@@ -464,10 +322,6 @@ def test_references_of_several_columns_are_checked_as_one(legacy: Database) -> N
         missing = [Remarks().missing_references(connection, row) for row in rows]
         assert missing == [[], both, [], []]
         assert Remarks().missing_among(connection, rows) == [(1, name) for name in both]
-
-
-class Lines(TableRepository[Line]):
-    model = Line
 
 
 def test_a_key_of_several_columns_is_refused(legacy: Database) -> None:
