@@ -20,7 +20,7 @@ from app.services import ErasureService, EventService, RateLimiter
 from app.services.jobs import JobService
 from app.services.ledger_check import LedgerCheckService
 from app.settings import Settings
-from tests.integration.test_all_or_nothing import CALLS, TIME_PASSES, Desk, prepare
+from tests.calls import CALLS, TIME_PASSES, Desk, prepare
 from tests.roles import as_role, privileges, run
 from tests.rows import Rows
 
