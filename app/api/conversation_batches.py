@@ -90,7 +90,7 @@ def _read(given: Mapping[str, object], found: dict[str, object]) -> Iterator[Mis
 
 
 def _has_type(filters: Filters, name: str, value: object) -> bool:
-    """As in a query, or what JSON has for it; raises InvalidCriterion."""
+    """Whether the value is text as in a query, or JSON of the filter's type."""
     field, operator = check(filters, name)
     kind = bool if operator == "is_null" else filters[field].type
     return isinstance(value, str) or (operator != "in" and type(value) is kind in (bool, int))

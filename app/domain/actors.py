@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """What a token may do. A user has one of the first three; every agent has the last."""
+    """A user has one of the first three roles, every agent the last one."""
 
     ADMIN = "admin"
     STAFF = "staff"

@@ -17,7 +17,7 @@ class AgentKind(StrEnum):
     AI = "ai"
 
 
-HANDED_OFF, ASSIGNED = "handed-off", "assigned"  # what events call an assignment
+HANDED_OFF, ASSIGNED = "handed-off", "assigned"  # the actions of events
 
 
 def assignment_action(old: str | None, new: str | None) -> str:

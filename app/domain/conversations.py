@@ -73,9 +73,9 @@ class NewConversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What is done as a conversation is resolved, in the same unit of work.
+    """The parts of resolving a conversation, all done in one unit of work.
 
-    The message is sent to the customer, the task was about the conversation.
+    The message is for the customer, the task is about the conversation.
     """
 
     message: NewMessage | None = None

@@ -1,4 +1,4 @@
-"""How a request with an Idempotency-Key can fail."""
+"""The errors of requests with an Idempotency-Key."""
 
 from __future__ import annotations
 

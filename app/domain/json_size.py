@@ -1,4 +1,4 @@
-"""How large a JSON value is, and whether that is more than the firm allows."""
+"""The size of JSON values, and the firm's limits on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def excess(value: object, limit: JSONLimit) -> str | None:
 
 
 def size_of(value: object) -> int:
-    """In bytes of UTF-8, without any white space."""
+    """The bytes of its JSON in UTF-8, without any white space."""
     try:
         return len(orjson.dumps(value))
     except TypeError:  # a number beyond 64 bits

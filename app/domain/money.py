@@ -34,7 +34,7 @@ class OutOfRange(ValueError):
 
 
 def digits_of(currency: str) -> int:
-    """How many decimals the currency has (ISO 4217); raises UnknownCurrency."""
+    """The number of decimals of the currency (ISO 4217); raises UnknownCurrency."""
     try:
         return DIGITS[currency]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What an agent may ask of a sub-task: nothing more urgent than the task that it belongs to."""
+"""The limits of sub-tasks that agents create: none is more urgent than its parent."""
 
 from __future__ import annotations
 

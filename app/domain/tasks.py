@@ -25,7 +25,7 @@ class TaskStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """The end of an attempt."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -79,7 +79,7 @@ class NewTask:
     dedupe_scope: UUID | None = None
 
     def with_defaults(self, *, max_attempts: int) -> NewTask:
-        """With the firm's `max_attempts` where there are none, and due now instead of in the past.
+        """The task with the firm's `max_attempts` where it has none, and due now, not in the past.
 
         A `run_after` in the past would place the task before all others of its priority.
         """
@@ -117,7 +117,7 @@ class RetryDelay:
     cap: timedelta = timedelta(hours=1)
 
     def after(self, attempts: int) -> timedelta:
-        """How long to wait after `attempts` failures."""
+        """A random pause after `attempts` failures."""
         return random.uniform(0, 1) * self.longest(attempts)  # noqa: S311 - no secret
 
     def longest(self, attempts: int) -> timedelta:

@@ -99,7 +99,7 @@ class ConversationService(
     @allowed(SYSTEM_ONLY)
     @retry
     def whole(self, key: UUID) -> Conversation:
-        """With its customer, assignee, messages and tasks loaded."""
+        """The conversation with its customer, assignee, messages and tasks loaded."""
         with self.database.session(read_only=True) as session:
             self.require_visible(session.connection(), key)
             conversation = self.repository.whole(session, key)

@@ -29,7 +29,7 @@ _SILENT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class JobsReport:
-    """By the name of the job: the number of rows that it changed, and its error if it failed."""
+    """The number of changed rows, and the error of each failed job; both by the job's name."""
 
     done: dict[str, int]
     failed: dict[str, Exception] = field(default_factory=dict)

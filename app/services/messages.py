@@ -58,7 +58,7 @@ class MessageService(Service):
     def page(
         self, conversation_id: UUID, query: Query, *, total: bool = False
     ) -> tuple[Page[Record], Total | None]:
-        """Of one conversation."""
+        """A page of the messages of one conversation."""
         with self.database.connect(read_only=True) as connection:
             self._require_visible(connection, conversation_id)
             if not self.conversations.exists(connection, conversation_id):
@@ -150,7 +150,7 @@ class MessageService(Service):
         return message
 
     def effect(self, conversation: Conversation, direction: str) -> ConversationEffects:
-        """What a message of this direction changes of its conversation, its status apart."""
+        """The changes of a conversation by a message of this direction, without its status."""
         if direction == Direction.OUTBOUND and conversation.first_responded_at is None:
             return {"first_responded_at": datetime.now(UTC)}
         return {}

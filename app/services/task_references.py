@@ -1,4 +1,4 @@
-"""What a task refers to: the agent that it is addressed to, its conversation, its parent."""
+"""Checks the references of a task: its agent, its conversation, its parent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TaskReferences(Writes[Task]):
     )
 
     def check_live(self, connection: Connection, values: Fields, row: Fields = NO_ROW) -> Fields:
-        """Also: its agent works its queue, its conversation is not merged, it is not too deep.
+        """Check too: its agent works its queue, its conversation is not merged, it is not too deep.
 
         A restored open task is for any agent where its own gets no such work any more. Raises
         ConversationMerged, TaskCycle, TaskTooDeep.

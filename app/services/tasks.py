@@ -115,7 +115,7 @@ class TaskService(
     @allowed(SYSTEM_ONLY)
     @retry
     def with_subtasks(self, key: UUID) -> Task:
-        """With its sub-tasks loaded."""
+        """The task with its sub-tasks loaded."""
         with self.database.session(read_only=True) as session:
             task = self.repository.with_subtasks(session, key)
             if task is None:

@@ -21,7 +21,7 @@ from app.services.kit.reads import Reads
 if TYPE_CHECKING:
     from app.models import Agent, User
 
-_PREFIX = "cl_"  # lets secret scanners recognise a token
+_PREFIX = "cl_"  # secret scanners recognise a token by it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,7 +148,7 @@ class TransactionLifecycle(Service):
         return self.conversations.merged_among(connection, {key}).get(key, key)
 
     def _check_may_move(self, connection: Connection, legs: Sequence[Leg]) -> None:
-        """As `TransactionService.check_may_move`, whatever state the accounts are in."""
+        """Raises Forbidden as `TransactionService.check_may_move`; frozen accounts are allowed."""
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
         self.related(TransactionService).check_may_move(legs, accounts)
 

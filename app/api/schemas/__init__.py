@@ -1,1 +1,1 @@
-"""What goes over the wire, one schema per resource."""
+"""The schemas of requests and responses, one module per resource."""

@@ -15,7 +15,7 @@ Fields = Mapping[str, object]
 """Values by the names of the model's attributes, such as `metadata_`."""
 
 NO_ROW: Fields = MappingProxyType({})
-"""Where a check has no row to look at, or replaces none of its fields."""
+"""No fields: of a check that has no row, or that replaces none of its fields."""
 
 
 def fields_of(new: DataclassInstance) -> dict[str, object]:

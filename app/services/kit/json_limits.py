@@ -35,7 +35,7 @@ def json_mistakes(rules: Rules, model: type[Resource], values: Fields) -> Iterat
 
 @cache
 def _json_columns(model: type[Resource]) -> dict[str, tuple[str, bool]]:
-    """By attribute: the column's name, and whether the limit for task data applies."""
+    """By attribute of a JSON column: its name, and whether the limit for task data applies."""
     return {
         column.key: (column.name, TASK_DATA in column.info)
         for column in model.__table__.c

@@ -73,7 +73,7 @@ class Applies(Writes[R]):
 @dataclass(frozen=True, kw_only=True)
 class Updates(Applies[R]):
     checked_with: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
-    """By field that a client may give: the fields of the row that `check_live` needs with it."""
+    """The fields of the row that `check_live` needs, by the field that a client gives."""
 
     @allowed("writers")
     @retry
