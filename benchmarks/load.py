@@ -15,11 +15,11 @@ from collections.abc import Callable
 from benchmarks.load_bank import Fire
 from benchmarks.load_bank import run as run_bank
 from benchmarks.load_crew import Stress
-from benchmarks.load_desk import Desk, desk_of_its_own
 from benchmarks.load_keys import one_key
 from benchmarks.load_messages import gapless, one_delivery
 from benchmarks.load_report import Report
 from benchmarks.load_tasks import run
+from tests.served import Desk, desk_of_its_own
 
 CALM = Stress()
 DEADLY = Stress(lease_seconds=2, oversleeps=0.15, kill_worker_every=0.5)

@@ -29,7 +29,7 @@ from benchmarks.load_http import Connection
 from benchmarks.load_report import Report
 
 if TYPE_CHECKING:
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 _CLIENTS = _ACCOUNTS = 8
 _OPENING = 10_000

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 _LOCKS = re.compile(
     r"\sFOR (NO KEY UPDATE|UPDATE|SHARE|KEY SHARE)( OF \w+)?( SKIP LOCKED)?", re.IGNORECASE

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import ROOT
-from benchmarks.load_desk import Desk, Member
 from benchmarks.load_worker import Plan
+from tests.served import Desk, Member
 
 _MOST = (1, 100, 2, 50, 5, 20, 10, 100)  # tasks at a time, by worker; neighbours share a queue
 _FIRST_BLOW = 0.4  # seconds

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from threading import Event, Thread
 from uuid import uuid4
 
-from benchmarks.load_desk import Desk
 from benchmarks.load_http import Answer, Connection
 from benchmarks.load_messages import at_once, new_conversation, new_customer
 from benchmarks.load_report import Report
+from tests.served import Desk
 
 _PARALLEL = 50
 _NOTES = """

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from app.domain.conversations import NewConversation
 from app.services import ConversationOpener, CustomerService
-from benchmarks.load_desk import Desk
 from benchmarks.load_http import Answer, Connection
 from benchmarks.load_report import Report
+from tests.served import Desk
 
 Send = Callable[[Connection, int], list[Answer]]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.repositories import TaskRepository
 from benchmarks.load_crew import Crew, Stress
-from benchmarks.load_desk import Desk, Member
 from benchmarks.load_report import Report
+from tests.served import Desk, Member
 
 _MANY_ATTEMPTS = 100
 _FOR_ONE_ALONE = 20  # every so many tasks is for one agent alone

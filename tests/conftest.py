@@ -20,9 +20,9 @@ from app.domain.tokens import NewToken
 from app.models import Base
 from app.services import AgentService, TokenService, UserService
 from app.settings import Settings
-from benchmarks.load_desk import desk_on
 from tests import client
 from tests.client import Client
+from tests.served import desk_on
 from tests.server import TestServer, copy_template, drop
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from app.db import Database
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 # What a shell runs in the background ignores Ctrl-C, and so would all that the tests start.
 for _number in (signal.SIGINT, signal.SIGQUIT):

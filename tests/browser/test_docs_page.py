@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from benchmarks.load_desk import Desk
     from tests.browser.devtools import DevTools
+    from tests.served import Desk
 
 _DOWNLOADS = """performance.getEntriesByType("resource")
     .filter(({ name }) => name.endsWith("/openapi.json")).length"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.load_bank import Fire, run
 from benchmarks.load_bank_locks import unlock_triggers
-from benchmarks.load_desk import desk_of_its_own, desk_on
+from tests.served import desk_of_its_own, desk_on
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from app.settings import ROOT
 from tests.page import Page
 
 if TYPE_CHECKING:
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 
 def test_the_client_and_the_agent_do_what_the_page_says(served: Desk, tmp_path: Path) -> None:

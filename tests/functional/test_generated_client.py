@@ -12,7 +12,7 @@ from app.domain.actors import Role
 from app.settings import ROOT
 
 if TYPE_CHECKING:
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 
 def test_a_generated_client_works(served: Desk, tmp_path: Path) -> None:

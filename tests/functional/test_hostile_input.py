@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.actors import Role
-from benchmarks.load_desk import Desk, desk_on
 from tests.raw import Reply, Server
+from tests.served import Desk, desk_on
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 LINE = re.compile(
     r"^\d{4}-\d\d-\d\d [\d:,]+ (?P<level>[A-Z]+) \[(?P<id>[^]]*)\] (?P<text>.*)$",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 Document = dict[str, Any]
 

@@ -14,8 +14,8 @@ import pytest
 from app import create_app
 from app.db.testing import Faults
 from app.settings import Settings
-from benchmarks.load_desk import desk_on
 from tests.client import Client
+from tests.served import desk_on
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:

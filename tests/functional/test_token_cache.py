@@ -19,8 +19,8 @@ from app.db.errors import DatabaseUnreachable, OutcomeUnknown
 from app.domain.actors import Role
 from app.errors import Unauthenticated
 from app.services import Authenticator, UserService
-from benchmarks.load_desk import Desk, desk_on
 from tests.client import Answer, Client, problem
+from tests.served import Desk, desk_on
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:

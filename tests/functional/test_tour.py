@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.settings import ROOT
 
 if TYPE_CHECKING:
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 _BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCKS = _BLOCK.findall((ROOT / "docs" / "tour.md").read_text())

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.load_crew import Stress
-from benchmarks.load_desk import Desk, desk_on
 from benchmarks.load_keys import one_key
 from benchmarks.load_messages import gapless, one_delivery
 from benchmarks.load_tasks import run
+from tests.served import Desk, desk_on
 from tests.server import copy_template, drop
 
 

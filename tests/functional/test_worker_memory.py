@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from app.domain.actors import Role
-from benchmarks.load_desk import desk_on
 from tests.raw import Server
+from tests.served import desk_on
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.load_desk import Desk
+    from tests.served import Desk
 
 MOST = 250  # MiB
 CLIENTS = 6

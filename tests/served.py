@@ -1,4 +1,4 @@
-"""A desk to put load on: a database, gunicorn with two workers, and those who have tokens."""
+"""Caseload as gunicorn serves it on a database of its own, and members of the desk with tokens."""
 
 from __future__ import annotations
 
