@@ -203,14 +203,17 @@ def test_waiting_for_a_lock_ends(
     hasty.dispose()
 
 
-def test_a_unit_that_idles_too_long_loses_its_connection(database_url: str) -> None:
+def test_a_unit_that_idles_too_long_loses_its_connection(
+    database_url: str, sql: Callable[..., Any]
+) -> None:
     """It can't hold its locks for ever; the next unit gets a fresh connection."""
     database = Database(
         database_url, timeouts=Timeouts(idle=0.1), options=EngineOptions(pool_size=1)
     )
     with pytest.raises(ConnectionLost), database.connect() as connection:
-        connection.execute(select(1))
-        threading.Event().wait(0.4)
+        pid = connection.execute(PID).scalar()
+        while sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid):
+            threading.Event().wait(0.01)
         connection.execute(select(1))
     with database.connect() as connection:
         assert connection.execute(select(1)).scalar() == 1
