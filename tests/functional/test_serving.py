@@ -33,11 +33,15 @@ _INSTALLED = sorted({path for path in binaries._candidates() if (path / "initdb"
 _FLASK = """
 import os, pathlib, sys
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import walk_packages
+import app
 from app import administration
 from flask.cli import main
 shared = pathlib.Path(os.environ["SHARED_HOME"])
 administration.EMBEDDED = replace(administration.EMBEDDED, shared_home=shared)
-import app.application  # while this process can still read its modules
+for found in walk_packages(app.__path__, "app."):
+    import_module(found.name)  # while this process can still read them
 exec(os.environ.get("BEFORE", ""))
 sys.argv[0] = "flask"  # wsgi.py goes by it
 main()
