@@ -11,7 +11,7 @@ from app.db import Query
 from app.repositories import TaskRepository
 from app.settings import Settings
 from tests.client import Client
-from tests.functional.test_event_feed import read_all
+from tests.event_feed import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from app.domain.conversations import NewConversation
 from app.domain.messages import NewMessage
 from app.models.base import PERSONAL
 from app.services import ConversationOpener, CustomerService, EventService
-from tests.functional.test_event_feed import read_all
+from tests.event_feed import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

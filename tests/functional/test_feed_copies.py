@@ -12,7 +12,7 @@ import pytest
 
 from app.services import CustomerService, ErasureService
 from app.settings import ROOT
-from tests.functional.test_event_feed import read_all
+from tests.event_feed import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

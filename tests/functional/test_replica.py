@@ -11,7 +11,7 @@ from app.db import Database
 from app.services import CustomerService
 from app.settings import Settings
 from tests.client import Client
-from tests.functional.test_event_feed import read_all
+from tests.event_feed import read_all
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:

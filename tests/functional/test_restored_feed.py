@@ -14,7 +14,7 @@ from app.embedded import find_bindir
 from app.services import CustomerService, EventService
 from app.settings import Settings
 from tests.client import Client
-from tests.functional.test_event_feed import read_all, read_on
+from tests.event_feed import read_all, read_on
 from tests.server import TestServer
 
 if TYPE_CHECKING:
