@@ -85,7 +85,7 @@ def test_what_comes_meanwhile_is_seen_or_comes_after(
             wait_for_waiters(sql, len(running))
         blocker.rollback()
         errors = [future.exception() for future in running]
-    left = set(re.findall(r"canary\d+\.\w+", dump()))
+    left = set(re.findall(r"canary\d{3}\.\w+", dump()))
     if not erasure_first and request_ in (write, open_talk):  # there is work again
         assert [type(error) for error in errors] == [type(None), NotErasable]
         assert left == {"canary000.name"}
