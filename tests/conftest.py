@@ -261,7 +261,10 @@ def round_trips(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[RoundTr
     is looked up once, and rate limits are not reconciled.
     """
     monkeypatch.setattr(client, "POSTS_HAVE_KEYS", False)  # they would add to it
-    monkeypatch.setattr(app.extensions["authenticator"], "_remember", 3600)
+    authenticator = app.extensions["authenticator"]
+    monkeypatch.setattr(authenticator, "_remember", 3600)
+    for token, (_, identity) in authenticator._known.items():  # those of fixtures too
+        authenticator._known[token] = (math.inf, identity)
     monkeypatch.setattr(app.extensions["rate_limiter"], "_reconciled_at", math.inf)
     with RoundTrips(app.extensions["database"]) as recorder:
         yield recorder
