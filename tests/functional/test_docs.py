@@ -54,6 +54,14 @@ def test_every_relative_link_leads_somewhere() -> None:
             assert not anchor or anchor in headings(path), f"{page.name}: {target}#{anchor}"
 
 
+def test_the_indexes_lead_to_every_page() -> None:
+    """docs/README.md, and docs/adr/README.md to every decision."""
+    for index in (ROOT / "docs/README.md", ROOT / "docs/adr/README.md"):
+        others = {page.name for page in index.parent.glob("*.md")} - {"README.md"}
+        linked = set(re.findall(r"\]\(([^)#/]+)", index.read_text()))
+        assert others <= linked, others - linked
+
+
 _FILE = re.compile(r"`((?:app|tests|docs|alembic|benchmarks|examples|fuzz)/[\w./-]*\.\w+)`")
 _NAMES = re.compile(r"`([\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)")
 _TEST = re.compile(r"`(test_\w+)`")
