@@ -18,7 +18,8 @@ AVAILABILITY = (
             "internal-error",
             "The service failed. Its log has the cause, under the request_id.",
         ),
-        "The service has a defect, or is configured wrongly. Nothing was changed.",
+        "The service has a defect, or is configured wrongly. The request may have been carried "
+        "out: read the resource, or repeat it under the same Idempotency-Key.",
         "Report the `request_id` to those who run the service: it is in the log, with the cause.",
     ),
     of_error(
