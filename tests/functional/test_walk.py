@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from app.db.testing import RoundTrips
 from app.settings import ROOT
 from tests.bank import Bank, entry
 from tests.desk import DeskWork, claim
@@ -13,29 +12,30 @@ from tests.desk import DeskWork, claim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.db import Database
+    from app.db.testing import RoundTrips
     from tests.client import Client
 
 PAGE = (ROOT / "docs/walk-through-resolve.md").read_text()
 
 
 def test_the_request_of_the_walk_is_one_transaction_with_its_events(
-    admin: Client, hire: Callable[..., Client], database: Database
+    admin: Client, hire: Callable[..., Client], round_trips: RoundTrips
 ) -> None:
     """One BEGIN with the first statement, one COMMIT at the end, and the events of the table."""
     bank, desk, agent = Bank(admin), DeskWork(admin), hire()
     key, account = desk.conversation(bank.customer), bank.open("50")
     task = desk.task(conversation_id=key)
     token = claim(agent)[task]["lease_token"]
-    with RoundTrips(database) as messages:
-        desk.act(
-            "conversations",
-            key,
-            "resolve",
-            message={"body": "Sorry! We have sent the second fee back."},
-            complete_task={"id": task, "lease_token": token, "output": {}},
-            refund={"entries": [entry(bank.cash, "-15"), entry(account, "15")]},
-        )
+    round_trips.take()
+    desk.act(
+        "conversations",
+        key,
+        "resolve",
+        message={"body": "Sorry! We have sent the second fee back."},
+        complete_task={"id": task, "lease_token": token, "output": {}},
+        refund={"entries": [entry(bank.cash, "-15"), entry(account, "15")]},
+    )
+    messages = round_trips.take()
     unit = [message for message in messages if "READ ONLY" not in message]  # not the token's
     assert re.match(r"BEGIN.*; SET LOCAL.*; SELECT.*FOR NO KEY UPDATE", unit[0], re.DOTALL)
     assert unit[-1] == "COMMIT"
