@@ -47,3 +47,26 @@ def test_routes_are_added_once() -> None:
     rules = len(list(app.url_map.iter_rules()))
     add_routes(app)
     assert len(list(app.url_map.iter_rules())) == rules
+
+
+@pytest.mark.parametrize(
+    ("arguments", "has_routes"),
+    [
+        (["flask", "jobs", "run"], False),
+        (["/x/flask/__main__.py", "tasks", "list"], False),
+        (["flask", "--help"], False),
+        (["flask", "--debug", "run"], True),
+        (["flask", "--app", "wsgi", "routes"], True),
+        (["/srv/flask/serve.py"], True),
+        (["gunicorn", "wsgi:app"], True),
+    ],
+)
+def test_routes_are_loaded_where_something_serves(
+    arguments: list[str], *, has_routes: bool
+) -> None:
+    """A command of Caseload does without, also where one of its words is `run`."""
+    program = "import sys; sys.argv = sys.argv[1:]; import wsgi; print(bool(wsgi.app.blueprints))"
+    shown = subprocess.run(  # noqa: S603 - the program under test
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown == f"{has_routes}\n"
