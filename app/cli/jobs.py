@@ -13,7 +13,7 @@ jobs = Group("jobs", help="Regular jobs, which the service runs by itself.")
 @jobs.command("run")
 @as_json
 def run(*, as_json: bool) -> None:
-    """Wake snoozed conversations, take back expired leases, expire transactions: once.
+    """Run every regular job once, as the service does by itself.
 
     A job that fails does not stop the others. The command then ends with its error.
     """

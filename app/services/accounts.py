@@ -18,8 +18,7 @@ from app.repositories import AccountRepository, CustomerRepository, EntryReposit
 from app.services.kit.creates import Adds
 from app.services.kit.fields import fields_of
 from app.services.kit.permissions import READERS, READERS_AND_AGENTS, WRITERS, Roles, allowed
-from app.services.kit.reading import read_page
-from app.services.kit.reads import Reads
+from app.services.kit.reads import Reads, read_page
 from app.services.kit.updates import Applies
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from app.repositories import AgentRepository, TaskRepository, TokenRepository, U
 from app.services.agent_handover import AgentHandover
 from app.services.kit.fields import NO_ROW, reference_in
 from app.services.kit.permissions import AGENTS, READERS, SYSTEM_ONLY, WRITERS, Roles, allowed
-from app.services.kit.reading import read_one
+from app.services.kit.reads import read_one
 from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from app.errors import AlreadyExists
 from app.repositories import ConversationRepository
 from app.services.conversations import ConversationService
 from app.services.kit.base import Service
-from app.services.kit.nesting import errors_within
+from app.services.kit.error_paths import errors_within
 from app.services.kit.permissions import WRITERS, allowed
 from app.services.messages import MessageService
 from app.services.tasks import TaskService

@@ -14,7 +14,7 @@ from app.domain.unset import Unset
 from app.repositories import TaskRepository
 from app.services.conversations import ConversationService
 from app.services.kit.base import Service
-from app.services.kit.nesting import errors_within
+from app.services.kit.error_paths import errors_within
 from app.services.kit.permissions import WRITERS, allowed
 from app.services.messages import MessageService
 from app.services.task_leases import TaskLeaseService

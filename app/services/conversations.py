@@ -34,8 +34,7 @@ from app.services.kit.permissions import (
     Roles,
     allowed,
 )
-from app.services.kit.reading import read_page
-from app.services.kit.reads import Reads
+from app.services.kit.reads import Reads, read_page
 from app.services.kit.updates import Updates
 
 if TYPE_CHECKING:

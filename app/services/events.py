@@ -10,7 +10,7 @@ from app.repositories.event_feed import Position, begin_epoch, read_feed
 from app.repositories.event_withheld_values import withheld_changes
 from app.services.kit.base import Service
 from app.services.kit.permissions import READERS, SYSTEM_ONLY, allowed
-from app.services.kit.reading import read_one, read_page
+from app.services.kit.reads import read_one, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from app.services.kit.base import Service
 from app.services.kit.changes import initial_values
 from app.services.kit.fields import fields_of
 from app.services.kit.permissions import READERS_AND_AGENTS, WRITERS_AND_AGENTS, allowed
-from app.services.kit.reading import read_page
+from app.services.kit.reads import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

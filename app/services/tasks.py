@@ -26,8 +26,7 @@ from app.services.kit.permissions import (
     Roles,
     allowed,
 )
-from app.services.kit.reading import read_page
-from app.services.kit.reads import Reads
+from app.services.kit.reads import Reads, read_page
 from app.services.kit.updates import Updates
 from app.services.task_references import TaskReferences
 

@@ -10,7 +10,7 @@ from app.models import Token, User
 from app.repositories import TokenRepository, UserRepository
 from app.services.agents import AgentService
 from app.services.kit.permissions import ADMINS, READERS, Roles, allowed
-from app.services.kit.reading import read_one
+from app.services.kit.reads import read_one
 from app.services.kit.resources import ResourceService
 
 if TYPE_CHECKING:

@@ -198,6 +198,5 @@ class SettingFields:
     job_interval: float = setting(
         2.0,
         seconds(0, 3600),
-        "How often each process wakes snoozed conversations, takes back expired leases and "
-        "expires transactions; 0: never, see `flask jobs run`.",
+        "How often each process runs the regular jobs; 0: never, see `flask jobs run`.",
     )

@@ -39,26 +39,6 @@ class MessageSchema(ResourceSchema):
     )
 
 
-class FirstMessageSchema(StrictSchema):
-    """The customer's, unless it says otherwise."""
-
-    direction = Choice(
-        Direction, metadata=describe("From the customer, to the customer, or a note of the desk.")
-    )
-    body = Text(
-        longest=100_000,
-        required=True,
-        metadata=describe("The text of the message.", "What is this fee?"),
-    )
-    external_id = Text(
-        longest=255,
-        allow_none=True,
-        metadata=describe(
-            "The id in the channel. It makes delivery idempotent.", "<7f3a@mail.example>"
-        ),
-    )
-
-
 class LastMessageSchema(StrictSchema):
     """What the desk says last."""
 
@@ -73,4 +53,12 @@ class LastMessageSchema(StrictSchema):
         metadata=describe(
             "The id in the channel. It makes delivery idempotent.", "<7f3a@mail.example>"
         ),
+    )
+
+
+class FirstMessageSchema(LastMessageSchema):
+    """The customer's, unless it says otherwise."""
+
+    direction = Choice(
+        Direction, metadata=describe("From the customer, to the customer, or a note of the desk.")
     )

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from app.db import Resource, retry
 from app.domain.actors import ActorKind
-from app.errors import Forbidden
+from app.errors import Forbidden, NotFound
 from app.services.kit.base import Service
 from app.services.kit.permissions import allowed
-from app.services.kit.reading import read_one, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -87,3 +86,21 @@ class Reads(Service, Generic[R]):
     def _visible(self, connection: Connection, keys: Collection[UUID]) -> Collection[UUID]:
         is_agent = self.actor.kind is ActorKind.AGENT
         return self.visible_to_agent(connection, keys) if is_agent and keys else keys
+
+
+def read_one(
+    connection: Connection, repository: Reader[Any], key: UUID, *, include_deleted: bool = False
+) -> Record:
+    """The record with this id; raises NotFound."""
+    record = repository.record(connection, key, include_deleted=include_deleted)
+    if record is None:
+        raise NotFound(repository.model.__tablename__, key)
+    return record
+
+
+def read_page(
+    connection: Connection, repository: Reader[Any], query: Query, *, total: bool = False
+) -> tuple[Page[Record], Total | None]:
+    """A page, and with `total` how many rows the query has in all pages."""
+    page = repository.records(connection, query)
+    return page, repository.total(connection, query) if total else None

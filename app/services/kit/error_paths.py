@@ -1,4 +1,4 @@
-"""Errors of a use case that another one calls, with the place of its input."""
+"""Prefixes the paths of the errors that a called use case raises."""
 
 from __future__ import annotations
 
