@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -50,17 +51,22 @@ def whole_file(name: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """The name is chosen before there is a file of it, so that an interrupt leaves none behind."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_urlsafe(6)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(temporary, "xb", opener=_private) as file:
             yield file
             file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105 - of two names, neither of which is opened
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 - same
+            temporary.unlink()
         raise
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, mode=0o600)
 
 
 def _pour(file: IO[bytes], name: str) -> None:
