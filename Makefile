@@ -7,7 +7,7 @@ BIN := .venv/bin
 # released later changes nothing.
 LOCKED := install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r
 
-.PHONY: run about-test test check format docs bench fuzz browser lock clean
+.PHONY: run about-test test check format docs bench bench-peers fuzz browser lock clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/flask serve
@@ -46,6 +46,10 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.schemas
+
+# Against other frameworks, over HTTP. Needs wrk. OPTIONS="--rounds 1 --jobs get" is a quick look.
+bench-peers: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.peers $(OPTIONS)
 
 # schemathesis against a served, throw-away Caseload.
 fuzz: .venv/dev.stamp .venv/fuzz.stamp

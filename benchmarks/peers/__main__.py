@@ -1,0 +1,117 @@
+"""Caseload next to programs of other frameworks that give the same answers, over HTTP.
+
+    python -m benchmarks.peers [--rounds 5] [--seconds 2] [--jobs get,page] [--contenders a,b]
+
+Each contender is served on a database of its own, a copy of the same one, on one throw-away
+PostgreSQL with the settings that Caseload's own server has. They are checked against each other
+first. Each round runs every job on every contender, in an order that changes from round to round;
+round 0 warms up and is not counted. Needs wrk, and the packages of requirements.txt in .venv/peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.administration import EMBEDDED, MIGRATIONS
+from app.embedded import EmbeddedServer
+from benchmarks.peers import report
+from benchmarks.peers.check import differences
+from benchmarks.peers.contenders import CONTENDERS
+from benchmarks.peers.jobs import JOBS
+from benchmarks.peers.load import Run, run
+from benchmarks.peers.seed import fill, tidy
+from benchmarks.peers.servers import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.peers.seed import Seed
+    from benchmarks.peers.servers import Served
+
+_CUSTOMERS = 20_000
+
+
+def main() -> int:
+    """0 where all give the same answers."""
+    given = _arguments()
+    if shutil.which("wrk") is None:
+        print("wrk puts the load on: install it, for example with `apt-get install wrk`.")
+        return 2
+    with tempfile.TemporaryDirectory(prefix="caseload-peers-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # so that PostgreSQL's account, if root needs one, gets there
+        server = EmbeddedServer(folder / "data", EMBEDDED, prepare=MIGRATIONS.upgrade)
+        try:
+            seed = fill(server.url(), _CUSTOMERS)
+            contenders = [CONTENDERS[name] for name in given.contenders]
+            with served(contenders, server.url(), seed, folder) as all_served:
+                return _compare(all_served, seed, given, folder)
+        finally:
+            server.release()
+
+
+def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace, folder: Path) -> int:
+    found = differences(contenders, seed)
+    if found:
+        print("They do not give the same answers:", *found, sep="\n")
+        return 1
+    about = report.machine()
+    results: report.Results = {
+        each.contender.name: {job: [] for job in given.jobs} for each in contenders
+    }
+    for number in range(given.rounds + 1):
+        if number == 1:
+            for each in contenders:
+                tidy(each.url)
+        for place, job in enumerate(given.jobs):
+            for each in _rotated(contenders, number + place):
+                seconds = given.seconds if number else 1
+                measured = run(each, seed, JOBS[job], seconds, folder)
+                _tell(number, job, each, measured)
+                if number:
+                    results[each.contender.name][job].append(measured)
+    titles = {each.contender.name: each.contender.title for each in contenders}
+    report.show(results, titles, f"{about}; {given.rounds} rounds of {given.seconds} s.")
+    return 0
+
+
+def _rotated(contenders: list[Served], by: int) -> Iterable[Served]:
+    by %= len(contenders)
+    return [*contenders[by:], *contenders[:by]]
+
+
+def _tell(number: int, job: str, served: Served, run: Run) -> None:
+    line = f"round {number}: {job}, {served.contender.name}: {run.program:,.0f} us"
+    print(line, file=sys.stderr)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--jobs", type=_names(JOBS), default=list(JOBS))
+    parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS))
+    return parser.parse_args()
+
+
+class _names:  # noqa: N801 - argparse shows the name
+    """Names with commas in between, each of which is known."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = list(known)
+
+    def __call__(self, text: str) -> list[str]:
+        names = text.split(",")
+        if wrong := [name for name in names if name not in self._known]:
+            message = f"{', '.join(wrong)}: known are {', '.join(self._known)}."
+            raise argparse.ArgumentTypeError(message)
+        return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())
