@@ -153,7 +153,8 @@ def test_a_long_call_that_fails_anywhere_does_all_or_nothing(desk: Desk) -> None
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in READS])
 def test_an_event_has_the_version_that_its_change_left(desk: Desk, name: str) -> None:
     """Whatever the change is made by: the ORM, Core, a mass update, raw SQL, a job."""
-    (newest,) = desk.rows.run("SELECT xid::text FROM events ORDER BY xid DESC LIMIT 1")[0]
+    # Not of the text: `ORDER BY xid` would sort what is selected, and 99 behind 100.
+    (newest,) = desk.rows.run("SELECT xid::text FROM events ORDER BY events.xid DESC LIMIT 1")[0]
     desk.calls[name]()
     events = desk.rows.run(_NEW_EVENTS.format(newest=newest))
     assert events or name in WITHOUT_EVENTS
