@@ -9,12 +9,13 @@ from .engines import EngineOptions
 from .errors import UnitOfWorkError, UnitRolledBack
 from .marks import CHANGES_NOTHING
 from .modes import Isolation, Timeouts
+from .prepared import Prepared
 from .repository.bulk import BulkWriter
 from .repository.criteria import Filter, filter_on, filters_on, filters_through
 from .repository.deletion import Deleter
 from .repository.locks import lock_name, try_lock_name
 from .repository.mass_writes import MassWriter
-from .repository.pages import NumberedPage, Page, Query, Sort, Total, sorts_on
+from .repository.pages import Page, Query, Sort, Total, sorts_on
 from .repository.reading import Reader
 from .repository.records import Record
 from .repository.references import ReferenceChecker
@@ -40,8 +41,8 @@ __all__ = [
     "Isolation",
     "JSONObject",
     "MassWriter",
-    "NumberedPage",
     "Page",
+    "Prepared",
     "Query",
     "Reader",
     "Record",

@@ -6,7 +6,7 @@ A SELECT that calls a function which writes must be text, so that it counts as u
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Delete, Insert, Update, inspect
 from sqlalchemy.orm import SessionTransaction
@@ -27,14 +27,24 @@ from .effects import (
 from .marks import CHANGES_NOTHING
 
 if TYPE_CHECKING:
-    from .dialect import UnitOfWorkContext
     from .unit import UnitOfWork
+
+
+class Execution(Protocol):
+    """The execution of a statement: SQLAlchemy's own context, or that of a prepared statement."""
+
+    invoked_statement: Any
+    compiled: Any
+    compiled_parameters: Any
+    statement: Any
+    execution_options: Any
+    effect: Effect
 
 
 _SAVEPOINT_STATEMENTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
 
-def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
+def before_statement(unit: UnitOfWork, context: Execution) -> None:
     if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
         _before_savepoint_statement(unit, context.invoked_statement)
         return
@@ -53,7 +63,7 @@ def before_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
             session.load_expired()  # while their rows can still be read
 
 
-def after_statement(unit: UnitOfWork, context: UnitOfWorkContext) -> None:
+def after_statement(unit: UnitOfWork, context: Execution) -> None:
     if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
         _after_savepoint_statement(unit, context.invoked_statement)
     elif unit.session is not None and context.effect != NOTHING:
@@ -73,7 +83,7 @@ def after_raw_statement(unit: UnitOfWork) -> None:
         unit.session.expire_rows()
 
 
-def _effect(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
+def _effect(unit: UnitOfWork, context: Execution) -> Effect:
     if context.execution_options.get(CHANGES_NOTHING):
         return NOTHING
     sql, names = context.statement or "", _parameter_names(context)
@@ -82,7 +92,7 @@ def _effect(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
     return NOTHING if is_refused else effect
 
 
-def _effect_in_flush(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
+def _effect_in_flush(unit: UnitOfWork, context: Execution) -> Effect:
     """The session knows what the flush itself writes, but not what the database adds to it."""
     statement = context.invoked_statement
     if not isinstance(statement, Insert | Update | Delete) or not _is_of_flush(context):
@@ -90,7 +100,7 @@ def _effect_in_flush(unit: UnitOfWork, context: UnitOfWorkContext) -> Effect:
     return consequences(statement, _parameter_names(context))
 
 
-def _is_of_flush(context: UnitOfWorkContext) -> bool:
+def _is_of_flush(context: Execution) -> bool:
     """Whether the flush itself executes a statement, and not a listener for a mapper's events.
 
     The statements of mappers have a cache of their own; those of `secondary` tables have no mark.
@@ -105,7 +115,7 @@ def _is_of_flush(context: UnitOfWorkContext) -> bool:
     return bool(frame.f_globals["__name__"] == "sqlalchemy.orm.dependency")
 
 
-def _parameter_names(context: UnitOfWorkContext) -> frozenset[str]:
+def _parameter_names(context: Execution) -> frozenset[str]:
     has_names = context.compiled is not None and context.compiled_parameters
     return frozenset(context.compiled_parameters[0]) if has_names else frozenset()
 

@@ -168,15 +168,16 @@ class ConversationRepository(Repository[Conversation]):
         Returns whole rows, locked in the order of their ids.
         """
         bound = {"statuses": list(statuses), **self._bind(filters), "limit": limit}
-        return self._prepared(connection, _lock_in, tuple(sorted(filters)), bound).all()
+        prepared = self._prepared(_lock_in, tuple(sorted(filters)))
+        return connection.execute(prepared.statement, bound).all()
 
     def count_in(
         self, connection: Connection, statuses: Collection[str], filters: Mapping[str, object]
     ) -> int:
         """The number of live conversations of these statuses to which the filters apply."""
         bound = {"statuses": list(statuses), **self._bind(filters)}
-        names = tuple(sorted(filters))
-        count: int = self._prepared(connection, _count_in, names, bound).scalar_one()
+        prepared = self._prepared(_count_in, tuple(sorted(filters)))
+        count: int = prepared.scalar(connection, bound)
         return count
 
     def due(self, session: Session, *, limit: int) -> list[Conversation]:

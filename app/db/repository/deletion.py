@@ -63,8 +63,7 @@ class Deleter(Reader[D]):
         statement = _dependants(self)
         if statement is None:
             return []
-        locked = statements.exists(self, include_deleted=False, lock=True)
-        connection.execute(locked, {"key": key})
+        statements.exists(self, include_deleted=False, lock=True).execute(connection, {"key": key})
         return list(connection.execute(statement, {"key": key}).scalars())
 
     def purge(self, connection: sa.Connection, *, before: datetime, at_most: int) -> list[UUID]:

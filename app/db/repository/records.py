@@ -4,11 +4,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable
+from sqlalchemy import Column, ColumnElement, Connection, Executable
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..fields import columns_of, field_of, key_of
 from ..marks import INTERNAL, SECRET
+from ..prepared import Prepared
 from ..tables import M
 from . import criteria, large_values, pages, searching, statements
 from .criteria import as_parameter
@@ -79,8 +80,7 @@ class RecordReader(Generic[M]):
         self, connection: Connection, key: Any, *, include_deleted: bool = False
     ) -> Record | None:
         statement = statements.record(self, include_deleted=include_deleted)
-        row = connection.execute(statement, {"key": key}).one_or_none()
-        return None if row is None else row._asdict()
+        return statement.record(connection, {"key": key})
 
     def by_id(
         self, connection: Connection, keys: Iterable[Any], most_bytes: int | None = None
@@ -90,35 +90,34 @@ class RecordReader(Generic[M]):
         With `most_bytes` in the order of the keys, and None for those behind the one with which the
         large values exceed it. JSON among large values then comes as PostgreSQL wrote it.
         """
-        bound = {"keys": list(keys)}
+        bound: dict[str, Any] = {"keys": list(keys)}
         if most_bytes is None:
-            rows = connection.execute(statements.record(self, many=True), bound)
+            found = statements.record(self, many=True).records(connection, bound)
         else:
-            bounded = statements.bounded_by_id(self)
-            rows = connection.execute(bounded, {**bound, BUDGET: most_bytes})
+            bound[BUDGET] = most_bytes
+            found = statements.bounded_by_id(self).records(connection, bound)
         key = self.key_field
-        return {record[key]: record if _is_read(record) else None for record in _records(rows)}
+        return {record[key]: record if _is_read(record) else None for record in found}
 
     def records(self, connection: Connection, query: Query) -> Page[Record]:
         """Records in the order of the query, from the row after `query.after` on."""
-        bound, shape = self._bind_page(connection, query), statements.shape(query)
+        bound = self._bind_page(connection, query)
+        statement = self._prepared(statements.page, statements.shape(query))
         if query.most_bytes is None:
-            found = _records(self._prepared(connection, statements.page, shape, bound))
-            return self._cut(found, query, Record.__getitem__)
+            return self._cut(statement.records(connection, bound), query, Record.__getitem__)
         bound[BUDGET] = query.most_bytes
-        found = _records(self._prepared(connection, statements.page, shape, bound))
+        found = statement.records(connection, bound)
         read = sum(map(_is_read, found))
         return self._cut(found, query, Record.__getitem__, at_most=read)
 
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
         bound, shape = self._bind_filters(connection, query), statements.shape(query)
-        capped = {**bound, "cap": exact_to + 1}
-        rows = self._prepared(connection, statements.count_capped, shape, capped)
-        counted: int = rows.scalar_one()
+        capped = self._prepared(statements.count_capped, shape)
+        counted: int = capped.scalar(connection, {**bound, "cap": exact_to + 1})
         if counted <= exact_to:
             return Total(counted, is_estimate=False)
-        plan = self._prepared(connection, statements.estimate, shape, bound).scalar_one()
+        plan = self._prepared(statements.estimate, shape).scalar(connection, bound)
         return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
 
     def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:
@@ -128,8 +127,8 @@ class RecordReader(Generic[M]):
         """
         bound, shape = self._bind_filters(connection, query), statements.shape(query)
         sliced = {**bound, "limit": query.limit, "offset": (number - 1) * query.limit}
-        items = _records(self._prepared(connection, statements.slice_, shape, sliced))
-        total: int = self._prepared(connection, statements.count_all, shape, bound).scalar_one()
+        items = self._prepared(statements.slice_, shape).records(connection, sliced)
+        total: int = self._prepared(statements.count_all, shape).scalar(connection, bound)
         return NumberedPage(items, number, -(-total // query.limit), total)
 
     def stream(
@@ -139,32 +138,25 @@ class RecordReader(Generic[M]):
 
         It needs a unit that writes or that has an isolation: REPEATABLE READ shows one snapshot.
         """
-        bound, shape = self._bind_filters(connection, query), statements.shape(query)
-        with self._prepared(connection, statements.everything, shape, bound, batch) as rows:
+        bound = self._bind_filters(connection, query)
+        prepared = self._prepared(statements.everything, statements.shape(query))
+        options: dict[str, Any] = {"yield_per": batch, "compiled_cache": None}
+        with connection.execute(prepared.statement, bound, execution_options=options) as rows:
             for row in rows:
                 yield row._asdict()
 
     def count(self, connection: Connection, /, **filters: Any) -> int:
         statement = statements.count(self, tuple(sorted(filters)))
-        counted: int = connection.execute(statement, self._bind(filters)).scalar_one()
+        counted: int = statement.scalar(connection, self._bind(filters))
         return counted
 
     def exists(self, connection: Connection, key: Any, *, include_deleted: bool = False) -> bool:
         statement = statements.exists(self, include_deleted=include_deleted)
-        return connection.execute(statement, {"key": key}).one_or_none() is not None
+        return bool(statement.rows(connection, {"key": key}))
 
-    def _prepared(
-        self,
-        connection: Connection,
-        build: Callable[..., Executable],
-        shape: Hashable,
-        bound: Mapping[str, Any],
-        batch: int | None = None,
-    ) -> CursorResult[Any]:
-        """Execute a statement whose shape a client may have chosen; as a stream with `batch`."""
-        prepared = statements.prepared(build, self, shape)
-        options = prepared.options if batch is None else {**prepared.options, "yield_per": batch}
-        return connection.execute(prepared.statement, bound, execution_options=options)
+    def _prepared(self, build: Callable[..., Executable], shape: Hashable) -> Prepared:
+        """A statement whose shape a client may have chosen."""
+        return statements.prepared(build, self, shape)
 
     def _bind(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         return criteria.parameters(self.filters, filters)
@@ -200,11 +192,6 @@ def _kinds(
     reader: RecordReader[Any], sort: tuple[pages.Sort, ...], *, search: bool
 ) -> list[tuple[type, bool]]:
     return pages.kinds_of(reader.sorts_of(search=search), sort, reader.key_column)
-
-
-def _records(rows: CursorResult[Any]) -> list[Record]:
-    names = tuple(rows.keys())
-    return [dict(zip(names, row, strict=True)) for row in rows.all()]
 
 
 def _is_read(record: Record) -> bool:

@@ -7,18 +7,10 @@ neither take memory for good nor displace one that is asked for often.
 
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Executable
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Execute the statement with these options: SQLAlchemy keeps its SQL as long as it is kept."""
-
-    statement: Any
-    options: dict[str, Any]
+from ..prepared import Prepared
 
 
 class ShapeCache:
@@ -47,11 +39,9 @@ class ShapeCache:
             kept = self._kept.get(key)
         if kept is not None:
             return kept
-        statement = build()
+        built = Prepared(build())
         with self._lock:
-            if not self._make_room(key):
-                return Prepared(statement, {"compiled_cache": None})
-            return self._kept.setdefault(key, Prepared(statement, {"compiled_cache": {}}))
+            return self._kept.setdefault(key, built) if self._make_room(key) else built
 
     def _count(self, key: Hashable) -> None:
         self._asked[key] = self._asked.get(key, 0) + 1

@@ -18,10 +18,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from ..errors import InvalidCriterion
 from ..fields import columns_of, key_of
 from ..marks import CHANGES_NOTHING, INCLUDE_DELETED, SAYS_LIVE
+from ..prepared import Prepared
 from ..tables import Base, SoftDeleted
 from . import criteria, large_values, pages, searching
 from .pages import Query
-from .shape_cache import Prepared, ShapeCache
+from .shape_cache import ShapeCache
 
 if TYPE_CHECKING:
     from .records import RecordReader
@@ -77,7 +78,9 @@ def bind_new(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_key(model: type[Base], *, many: bool) -> sa.ColumnElement[bool]:
     key = key_of(model)
-    return key.in_(sa.bindparam("keys", expanding=True)) if many else key == sa.bindparam("key")
+    if many:
+        return key == sa.any_(sa.bindparam("keys", type_=sa.ARRAY(key.type)))
+    return key == sa.bindparam("key")
 
 
 @lru_cache(maxsize=512)
@@ -103,11 +106,7 @@ def find(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     return statement.execution_options(**_which(include_deleted=False))
 
 
-@lru_cache(maxsize=512)
-def record(
-    reader: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
-) -> sa.Select[Any]:
-    """The record with the `key`, or those with the `keys`."""
+def _records(reader: RecordReader[Any], *, many: bool, include_deleted: bool) -> sa.Select[Any]:
     model = reader.model
     return sa.select(*reader.columns).where(
         _by_key(model, many=many), *live(model, include_deleted=include_deleted)
@@ -115,22 +114,29 @@ def record(
 
 
 @lru_cache(maxsize=512)
-def bounded_by_id(reader: RecordReader[Any]) -> sa.Select[Any]:
+def record(
+    reader: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
+) -> Prepared:
+    """The record with the `key`, or those with the `keys`."""
+    return Prepared(_records(reader, many=many, include_deleted=include_deleted))
+
+
+@lru_cache(maxsize=512)
+def bounded_by_id(reader: RecordReader[Any]) -> Prepared:
     """The records with the `keys`, in their order, with large values while the budget lasts."""
     key = reader.key_column
     keys = sa.bindparam("keys", type_=sa.ARRAY(key.type))
     statement = sa.select(*reader.columns).where(key == sa.any_(keys), *live(reader.model))
     statement = statement.order_by(sa.func.array_position(keys, key))
-    return large_values.bounded(statement, reader.large_columns)
+    return Prepared(large_values.bounded(statement, reader.large_columns))
 
 
 @lru_cache(maxsize=512)
-def exists(
-    reader: RecordReader[Any], *, include_deleted: bool, lock: bool = False
-) -> sa.Select[Any]:
-    found = record(reader, include_deleted=include_deleted)
+def exists(reader: RecordReader[Any], *, include_deleted: bool, lock: bool = False) -> Prepared:
+    """One row if there is one with the `key`."""
+    found = _records(reader, many=False, include_deleted=include_deleted)
     found = found.with_only_columns(sa.literal(1), maintain_column_froms=True)
-    return found.with_for_update() if lock else found
+    return Prepared(found.with_for_update() if lock else found)
 
 
 def page(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
@@ -186,8 +192,8 @@ def count_all(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
 
 
 @lru_cache(maxsize=512)
-def count(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
-    return count_all(reader, Shape(names))
+def count(reader: RecordReader[Any], names: tuple[str, ...]) -> Prepared:
+    return Prepared(count_all(reader, Shape(names)))
 
 
 class explain(Generative, sa.Executable, sa.ClauseElement):  # noqa: N801 - reads like select()

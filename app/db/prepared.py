@@ -1,0 +1,202 @@
+"""Statements that SQLAlchemy compiles once and psycopg2 executes: as fast as psycopg2 by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import TextClause
+from sqlalchemy.exc import PendingRollbackError
+
+from .coherence import after_statement, before_statement
+from .effects import NOTHING, Effect
+from .errors import UnitOfWorkError
+from .sql_text import ends_transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
+    from sqlalchemy import Connection, Executable
+    from sqlalchemy.engine import Dialect
+
+    from .driver_connection import DriverConnection
+    from .unit import UnitOfWork
+
+Parameters = Mapping[str, Any]
+Row = tuple[Any, ...]
+Convert = Callable[[Any], Any]
+_NONE: Parameters = MappingProxyType({})
+
+
+class Prepared:
+    """A Core statement that is executed often, with bind parameters for all that may differ.
+
+    In its unit of work it is a statement like any other; only SQLAlchemy's events of statements are
+    not called. An INSERT or UPDATE names all its values: TypeError where a column has a default of
+    Python's. Results are read at once.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        self.statement: Any = statement
+        self._compiled: WeakKeyDictionary[Dialect, _Compiled] = WeakKeyDictionary()
+
+    def rows(self, connection: Connection, parameters: Parameters = _NONE) -> list[Row]:
+        return self._of(connection).fetch(connection, parameters)[1]
+
+    def records(
+        self, connection: Connection, parameters: Parameters = _NONE
+    ) -> list[dict[str, Any]]:
+        """The rows as dicts, by the names of the columns."""
+        names, rows = self._of(connection).fetch(connection, parameters)
+        return [dict(zip(names, row)) for row in rows]  # noqa: B905 - of one length, and faster so
+
+    def record(
+        self, connection: Connection, parameters: Parameters = _NONE
+    ) -> dict[str, Any] | None:
+        """The first row as a dict; None where there is none."""
+        return next(iter(self.records(connection, parameters)), None)
+
+    def scalar(self, connection: Connection, parameters: Parameters = _NONE) -> Any:
+        """The first value of the first row; None where there is none."""
+        return next((row[0] for row in self.rows(connection, parameters)), None)
+
+    def execute(self, connection: Connection, parameters: Parameters = _NONE) -> int:
+        """Returns how many rows the statement found or changed."""
+        with self._of(connection).send(connection, parameters) as cursor:
+            return cursor.rowcount
+
+    def _of(self, connection: Connection) -> _Compiled:
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect)
+        if compiled is None:
+            compiled = self._compiled[dialect] = _Compiled(self.statement, dialect)
+        return compiled
+
+
+class _Compiled:
+    """The statement in the SQL of one dialect, with what its values need on their way."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        self.statement = statement
+        self.compiled = compiled = statement.compile(dialect=dialect)
+        if isinstance(statement, TextClause) and ends_transaction(compiled.string):
+            raise UnitOfWorkError("The statement ends the transaction: only Database may.")
+        if compiled.prefetch:
+            names = ", ".join(column.key for column in compiled.prefetch)
+            raise TypeError(f"A prepared statement has to name {names}.")
+        self._dialect = dialect
+        self.sql: str = compiled.string
+        self.options: Mapping[str, Any] = statement.get_execution_options()
+        self._is_expanded = bool(compiled.post_compile_params)
+        self._constants = {n: value for n, value in compiled.params.items() if value is not None}
+        self._encoders = _encoders(compiled, dialect)
+        self._result: _Result | None = None
+
+    def fetch(
+        self, connection: Connection, parameters: Parameters
+    ) -> tuple[tuple[str, ...], list[Row]]:
+        """The names of the columns, and the rows."""
+        cursor = self.send(connection, parameters)
+        result = self._result
+        if result is None:
+            result = self._result = _Result(self.statement, cursor.description or (), self._dialect)
+        rows = cursor.fetchall()
+        cursor.close()
+        return result.names, result.decode(rows) if result.decoders else rows
+
+    def send(self, connection: Connection, parameters: Parameters) -> Cursor:
+        driver = cast("DriverConnection", connection.connection.dbapi_connection)
+        unit = cast("UnitOfWork", driver.unit)
+        execution = _Execution(self, parameters)
+        before_statement(unit, execution)
+        if not connection.in_transaction():  # a flush that failed has rolled it back
+            raise PendingRollbackError("The transaction of the unit is rolled back already.")
+        cursor = driver.statement_cursor()
+        try:
+            sql, encoded = self._encode(parameters)
+            cursor.execute(driver.prologue() + sql, encoded)
+            driver.check_not_ended()
+        except BaseException as error:  # noqa: BLE001 - it always raises
+            _translate(connection, error, cursor, execution)
+        after_statement(unit, execution)
+        return cursor
+
+    def _encode(self, parameters: Parameters) -> tuple[str, Parameters]:
+        if self._is_expanded:
+            return self._expand(parameters)
+        if not self._encoders and not self._constants:
+            return self.sql, parameters
+        encoded = {**self._constants, **parameters}
+        for name, encode in self._encoders:
+            encoded[name] = encode(encoded[name])
+        return self.sql, encoded
+
+    def _expand(self, parameters: Parameters) -> tuple[str, Parameters]:
+        """Of an `in_`, whose SQL depends on how many values there are."""
+        state = self.compiled.construct_expanded_state(dict(parameters))
+        encoded = dict(state.parameters)
+        for name, encode in state.processors.items():
+            encoded[name] = encode(encoded[name])
+        return state.statement, encoded
+
+
+def _encoders(compiled: Any, dialect: Dialect) -> list[tuple[str, Convert]]:
+    found = [
+        (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
+        for bind, name in compiled.bind_names.items()
+    ]
+    return [(name, encode) for name, encode in found if encode is not None]
+
+
+class _Result:
+    """The names of the columns, and how the values of some are made from the driver's."""
+
+    def __init__(self, statement: Any, description: Sequence[Any], dialect: Dialect) -> None:
+        self.names = tuple(column.name for column in description)
+        columns = getattr(statement, "exported_columns", ())
+        found = [
+            (place, declared.type.dialect_impl(dialect).result_processor(dialect, read.type_code))
+            for place, (declared, read) in enumerate(zip(columns, description, strict=False))
+        ]
+        self.decoders = [(place, decode) for place, decode in found if decode is not None]
+
+    def decode(self, rows: list[Row]) -> list[Row]:
+        decoded = [list(row) for row in rows]
+        for place, decode in self.decoders:
+            for row in decoded:
+                row[place] = decode(row[place])
+        return list(map(tuple, decoded))
+
+
+class _Execution:
+    """What the rules around a statement ask of SQLAlchemy's own execution context."""
+
+    __slots__ = (
+        "compiled",
+        "compiled_parameters",
+        "effect",
+        "execution_options",
+        "invoked_statement",
+        "statement",
+    )
+    executemany = False
+
+    def __init__(self, of: _Compiled, parameters: Parameters) -> None:
+        self.invoked_statement = of.statement
+        self.compiled = of.compiled
+        self.statement = of.sql
+        self.compiled_parameters = (parameters,)
+        self.execution_options = of.options
+        self.effect: Effect = NOTHING
+
+    def handle_dbapi_exception(self, error: BaseException) -> None:
+        """SQLAlchemy calls it for each error of the driver."""
+
+
+def _translate(
+    connection: Connection, error: BaseException, cursor: Cursor, execution: _Execution
+) -> NoReturn:
+    """Raise the error that SQLAlchemy raises for it, and give up a connection that was lost."""
+    handle: Callable[..., NoReturn] = connection._handle_dbapi_exception  # noqa: SLF001 - it has no public one
+    handle(error, execution.statement, None, cursor, execution)
