@@ -19,11 +19,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def create_command_app() -> Flask:
     """An application with commands only; the command that is called loads what it needs."""
-    from flask import Flask  # noqa: PLC0415 - same
-
     from app import cli  # noqa: PLC0415 - same
+    from app.flask_application import Application  # noqa: PLC0415 - same
 
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     cli.register(app, _load)
     return app
 

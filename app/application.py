@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
@@ -13,12 +12,15 @@ from app.db import Database, EngineOptions, Timeouts, violations
 from app.db.errors import DatabaseUnreachable
 from app.embedded import EmbeddedServer, EmbeddedServerError
 from app.errors import AlreadyExists
+from app.flask_application import Application
 from app.models import Base
 from app.services import Authenticator, RateLimiter
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask import Flask
 
     from app.services.kit.identity import Authenticates
 
@@ -28,7 +30,7 @@ _REPLICA_MAX_LAG = 30.0  # seconds
 
 def build(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
-    app = Flask(__package__, static_folder=None)
+    app = Application(__package__, static_folder=None)
     load(app, settings)
     add_routes(app)
     cli.register(app, load)

@@ -13,17 +13,7 @@ from uuid import UUID
 
 from werkzeug.routing import BaseConverter
 
-from app.api.kit import (
-    access,
-    authentication,
-    context,
-    idempotency,
-    large_bodies,
-    methods,
-    problems,
-    rate_limits,
-    security,
-)
+from app.api.kit import hooks, idempotency, problems
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask
@@ -44,14 +34,7 @@ class IdConverter(BaseConverter):
 def register(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
-    app.before_request(context.take_request_id)
-    app.before_request(methods.check_path)
-    app.before_request(access.check_access)
-    app.teardown_request(large_bodies.end_turn)
-    app.after_request(context.name_request)
-    app.after_request(authentication.record_use)
-    app.after_request(rate_limits.add_headers)
-    app.after_request(security.protect)
+    hooks.register(app)
     problems.register(app)
     for blueprint in _blueprints():
         app.register_blueprint(blueprint, url_prefix=blueprint.url_prefix or "/v1")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import current_app, g, request
-
 from app.api.kit import authentication, parameters
+from app.api.kit.context import application
 from app.errors import Forbidden
 from app.services.kit.permissions import roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flask import Request
+
+    from app.api.kit.context import RequestData
     from app.domain.actors import Role
     from app.services.kit.base import Service
 
@@ -48,10 +50,10 @@ def allow_callers_of(
 
 
 def policy_of(endpoint: str) -> Policy | None:
-    return getattr(current_app.view_functions[endpoint], "policy", None)
+    return getattr(application().view_functions[endpoint], "policy", None)
 
 
-def check_access() -> None:
+def check_access(request: Request, data: RequestData) -> None:
     """Before every request: 401, 429, 403 or 400 before the view runs.
 
     Sets `g.parameters`, the query string by name, which is read nowhere else.
@@ -62,8 +64,8 @@ def check_access() -> None:
     if policy is None:
         raise Forbidden("Nobody may do this.")
     if policy.roles is not None:
-        authentication.authenticate()
-        g.actor.check_role(policy.roles)
-    g.parameters = parameters.read_parameters()
+        authentication.authenticate(request.environ, data)
+        data.actor.check_role(policy.roles)
+    data.parameters = parameters.read_parameters(request.environ.get("QUERY_STRING", ""))
     if policy.parameters is not None:
-        parameters.check_known(g.parameters, policy.parameters)
+        parameters.check_known(data.parameters, policy.parameters)

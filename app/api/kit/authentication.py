@@ -15,8 +15,10 @@ from app.errors import InvalidToken, RateLimited, Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed.wsgi import WSGIEnvironment
     from flask import Blueprint, Response
 
+    from app.api.kit.context import RequestData
     from app.services.kit.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -25,25 +27,24 @@ _LONGEST_TOKEN = 200
 _READS = ("GET", "HEAD")
 
 
-def authenticate() -> None:
+def authenticate(environ: WSGIEnvironment, data: RequestData) -> None:
     """Set `g.actor` and `g.identity`; raises Unauthenticated and RateLimited."""
-    token, authenticator = _bearer(), context.authenticator()
+    token, authenticator = _bearer(environ), context.authenticator()
     try:
-        identity = authenticator.authenticate(token, request.remote_addr or "")
+        identity = authenticator.authenticate(token, environ.get("REMOTE_ADDR") or "")
     except RateLimited as error:
-        rate_limits.note_refusal("wrong-token", authenticator.wrong_token_rate, error)
+        rate_limits.note_refusal(data, "wrong-token", authenticator.wrong_token_rate, error)
         raise
-    g.actor, g.identity = identity.actor, identity
-    rate_limits.count_request(identity.token_id)
+    data.actor, data.identity = identity.actor, identity
+    rate_limits.count_request(data, identity.token_id)
 
 
-def record_use(response: Response) -> Response:
+def record_use(response: Response, data: RequestData) -> None:
     """Record that the token was used, once the response is sent; not for every request."""
-    identity: Identity | None = g.get("identity")
+    identity = data.identity
     if identity is not None and identity.record_use:
         authenticator = context.authenticator()
         response.call_on_close(lambda: _record(authenticator.record_use, identity))
-    return response
 
 
 def forget_after_changes(blueprint: Blueprint) -> None:
@@ -73,8 +74,8 @@ def _record(record: Callable[[Identity], None], identity: Identity) -> None:
         logger.warning("The use of a token was not recorded: %s", error)
 
 
-def _bearer() -> str:
-    given = request.headers.get("Authorization", "")
+def _bearer(environ: WSGIEnvironment) -> str:
+    given: str = environ.get("HTTP_AUTHORIZATION", "")
     scheme, _, token = given.partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer":

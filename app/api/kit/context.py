@@ -1,4 +1,4 @@
-"""The settings and services of the application, for the user or agent who sends the request."""
+"""The request, and the settings and services of the application, for its sender."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app, g, request
-from uuid_utils.compat import uuid7
+from flask.ctx import _AppCtxGlobals  # the documented type of `g`
+from uuid_utils import uuid7
 
-from app import logs
 from app.db.listing import Cursors, Seal
 from app.services.kit.idempotency import IdempotencyService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask import Response
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask, Request
 
+    from app.api.kit.rate_limits import Limit
     from app.db import Database
+    from app.domain.actors import Actor
     from app.services.kit.base import Service
-    from app.services.kit.identity import Authenticates
+    from app.services.kit.identity import Authenticates, Identity
     from app.services.kit.rate_limits import RateLimiter
     from app.settings import Settings
 
@@ -30,25 +33,45 @@ if TYPE_CHECKING:
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
+class RequestData(_AppCtxGlobals):
+    """The names in `g` during a request.
+
+    Code that runs for each request takes `g`, `request` and `current_app` out of their proxies
+    once, by the functions below: a name that is read through a proxy costs 0.7 us.
+    """
+
+    request_id: str
+    identity: Identity | None = None
+    actor: Actor
+    limit: Limit | None = None
+    parameters: dict[str, str]
+
+
+request_data: Callable[[], RequestData] = g._get_current_object  # noqa: SLF001 - Flask documents it
+current_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined] # noqa: SLF001 - Flask documents it
+application: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined] # noqa: SLF001 - Flask documents it
+
+
 def settings() -> Settings:
-    return cast("Settings", current_app.extensions["settings"])
+    return cast("Settings", application().extensions["settings"])
 
 
 def authenticator() -> Authenticates:
-    return cast("Authenticates", current_app.extensions["authenticator"])
+    return cast("Authenticates", application().extensions["authenticator"])
 
 
 def rate_limiter() -> RateLimiter:
-    return cast("RateLimiter", current_app.extensions["rate_limiter"])
+    return cast("RateLimiter", application().extensions["rate_limiter"])
 
 
 def service(kind: type[S], **own: Any) -> S:
     """A service that acts for the sender of the request; `own` are fields that it alone has."""
+    extensions, data = application().extensions, request_data()
     return kind(
-        database=current_app.extensions["database"],
-        actor=g.actor,
-        request_id=g.request_id,
-        rules=settings().rules,
+        database=extensions["database"],
+        actor=data.actor,
+        request_id=data.request_id,
+        rules=extensions["settings"].rules,
         **own,
     )
 
@@ -81,18 +104,7 @@ def idempotency() -> IdempotencyService:
     return service(IdempotencyService, seal=partial(Seal, settings().secret_key, "answer"))
 
 
-def take_request_id() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
-    logs.request_id.set(g.request_id)
-
-
-def name_request(response: Response) -> Response:
-    """Add the request's id to the response, and end its use in the log once that is sent.
-
-    Flask calls first what was registered last: all that others do after the response is logged
-    under the id.
-    """
-    response.headers["X-Request-Id"] = g.request_id
-    response.call_on_close(lambda: logs.request_id.set("-"))
-    return response
+def request_id_of(environ: WSGIEnvironment) -> str:
+    """The id that the client has given the request, or a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid7().hex

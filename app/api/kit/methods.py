@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from app.api.kit import bodies
 from app.api.kit.responses import no_content
 
 if TYPE_CHECKING:
-    from flask import Response
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Request, Response
 
 
-def check_path() -> Response | None:
+def check_path(request: Request) -> Response | None:
     """Before every request. OPTIONS of a path that exists is 204, for everybody; it does nothing.
 
     No route declares OPTIONS, so werkzeug refuses it, and names the methods of the path.
     """
-    _check_spelling()
+    _check_spelling(request.environ)
     refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed):
         return None
@@ -33,12 +33,12 @@ def check_path() -> Response | None:
     return response
 
 
-def _check_spelling() -> None:
+def _check_spelling(environ: WSGIEnvironment) -> None:
     """Each resource has one path, though to werkzeug `//v1/me` and `/v1%2fme` are `/v1/me`.
 
     No path here needs an escape, and a proxy's rules about paths may not see through one.
     """
-    path = request.environ["PATH_INFO"]
-    sent: str = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI", "")
+    path = environ["PATH_INFO"]
+    sent: str = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")
     if not path.startswith("/") or path.startswith("//") or "%" in sent.partition("?")[0]:
         raise NotFound

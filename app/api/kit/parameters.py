@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from flask import g, request
+from flask import g
 
 from app.db.errors import InvalidCriterion
 from app.db.listing import parse_boolean, parse_integer
@@ -20,11 +20,16 @@ _MOST_PARAMETERS = 50
 LONGEST_SEARCH = 200
 
 
-def read_parameters() -> dict[str, str]:
-    """The query string by name; raises InvalidCriterion. Views find it in `g.parameters`."""
+def read_parameters(query: str) -> dict[str, str]:
+    """The query string by name, as WSGI has it; raises InvalidCriterion.
+
+    Views find it in `g.parameters`.
+    """
+    if not query:
+        return {}
     try:
         pairs = parse_qsl(
-            request.query_string.decode(),
+            query.encode("latin-1").decode(),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=_MOST_PARAMETERS,

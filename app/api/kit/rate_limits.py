@@ -9,8 +9,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import g
-
 from app.api.kit import context
 from app.db.errors import Unavailable
 from app.domain.allowances import Allowance
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+    from app.api.kit.context import RequestData
     from app.services.kit.rate_limits import RateLimiter
 
 logger = logging.getLogger(__name__)
@@ -37,33 +36,37 @@ class Limit:
     left: Allowance
 
 
-def count_request(token_id: UUID) -> None:
+def count_request(data: RequestData, token_id: UUID) -> None:
     """Count a request of the token; raises RateLimited."""
     limiter = context.rate_limiter()
     try:
         left = limiter.take(token_id)
     except RateLimited as error:
-        note_refusal("token", limiter.rate, error)
+        note_refusal(data, "token", limiter.rate, error)
         raise
     if left is not None:
-        g.limit = Limit("token", limiter.rate, left)
+        data.limit = Limit("token", limiter.rate, left)
 
 
-def note_refusal(name: str, rate: int, error: RateLimited) -> None:
+def note_refusal(data: RequestData, name: str, rate: int, error: RateLimited) -> None:
     """The response names the limit under which the request was refused."""
-    g.limit = Limit(name, rate, Allowance(0, error.wait))
+    data.limit = Limit(name, rate, Allowance(0, error.wait))
 
 
-def add_headers(response: Response) -> Response:
-    """Name the limit in the headers. Once the response is sent, reconcile what was counted."""
-    limit: Limit | None = g.get("limit")
-    if limit is not None:
-        response.headers[POLICY] = f'"{limit.name}";q={limit.rate};w=1'
-        response.headers[LEFT] = f'"{limit.name}";r={limit.left.remaining};t={limit.left.reset}'
-        limiter = context.rate_limiter()
-        if limiter.is_due:
-            response.call_on_close(lambda: _reconcile(limiter))
-    return response
+def headers_of(limit: Limit) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The headers that name the limit under which a request was counted or refused."""
+    left = limit.left
+    return (
+        (POLICY, f'"{limit.name}";q={limit.rate};w=1'),
+        (LEFT, f'"{limit.name}";r={left.remaining};t={left.reset}'),
+    )
+
+
+def reconcile_after(response: Response) -> None:
+    """Once the response is sent, reconcile what was counted, if a second has passed."""
+    limiter = context.rate_limiter()
+    if limiter.is_due:
+        response.call_on_close(lambda: _reconcile(limiter))
 
 
 def _reconcile(limiter: RateLimiter) -> None:
