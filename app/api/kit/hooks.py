@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from app import logs
 from app.api.kit import access, authentication, large_bodies, methods, rate_limits, security
 from app.api.kit.context import RequestData, current_request, request_data, request_id_of
+from app.api.kit.json_response import TrustedHeaders
 
 if TYPE_CHECKING:
     from flask import Flask, Response
+    from werkzeug.datastructures import Headers
+
+    from app.api.kit.json_response import Field
 
 
 def register(app: Flask) -> None:
@@ -41,10 +45,17 @@ def _finish(response: Response) -> Response:
         headers += rate_limits.headers_of(data.limit)
         rate_limits.reconcile_after(response)
     headers.append(("X-Request-Id", data.request_id))
-    response.headers.extend(headers)
+    _add(response.headers, headers)
     authentication.record_use(response, data)
     response.call_on_close(_end_log)
     return response
+
+
+def _add(to: Headers, headers: list[Field]) -> None:
+    if isinstance(to, TrustedHeaders):
+        to.add_trusted(headers)
+    else:
+        to.extend(headers)
 
 
 def _end_log() -> None:

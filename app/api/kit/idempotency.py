@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, request
 
 from app.api.kit import bodies, context
+from app.api.kit.context import current_request
 from app.api.kit.problems import Problem
 from app.services.kit.idempotency import Answer
 
@@ -38,7 +39,7 @@ def register(app: Flask) -> None:
 def _once(view: Callable[..., Response]) -> Callable[..., Response]:
     @wraps(view)
     def once(**path: object) -> Response:
-        if HEADER not in request.headers:
+        if "HTTP_IDEMPOTENCY_KEY" not in current_request().environ:
             return view(**path)
         key, asked = _key(request.headers[HEADER].strip()), _canonical_request()
         return _response(context.idempotency().once(key, asked, lambda: _answer(view(**path))))

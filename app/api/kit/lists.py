@@ -107,10 +107,10 @@ def _total(total: Total | None) -> dict[str, object]:
     return {"total": total.count, **({"total_is_estimate": True} if total.is_estimate else {})}
 
 
-def _link(given: dict[str, str], cursor: str | None) -> dict[str, str]:
+def _link(given: dict[str, str], cursor: str | None) -> list[tuple[str, str]]:
     if cursor is None:
-        return {}
-    return {"Link": f'<{request.path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'}
+        return []
+    return [("Link", f'<{request.path}?{urlencode({**given, "cursor": cursor})}>; rel="next"')]
 
 
 def _check_controls(given: dict[str, str], reader: AnyReader) -> None:

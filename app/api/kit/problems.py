@@ -204,6 +204,7 @@ def body_of(problem: Problem, instance: str, request_id: str) -> Record:
 
 def _answer(problem: Problem) -> Response:
     body = body_of(problem, request.path, g.request_id)
-    response = respond(body, problem.status, problem.headers)
+    response = respond(body, problem.status)
+    response.headers.update(problem.headers)
     response.mimetype = MEDIA_TYPE
     return response

@@ -8,14 +8,19 @@ import re
 from typing import TYPE_CHECKING
 
 import orjson
-from flask import Response, request
+from flask import Response
 
+from app.api.kit.context import current_request
+from app.api.kit.json_response import JSONResponse
 from app.db.errors import VersionMismatch
 from app.domain.known_states import KnownStates, StateMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from flask import Request
+
+    from app.api.kit.json_response import Field
     from app.db import Record
 
 _ENVELOPE = 4096  # bytes for the fields of a list beside its items, cursor included
@@ -25,11 +30,8 @@ _VERSION = re.compile(r"([1-9][0-9]{0,9})(?::[0-9a-f:-]{1,80})?", re.ASCII)
 _STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", re.ASCII)
 
 
-def respond(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    response = Response(_to_json(body), status, mimetype="application/json")
-    if headers:
-        response.headers.update(headers)
-    return response
+def respond(body: object, status: int = 200, headers: Iterable[Field] = ()) -> Response:
+    return JSONResponse(_to_json(body), status, headers)
 
 
 def within_answer(items: Iterable[object], max_answer: int) -> list[orjson.Fragment]:
@@ -62,12 +64,13 @@ def respond_with(
     """
     version = body["version"] if version is None else version
     tag = ":".join(str(part) for part in (version, number, state) if part is not None)
-    headers = {"ETag": f'"{tag}"'}
+    headers = [("ETag", f'"{tag}"')]
     if location is not None:
-        headers["Location"] = location
+        headers.append(("Location", location))
+    request = current_request()
     if request.method in ("GET", "HEAD"):
-        _check_if_match(version, number)
-        if request.if_none_match.contains_weak(tag):
+        _check_if_match(request, version, number)
+        if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
     return respond(body, status, headers)
 
@@ -85,7 +88,7 @@ def no_content() -> Response:
 
 def expected_versions() -> frozenset[int] | None:
     """The versions that If-Match names; None where any will do."""
-    if (tags := _if_match()) is None:
+    if (tags := _if_match(current_request())) is None:
         return None
     found = (_VERSION.fullmatch(tag) for tag in tags)
     return frozenset(int(match[1]) for match in found if match)
@@ -93,21 +96,21 @@ def expected_versions() -> frozenset[int] | None:
 
 def expected_states() -> KnownStates | None:
     """As `expected_versions`, with the number that an ETag holds after the version."""
-    if (tags := _if_match()) is None:
+    if (tags := _if_match(current_request())) is None:
         return None
     found = [match for tag in tags if (match := _STATE.fullmatch(tag))]
     return KnownStates((int(match[1]), int(match[2]) if match[2] else None) for match in found)
 
 
-def _if_match() -> set[str] | None:
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+def _if_match(request: Request) -> set[str] | None:
+    if "HTTP_IF_MATCH" not in request.environ or request.if_match.star_tag:
         return None
     tags: set[str | None] = request.if_match.as_set()  # type: ignore[assignment] # None for ""
     return {tag for tag in tags if tag}
 
 
-def _check_if_match(version: int, number: int | None) -> None:
-    if "If-Match" not in request.headers:
+def _check_if_match(request: Request, version: int, number: int | None) -> None:
+    if "HTTP_IF_MATCH" not in request.environ:
         return
     if number is None:
         expected = expected_versions()
