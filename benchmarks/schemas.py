@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from app.api.kit.compiled import Dump, Load
+from app.api.kit.json_text import to_json
 from app.api.schemas.conversations import ConversationSchema
 from app.api.schemas.customers import CustomerSchema
 from app.api.schemas.tasks import TaskSchema
@@ -46,7 +47,7 @@ def _list(schema: Schema, make: Way, by_hand: Callable[[dict[str, Any]], Any]) -
     records, compiled = [make() for _ in range(LISTED)], Dump(schema)
     return [  # by hand, orjson writes ids and times
         lambda: orjson.dumps([by_hand(record) for record in records], option=orjson.OPT_UTC_Z),
-        lambda: orjson.dumps(compiled.many(records)),
+        lambda: to_json(compiled.many(records)),
         lambda: orjson.dumps(schema.dump(records, many=True)),
     ]
 

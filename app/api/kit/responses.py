@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from flask import Response
 
 from app.api.kit.context import current_request
 from app.api.kit.json_response import JSONResponse
+from app.api.kit.json_text import to_json
 from app.db.errors import VersionMismatch
 from app.domain.known_states import KnownStates, StateMismatch
 
@@ -31,7 +31,7 @@ _STATE = re.compile(r"([1-9][0-9]{0,9})(?::([0-9]{1,10}))?(?::[0-9a-f]{32})?", r
 
 
 def respond(body: object, status: int = 200, headers: Iterable[Field] = ()) -> Response:
-    return JSONResponse(_to_json(body), status, headers)
+    return JSONResponse(to_json(body), status, headers)
 
 
 def within_answer(items: Iterable[object], max_answer: int) -> list[orjson.Fragment]:
@@ -40,7 +40,7 @@ def within_answer(items: Iterable[object], max_answer: int) -> list[orjson.Fragm
     written: list[orjson.Fragment] = []
     size = 0
     for item in items:
-        data = _to_json(item)
+        data = to_json(item)
         size += len(data) + 1  # with its comma
         if written and size > most:
             break
@@ -77,7 +77,7 @@ def respond_with(
 
 def digest(body: object) -> str:
     """A text that no other body has."""
-    return hashlib.sha256(_to_json(body)).hexdigest()[:32]
+    return hashlib.sha256(to_json(body)).hexdigest()[:32]
 
 
 def no_content() -> Response:
@@ -120,14 +120,3 @@ def _check_if_match(request: Request, version: int, number: int | None) -> None:
         states = expected_states()
         if states is not None and version not in states.at(number):
             raise StateMismatch(version, number)
-
-
-def _to_json(body: object) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError:  # a number of more than 64 bits, which only older rows can have
-        return json.dumps(body, ensure_ascii=False, default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    return json.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)

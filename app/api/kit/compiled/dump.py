@@ -1,4 +1,4 @@
-"""Objects to JSON-able dicts, as marshmallow's `dump` does it."""
+"""Objects to dicts whose JSON is that of marshmallow's `dump`; ids and times stay what they are."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import orjson
 from marshmallow import fields, missing
 
 from app.api.kit.compiled.source import UnknownError, inherits, key_of
@@ -27,26 +26,19 @@ if TYPE_CHECKING:
 _NAMES: dict[str, object] = {
     "UTC": UTC,
     "UUID": UUID,
-    "Z": orjson.OPT_UTC_Z,
     "datetime": datetime,
-    "dumps": orjson.dumps,
     "missing": missing,
 }
 
 _OF_NUMBERS = fields.Number._serialize
-_TIME = (
-    "dumps({v}, None, Z)[1:-1].decode() if type({v}) is datetime and {v}.tzinfo is UTC"
-    " else None if {v} is None else {leave}"
-)
-# By the method that dumps the field. orjson spells ids and times as Python does, three times as
-# fast.
+_TIME = "{v} if type({v}) is datetime and {v}.tzinfo is UTC else None if {v} is None else {leave}"
+# By the method that dumps the field. Ids and times stay what they are: orjson writes them as
+# marshmallow does, in less than a third of the time.
 _SIMPLE: dict[object, str] = {
     fields.Field._serialize: "{v} if {v} is not missing else {leave}",
     fields.String._serialize: "{v} if type({v}) is str or {v} is None else {leave}",
     _OF_NUMBERS: "{v} if type({v}) is int or {v} is None else {leave}",
-    fields.UUID._serialize: (
-        "dumps({v})[1:-1].decode() if type({v}) is UUID else None if {v} is None else {leave}"
-    ),
+    fields.UUID._serialize: "{v} if type({v}) is UUID or {v} is None else {leave}",
     Timestamp._serialize: _TIME,
 }
 
