@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -23,9 +22,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from uuid_utils.compat import uuid7
 
-from app.db import CHANGES_NOTHING, Reader, filter_on, filters_on
+from app.db import CHANGES_NOTHING, Prepared, Reader, filter_on, filters_on
 from app.domain.actors import ADMINS_ONLY
 from app.models import Event, PersonalValues
 
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
-    from sqlalchemy import Connection, Insert
+    from sqlalchemy import Connection
 
     from app.db import Resource
     from app.db.repository.criteria import Filters
@@ -42,14 +40,14 @@ if TYPE_CHECKING:
 _EVENTS, _PERSONAL = Event.__table__, PersonalValues.__table__
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event to add.
 
     `changes` names all changed fields, with None for personal ones, whose values are in `personal`.
     `object_version` is the version after the change; None where the caller does not know it.
     """
 
+    id: UUID
     actor_kind: str
     actor_id: UUID | None
     actor_name: str
@@ -60,10 +58,7 @@ class NewEvent:
     changes: Mapping[str, object]
     personal: Mapping[str, object] | None
     request_id: str | None
-    id: UUID = field(default_factory=uuid7)
 
-
-_FIELDS = fields(NewEvent)
 
 _NAMES = [
     "id",
@@ -86,7 +81,7 @@ _ROWS = (
 )
 
 
-def _add(object_version: ColumnElement[object]) -> Insert:
+def _add(object_version: ColumnElement[object]) -> Prepared:
     """Adds any number of events, and their personal values, in one statement."""
     columns = {**_ROWS.c, "object_version": object_version}
     events = insert(_EVENTS).from_select(_NAMES, select(*(columns[name] for name in _NAMES)))
@@ -94,14 +89,15 @@ def _add(object_version: ColumnElement[object]) -> Insert:
     personal = personal.where(func.jsonb_typeof(_ROWS.c.personal) == "object")
     add = insert(_PERSONAL).from_select(["event_id", "changes"], personal)
     # Nothing loaded can be an event that is new, so nothing has to be expired.
-    return add.add_cte(events.cte("added")).execution_options(**{CHANGES_NOTHING: True})
+    adding = add.add_cte(events.cte("added")).execution_options(**{CHANGES_NOTHING: True})
+    return Prepared(adding)
 
 
 _ADD = _add(_ROWS.c.object_version)
 
 
 @lru_cache
-def _add_with_version(name: str) -> Insert:
+def _add_with_version(name: str) -> Prepared:
     """Takes the versions from the table of this name, which the unit of work has changed by now."""
     objects = table(name, column("id", Uuid), column("version"))
     found = select(objects.c.version).where(objects.c.id == _ROWS.c.object_id)
@@ -162,7 +158,7 @@ class EventRepository(Reader[Event]):
         if events:
             known = all(event.object_version is not None for event in events)
             statement = _ADD if known else _add_with_version(model.__tablename__)
-            connection.execute(statement, {"rows": [_row(event) for event in events]})
+            statement.execute(connection, {"rows": [event._asdict() for event in events]})
 
     def erase(self, connection: Connection, objects: Collection[UUID]) -> int:
         """Erase the personal values in all events of these objects.
@@ -172,8 +168,3 @@ class EventRepository(Reader[Event]):
         bound = {"objects": list(objects)}
         erased = connection.execute(_ERASE, bound).rowcount
         return erased + connection.execute(_ERASE_EARLIER, bound).rowcount
-
-
-def _row(event: NewEvent) -> dict[str, object]:
-    """Like `asdict`, but without a deep copy of each value."""
-    return {each.name: getattr(event, each.name) for each in _FIELDS}

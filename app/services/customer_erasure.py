@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.db import retry
@@ -98,7 +98,7 @@ class ErasureService(Service):
                 self.events.add_many(connection, model, erased)
 
     def _erased(self, model: type[Resource], key: UUID, names: Sequence[str]) -> NewEvent:
-        return replace(self._event("erased", model, key, {}), changes=dict.fromkeys(names))
+        return self._event("erased", model, key, {})._replace(changes=dict.fromkeys(names))
 
 
 def _parts(keys: Sequence[UUID]) -> Iterator[Sequence[UUID]]:

@@ -46,6 +46,7 @@ VALUES: dict[str, Any] = {
 }
 WAYS: dict[str, Write] = {
     "add": lambda session, values: ARTICLES.add(session, Article(**values)),
+    "insert one": lambda session, values: ARTICLES.insert(session.connection(), values),
     "insert": lambda session, values: session.connection().execute(
         insert(Article.__table__), {Article.__mapper__.c[name].key: values[name] for name in values}
     ),

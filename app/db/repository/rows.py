@@ -33,7 +33,7 @@ def add_defaults(
     """
     names, partly = names_of(rows)
     check_fields(model, names)
-    defaults = _python_defaults(model)
+    defaults = python_defaults(model)
     for name, default in defaults.items():
         if name in partly or (name not in names and default.is_callable):
             make = (lambda _, value=default.arg: value) if default.is_scalar else default.arg
@@ -58,7 +58,7 @@ def with_defaults(
 
     Raises ValueError for a default that is SQL: COPY evaluates none.
     """
-    defaults = {n: each for n, each in _python_defaults(model).items() if n not in names}
+    defaults = {n: each for n, each in python_defaults(model).items() if n not in names}
     for name, column in columns_of(model).items():
         if column.default is not None and name not in (*names, *defaults):
             raise ValueError(f"COPY needs values for {name}: its default is SQL.")
@@ -73,7 +73,7 @@ def _values(default: Any) -> Iterator[Any]:
 
 
 @cache
-def _python_defaults(model: Model) -> dict[str, Any]:
+def python_defaults(model: Model) -> dict[str, Any]:
     found = {name: column.default for name, column in columns_of(model).items()}
     return {
         name: default

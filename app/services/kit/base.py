@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+
+from uuid_utils.compat import uuid7
 
 from app.db import JSONObject
 from app.db.marks import BOOKKEEPING, INTERNAL, SECRET
@@ -91,6 +94,7 @@ class Service:
     ) -> NewEvent:
         shown, personal = _shown(model, changes)
         return NewEvent(
+            id=uuid7(),
             actor_kind=self.actor.kind,
             actor_id=self.actor.id,
             actor_name=self.actor.name,
@@ -115,16 +119,33 @@ class Service:
             raise Forbidden("Only admins can read deleted rows.")
 
 
+class _Shown(NamedTuple):
+    """How the changes of a field are shown in events."""
+
+    label: str
+    is_json: bool
+    is_personal: bool
+
+
+@lru_cache(maxsize=2048)
+def _shown_as(model: type[Resource], name: str) -> _Shown | None:
+    """None where no event shows the field; a name need not be a column's."""
+    column = model.__table__.c.get(name)
+    if column is None:
+        return _Shown(name, is_json=False, is_personal=False)
+    if not _IN_NO_EVENT.isdisjoint(column.info):
+        return None
+    is_json = isinstance(column.type, JSONObject)
+    return _Shown(str(column.name), is_json, PERSONAL in column.info)
+
+
 def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, object], dict[str, object]]:
-    """The changes that an event shows, and the personal ones; a name need not be a column's."""
+    """The changes that an event shows, and the personal ones."""
     shown: dict[str, object] = {}
     personal: dict[str, object] = {}
     for name, change in changes.items():
-        column = model.__table__.c.get(name)
-        marks = {} if column is None else column.info
-        if _IN_NO_EVENT.isdisjoint(marks):
-            label = name if column is None else str(column.name)
-            is_json = column is not None and isinstance(column.type, JSONObject)
-            before, after = changed_members(*change) if is_json else change
-            (personal if PERSONAL in marks else shown)[label] = {"before": before, "after": after}
+        if (how := _shown_as(model, name)) is not None:
+            before, after = changed_members(*change) if how.is_json else change
+            of = personal if how.is_personal else shown
+            of[how.label] = {"before": before, "after": after}
     return shown, personal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
@@ -33,22 +34,24 @@ def differences(model: type[Resource], before: Record, after: Record) -> Changes
 
 def initial_values(entity: Resource) -> Changes:
     """The values of a new entity, as changes from None."""
-    return {
-        column.key: (None, value)
-        for column in inspect(type(entity)).columns
-        if column.key not in _SET_BY_DATABASE
-        and not column.info.get(BOOKKEEPING)
-        and (value := getattr(entity, column.key)) is not None
-    }
+    values = ((name, getattr(entity, name)) for name in _recorded(type(entity)))
+    return {name: (None, value) for name, value in values if value is not None}
 
 
 def first_values(model: type[Resource], record: Record) -> Changes:
     """As `initial_values`, of a row that a Core statement has inserted."""
-    return {
-        column.key: (None, record[column.key])
-        for column in model.__table__.c
-        if column.key not in _SET_BY_DATABASE and record.get(column.key) is not None
-    }
+    values = ((name, record.get(name)) for name in _recorded(model))
+    return {name: (None, value) for name, value in values if value is not None}
+
+
+@cache
+def _recorded(model: type[Resource]) -> tuple[str, ...]:
+    """The columns whose first values events may show."""
+    return tuple(
+        column.key
+        for column in inspect(model).columns
+        if column.key not in _SET_BY_DATABASE and not column.info.get(BOOKKEEPING)
+    )
 
 
 def changed_members(before: object, after: object) -> tuple[object, object]:

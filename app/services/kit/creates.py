@@ -12,6 +12,7 @@ from app.services.kit.permissions import allowed
 from app.services.kit.writes import Writes
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from app.db import Inserter
@@ -28,11 +29,16 @@ class Adds(Writes[R]):
 
     def add(self, session: Session, values: Fields) -> R:
         """Insert a row with these values and record the event, in the open unit of work."""
-        connection = session.connection()
+        entity = self.insert(session.connection(), values)
+        session.add(entity)
+        return entity
+
+    def insert(self, connection: Connection, values: Fields) -> R:
+        """As `add`, for a caller that goes on without a session."""
         check_json(self.rules, self.model, values)
         self.check_live(connection, values)
         with self._naming_holder(values):
-            entity = self.repository.add(session, self.model(**values))
+            entity = self.repository.insert(connection, values)
         changes = self.event_changes(entity, initial_values(entity))
         versions = {entity.id: entity.version}
         self.record(connection, "created", self.model, {entity.id: changes}, versions=versions)
@@ -44,5 +50,5 @@ class Creates(Adds[R]):
     @allowed("writers")
     @retry
     def create(self, values: Fields) -> R:
-        with self.database.session() as session:
-            return self.add(session, values)
+        with self.database.connect() as connection:
+            return self.insert(connection, values)
