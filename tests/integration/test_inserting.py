@@ -64,7 +64,7 @@ def test_a_session_goes_on_with_it(library: Database) -> None:
         ({**NEW, "isbn": "2", "shelf": None}, AttributeError),
         ({**NEW, "notes": {"a": object()}}, TypeError),
     ],
-    ids=repr,
+    ids=["taken", "check", "range", "required", "text", "reference", "relationship", "json"],
 )
 def test_a_row_that_is_refused_is_refused_as_by_the_orm(
     library: Database, values: dict[str, object], error: type[Exception]
