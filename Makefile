@@ -48,7 +48,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.schemas
 
 # Against other frameworks, over HTTP. Needs wrk. OPTIONS="--rounds 1 --jobs get" is a quick look.
-bench-peers: .venv/dev.stamp
+bench-peers: .venv/dev.stamp .venv/peers.stamp
 	$(BIN)/python -m benchmarks.peers $(OPTIONS)
 
 # schemathesis against a served, throw-away Caseload.
@@ -71,6 +71,7 @@ lock: .venv/uv/bin/uv
 	$(BACKEND) | $(COMPILE) pyproject.toml - -o requirements.lock
 	$(BACKEND) | $(COMPILE) pyproject.toml - --extra dev -o requirements-dev.lock
 	$(COMPILE) fuzz/requirements.txt -o fuzz/requirements.lock
+	$(COMPILE) benchmarks/peers/requirements.txt -o benchmarks/peers/requirements.lock
 
 .venv/uv/bin/uv:
 	$(PYTHON) -m venv .venv/uv
@@ -96,6 +97,13 @@ clean:
 	$(PYTHON) -m venv .venv/fuzz
 	.venv/fuzz/bin/pip $(LOCKED) fuzz/requirements.lock
 	.venv/fuzz/bin/pip check
+	@touch $@
+
+# Of its own: Caseload needs none of these frameworks.
+.venv/peers.stamp: benchmarks/peers/requirements.lock | $(BIN)/pip
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/pip $(LOCKED) benchmarks/peers/requirements.lock
+	.venv/peers/bin/pip check
 	@touch $@
 
 # In a folder of its own: nothing imports it, and `pip check` would ask for its dependencies.

@@ -68,7 +68,11 @@ def differences(contenders: Sequence[Served], seed: Seed) -> list[str]:
 
 def _played(served: Served, seed: Seed) -> dict[str, str]:
     """Each answer and each row as text, by what was asked for."""
-    steps = {step: _plain(_shown(answer)) for step, answer in play(served.port, seed)}
+    steps: dict[str, str] = {}
+    try:
+        steps |= {step: _plain(_shown(answer)) for step, answer in play(served.port, seed)}
+    except (KeyError, ValueError) as error:  # an answer has not what the next request needs
+        raise RuntimeError(f"{served.contender.name}:\n{served.log.read_text()}") from error
     with closing(psycopg2.connect(served.url)) as connection, connection.cursor() as cursor:
         for name, statement in _ROWS.items():
             cursor.execute(statement)

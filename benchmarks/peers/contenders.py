@@ -6,18 +6,25 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-_CONFIG = str(HERE / "gunicorn_conf.py")
+from app.settings import ROOT
+
+_CONFIG = str(Path(__file__).parent / "gunicorn_conf.py")
+_PEERS = str(ROOT / ".venv" / "peers" / "bin" / "python")
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`command` is what Python gets; `{port}` in it becomes the port to listen on."""
+    """`command` is what Python gets; `{port}` in it becomes the port to listen on.
+
+    An ORM inserts a transaction and then its entries: `defers` puts off to COMMIT the trigger that
+    wants both in one statement.
+    """
 
     name: str
     title: str
     command: tuple[str, ...]
-    python: str = sys.executable
+    python: str = _PEERS
+    defers: bool = True
 
 
 def _gunicorn(application: str) -> tuple[str, ...]:
@@ -28,6 +35,19 @@ FLOOR = Contender(
     "floor",
     "bare WSGI, psycopg2, orjson",
     _gunicorn("benchmarks.peers.floor.application:application"),
+    sys.executable,
+    defers=False,
 )
-CASELOAD = Contender("caseload", "Caseload, as shipped", ("-m", "gunicorn", "wsgi:app"))
-CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD)}
+CASELOAD = Contender(
+    "caseload",
+    "Caseload, as shipped",
+    ("-m", "gunicorn", "wsgi:app"),
+    sys.executable,
+    defers=False,
+)
+SMOREST = Contender(
+    "smorest",
+    "Flask-SQLAlchemy and flask-smorest",
+    _gunicorn("benchmarks.peers.smorest.application:app"),
+)
+CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST)}

@@ -27,10 +27,14 @@ _TRANSFERS = 500
 
 @dataclass(frozen=True)
 class Job:
-    """`lines` are the requests, as `load.lua` reads them; a run takes `longer` times as long."""
+    """`lines` are the requests, as the script reads them; a run takes `longer` times as long.
+
+    `threads` are those of wrk, which share the connections.
+    """
 
     lines: Lines
     script: str = "load.lua"
+    threads: int = 2
     connections: int = 8
     longer: float = 1
 
@@ -99,5 +103,5 @@ JOBS = {
     "create": Job(_create),
     "transfer": Job(_transfer),
     "bulk": Job(_bulk, connections=2, longer=2),
-    "task": Job(_task, "task.lua"),
+    "task": Job(_task, "task.lua", threads=8),
 }

@@ -59,12 +59,20 @@ def run(served: Served, seed: Seed, job: Job, seconds: float, folder: Path) -> R
 
 
 def _wrk(served: Served, seed: Seed, job: Job, seconds: float, requests: Path) -> dict[str, Any]:
-    """One connection per thread, as `task.lua` needs it."""
-    count = str(job.connections)
     prefix = f"{time.time_ns():x}"
     length = f"{max(1, round(seconds * job.longer))}s"
     headers = (f"Authorization: Bearer {seed.staff}", "Content-Type: application/json")
-    command = ["wrk", "-t", count, "-c", count, "-d", length, "--timeout", "30s"]
+    command = [
+        "wrk",
+        "-t",
+        str(job.threads),
+        "-c",
+        str(job.connections),
+        "-d",
+        length,
+        "--timeout",
+        "30s",
+    ]
     command += [part for header in headers for part in ("-H", header)]
     command += ["-s", str(HERE / job.script), f"http://127.0.0.1:{served.port}"]
     command += ["--", str(requests), prefix, seed.agent]

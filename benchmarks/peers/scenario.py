@@ -54,7 +54,7 @@ def _customers(staff: Client, agent: Client) -> Steps:
     email = {"reference": "check-4", "name": "Di", "email": "ANN@check.example"}
     yield "an e-mail address again", staff.post(path, email)
     yield "no name", staff.post(path, {"reference": "check-4"})
-    yield "wrong types", staff.post(path, {"reference": 4, "name": "Di", "attributes": []})
+    yield "wrong types", staff.post(path, {"reference": [], "name": "Di", "attributes": []})
     yield "an unknown field", staff.post(path, {"reference": "check-4", "name": "Di", "x": 1})
     yield "a long name", staff.post(path, {"reference": "check-4", "name": "x" * 201})
     yield "no e-mail", staff.post(path, {"reference": "check-4", "name": "Di", "email": "di"})

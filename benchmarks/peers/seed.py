@@ -44,6 +44,12 @@ SELECT gen_random_uuid(), (SELECT id FROM customers ORDER BY id LIMIT 1), 'Poor'
 RETURNING id::text
 """
 
+_DEFER = """
+DROP TRIGGER transactions_complete ON transactions;
+CREATE CONSTRAINT TRIGGER transactions_complete AFTER INSERT OR UPDATE ON transactions
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_transaction()
+"""
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -89,6 +95,13 @@ def tidy(url: str) -> None:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("VACUUM ANALYZE")
+
+
+def defer(url: str) -> None:
+    """Let a transaction get its entries until COMMIT, instead of by the same statement."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(_DEFER)
+        connection.commit()
 
 
 def _texts(cursor: cursor) -> list[str]:

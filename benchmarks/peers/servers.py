@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 from app.settings import ROOT
+from benchmarks.peers.seed import defer
 from tests.server import copy_template, drop
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Served:
     port: int
     url: str
     pid: int
+    log: Path
 
 
 @contextmanager
@@ -49,6 +51,8 @@ def served(
 @contextmanager
 def _served(contender: Contender, template_url: str, seed: Seed, folder: Path) -> Iterator[Served]:
     url, port = copy_template(template_url, contender.name), _free_port()
+    if contender.defers:
+        defer(url)
     arguments = [argument.format(port=port) for argument in contender.command]
     with (folder / f"{contender.name}.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own
@@ -61,7 +65,7 @@ def _served(contender: Contender, template_url: str, seed: Seed, folder: Path) -
         )
     try:
         _wait_until_ready(process, port, seed, folder / f"{contender.name}.log")
-        yield Served(contender, port, url, process.pid)
+        yield Served(contender, port, url, process.pid, folder / f"{contender.name}.log")
     finally:
         process.terminate()
         process.wait()

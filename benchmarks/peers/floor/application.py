@@ -12,9 +12,9 @@ from uuid import uuid4
 import orjson
 import psycopg2
 
+from benchmarks.peers.common.refusals import PROBLEM, Refused, broken
 from benchmarks.peers.floor import customers, tasks, transactions
 from benchmarks.peers.floor.callers import Caller, caller_of
-from benchmarks.peers.floor.refusals import Refused, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,10 +49,12 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     try:
         status, body, headers = _answer(environ, request_id)
     except (Refused, psycopg2.IntegrityError) as error:
-        refused = error if isinstance(error, Refused) else refusal_of(error)
-        status, headers = refused.status, refused.headers
+        refused = error if isinstance(error, Refused) else broken(error.diag.constraint_name)
+        if refused is None:
+            raise
+        status, headers = refused.status, [*refused.headers.items()]
         body = refused.as_problem(environ["PATH_INFO"], request_id)
-        media = "application/problem+json"
+        media = PROBLEM
     data = orjson.dumps(body, option=orjson.OPT_UTC_Z)
     headers += [
         ("Content-Type", media),

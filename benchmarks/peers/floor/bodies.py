@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from benchmarks.peers.floor.refusals import Refused
+from benchmarks.peers.common.refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 import orjson
 from uuid_utils import uuid7
 
+from benchmarks.peers.common.refusals import Refused
 from benchmarks.peers.floor import bodies
 from benchmarks.peers.floor.database import query
-from benchmarks.peers.floor.refusals import Refused
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -110,7 +110,7 @@ def page(_: Caller, environ: WSGIEnvironment) -> Answer:
 
 
 def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
-    caller.require_writer()
+    caller.actor.require_writer()
     body = bodies.read(environ)
     bodies.check(body, _FIELDS, _REQUIRED)
     (row,) = _insert(caller, [body])
@@ -119,7 +119,7 @@ def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
 
 
 def create_many(caller: Caller, environ: WSGIEnvironment) -> Answer:
-    caller.require_writer()
+    caller.actor.require_writer()
     items = bodies.read(environ)["items"]
     for number, item in enumerate(items):
         bodies.check(item, _FIELDS, _REQUIRED, f"/items/{number}")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from uuid_utils import uuid7
 
+from benchmarks.peers.common.refusals import Refused
 from benchmarks.peers.floor import bodies
 from benchmarks.peers.floor.database import query
-from benchmarks.peers.floor.refusals import Refused
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -154,7 +154,7 @@ SELECT * FROM done
 
 
 def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
-    caller.require_writer()
+    caller.actor.require_writer()
     body = bodies.read(environ)
     bodies.check(body, _FIELDS, ("kind", "queue"))
     values = {"priority": 5, "input": {}, "metadata": {}, "max_attempts": 3, **body}
@@ -179,14 +179,9 @@ def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
 def claim(caller: Caller, environ: WSGIEnvironment) -> Answer:
     body = bodies.read(environ)
     bodies.check(body, _CLAIM_FIELDS, ())
-    own = caller.queues
-    if own is None:
-        raise Refused(403, "forbidden")
-    queues: list[str] = body.get("queues", own)
-    if not set(queues) <= set(own):
-        raise Refused(403, "forbidden")
+    queues = caller.actor.claimable(body.get("queues"))
     limit = body.get("limit", 1)
-    lanes = [*queues, *(f"{queue}/{caller.id}" for queue in queues)]
+    lanes = [*queues, *(f"{queue}/{caller.actor.id}" for queue in queues)]
     bound: dict[str, object] = {f"lane_{number}": lane for number, lane in enumerate(lanes)}
     bound |= {"limit": limit, "lease_seconds": body.get("lease_seconds", 60)}
     bound["event_ids"] = [str(uuid7()) for _ in range(limit)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from uuid_utils import uuid7
 
+from benchmarks.peers.common.refusals import Refused
 from benchmarks.peers.floor import bodies
 from benchmarks.peers.floor.database import query
-from benchmarks.peers.floor.refusals import Refused
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -67,7 +67,7 @@ _KNOWN = "SELECT id FROM accounts WHERE id = ANY(%(accounts)s::uuid[])"
 
 
 def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
-    caller.require_writer()
+    caller.actor.require_writer()
     body = bodies.read(environ)
     bodies.check(body, _FIELDS, ("kind", "entries"))
     legs = [_leg(number, entry) for number, entry in enumerate(body["entries"])]
@@ -83,7 +83,7 @@ def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
         "description": description,
         "legs": orjson.dumps(legs).decode(),
         "changes": _changes(caller, body),
-        "personal": _json(description=description, created_by_name=caller.name),
+        "personal": _json(description=description, created_by_name=caller.actor.name),
     }
     rows = query(_CREATE, bound)
     if not rows:
@@ -107,7 +107,7 @@ def create(caller: Caller, environ: WSGIEnvironment) -> Answer:
         "reversed_by_id": None,
         "needs_approval": False,
         "approved_by_id": None,
-        "created_by": {"type": "user", "id": caller.id, "name": caller.name},
+        "created_by": {"type": "user", "id": caller.actor.id, "name": caller.actor.name},
     }
     return 201, made, [("ETag", f'"{version}"'), ("Location", f"/v1/transactions/{key}")]
 
@@ -141,7 +141,7 @@ def _changes(caller: Caller, body: dict[str, Any]) -> str:
         "status": "posted",
         "needs_approval": False,
         "created_by_kind": "user",
-        "created_by_id": caller.id,
+        "created_by_id": caller.actor.id,
         "entries": body["entries"],
     }
     return orjson.dumps(_from_null(shown) | {"description": None, "created_by_name": None}).decode()
