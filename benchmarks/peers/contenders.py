@@ -50,4 +50,9 @@ SMOREST = Contender(
     "Flask-SQLAlchemy and flask-smorest",
     _gunicorn("benchmarks.peers.smorest.application:app"),
 )
-CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST)}
+DRF = Contender(
+    "drf",
+    "Django REST framework",
+    _gunicorn("benchmarks.peers.drf.application:application"),
+)
+CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST, DRF)}

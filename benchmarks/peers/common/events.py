@@ -21,6 +21,9 @@ PERSONAL = {
 }
 """The fields whose values are in the side row of an event, by table."""
 
+TABLES = {"Customer": "customers", "Transaction": "transactions", "Task": "tasks"}
+"""By the name of the model."""
+
 CUSTOMER_FIELDS = ("reference", "name", "email", "phone", "attributes")
 TASK_FIELDS = (
     "kind",
@@ -41,10 +44,10 @@ def event_of(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The columns of the event of a row, and its personal changes, which may be none.
 
-    The cause is the actor and the id of the request. The row has its table's name, id and version.
+    The cause is the actor and the id of the request. The row has its id and version.
     """
     actor, request_id = cause
-    table = row.__tablename__
+    table = TABLES[type(row).__name__]
     shown: dict[str, Any] = {}
     personal: dict[str, Any] = {}
     for name, (before, after) in changes.items():

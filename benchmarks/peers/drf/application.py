@@ -1,0 +1,10 @@
+"""Django REST framework."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.peers.drf.settings"
+application = get_wsgi_application()
