@@ -55,4 +55,12 @@ DRF = Contender(
     "Django REST framework",
     _gunicorn("benchmarks.peers.drf.application:application"),
 )
-CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST, DRF)}
+FAST = Contender(
+    "fastapi",
+    "FastAPI, SQLAlchemy's async ORM, asyncpg, uvicorn",
+    (
+        *("-m", "uvicorn", "benchmarks.peers.fast.application:app", "--port", "{port}"),
+        *("--workers", "2", "--no-access-log", "--log-level", "warning"),
+    ),
+)
+CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST, DRF, FAST)}

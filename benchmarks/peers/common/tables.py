@@ -50,7 +50,12 @@ class AccountColumns(Row):
 
 
 class TransactionColumns(Row):
+    """The programs set `entries` for the answer: they have what was inserted."""
+
     __tablename__ = "transactions"
+    __allow_unmapped__ = True
+
+    entries: Any
 
     kind: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
@@ -66,6 +71,14 @@ class TransactionColumns(Row):
     created_by_kind: Mapped[str]
     created_by_id: Mapped[UUID | None]
     created_by_name: Mapped[str]
+
+    @property
+    def created_by(self) -> dict[str, Any]:
+        return {
+            "type": self.created_by_kind,
+            "id": self.created_by_id,
+            "name": self.created_by_name,
+        }
 
 
 class EntryColumns:

@@ -60,9 +60,9 @@ class EntrySchema(Schema):
 
 
 class ActorSchema(Schema):
-    type = fields.String(attribute="created_by_kind")
-    id = fields.UUID(attribute="created_by_id")
-    name = fields.String(attribute="created_by_name")
+    type = fields.String()
+    id = fields.UUID()
+    name = fields.String()
 
 
 class TransactionSchema(RowSchema):
@@ -81,7 +81,7 @@ class TransactionSchema(RowSchema):
     reversed_by_id = fields.UUID(dump_only=True)
     needs_approval = fields.Boolean(dump_only=True)
     approved_by_id = fields.UUID(dump_only=True)
-    created_by = fields.Function(lambda made: ActorSchema().dump(made))
+    created_by = fields.Nested(ActorSchema, dump_only=True)
 
     @validates_schema
     def check_balance(self, data: Any, **_: Any) -> None:
