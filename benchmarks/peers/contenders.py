@@ -63,4 +63,9 @@ FAST = Contender(
         *("--workers", "2", "--no-access-log", "--log-level", "warning"),
     ),
 )
-CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST, DRF, FAST)}
+ADVANCED = Contender(
+    "advanced",
+    "Flask, advanced-alchemy, pydantic",
+    _gunicorn("benchmarks.peers.advanced.application:app"),
+)
+CONTENDERS = {each.name: each for each in (FLOOR, CASELOAD, SMOREST, DRF, FAST, ADVANCED)}
