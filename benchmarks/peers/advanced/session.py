@@ -35,7 +35,8 @@ alchemy = AdvancedAlchemy(
 
 def session() -> Session:
     """It is committed after an answer of 2xx."""
-    return alchemy.get_sync_session()
+    found: Session = alchemy.get_sync_session()
+    return found
 
 
 def service(kind: type[S]) -> S:

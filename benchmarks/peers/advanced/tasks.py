@@ -79,7 +79,7 @@ def complete(key: UUID) -> Response:
     return answer(made, headers={"ETag": f'"{task.version}"'})
 
 
-def _due(given: schemas.Claim) -> Select[tuple[Task]]:
+def _due(given: schemas.Claim) -> Select[Task]:
     """The tasks that wait longest, by priority; those that another claim has locked are skipped."""
     queues = g.actor.claimable(given.queues)
     lanes = [*queues, *(f"{queue}/{g.actor.id}" for queue in queues)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -160,6 +161,6 @@ class ClaimedTasks(BaseModel):
     items: list[ClaimedTask]
 
 
-def pointers_in(errors: list[dict[str, Any]], skip: int = 0) -> list[str]:
+def pointers_in(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[str]:
     """Where pydantic found mistakes; `skip` leaves out the first parts of the places."""
     return ["".join(f"/{part}" for part in error["loc"][skip:]) for error in errors]
