@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
+_LONGEST_NAME = 63  # bytes
 _NONE: Parameters = MappingProxyType({})
 
 
@@ -153,11 +154,12 @@ class _Result:
     """The names of the columns, and how the values of some are made from the driver's."""
 
     def __init__(self, statement: Any, description: Sequence[Any], dialect: Dialect) -> None:
-        self.names = tuple(column.name for column in description)
-        columns = getattr(statement, "exported_columns", ())
+        declared = dict(enumerate(getattr(statement, "exported_columns", ())))
+        self.names = tuple(_name(read, declared.get(at)) for at, read in enumerate(description))
         found = [
-            (place, declared.type.dialect_impl(dialect).result_processor(dialect, read.type_code))
-            for place, (declared, read) in enumerate(zip(columns, description, strict=False))
+            (at, column.type.dialect_impl(dialect).result_processor(dialect, read.type_code))
+            for at, read in enumerate(description)
+            if (column := declared.get(at)) is not None
         ]
         self.decoders = [(place, decode) for place, decode in found if decode is not None]
 
@@ -167,6 +169,12 @@ class _Result:
             for row in decoded:
                 row[place] = decode(row[place])
         return list(map(tuple, decoded))
+
+
+def _name(read: Any, declared: Any) -> str:
+    """PostgreSQL shortens a name to 63 bytes; the declared one of an expression is no name."""
+    is_short = declared is None or len(read.name.encode()) < _LONGEST_NAME
+    return str(read.name if is_short else declared.key)
 
 
 class _Execution:

@@ -14,6 +14,7 @@ from sqlalchemy import ARRAY, Uuid, bindparam, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
+from app.db import Prepared
 from app.domain.money import Money
 from app.domain.transactions import Leg
 from app.models import Account, Transaction
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnClause, Connection, TextualSelect
+    from sqlalchemy import ColumnClause, Connection
     from sqlalchemy.types import TypeEngine
 
     from app.db import Record
@@ -128,7 +129,7 @@ SELECT {_RETURNED}, coalesce(expires_at <= clock_timestamp(), false) AS is_due,
 FROM transactions WHERE id = :id
 """  # noqa: S608 - same
 
-_DUE = """
+_LOCK_DUE = """
 SELECT id, (SELECT array_agg(account_id) FROM holds WHERE transaction_id = transactions.id) AS keys
 FROM transactions
 WHERE status = 'pending' AND expires_at <= clock_timestamp()
@@ -136,21 +137,21 @@ ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
-def _typed(sql: str, *more: ColumnClause[object]) -> TextualSelect:
+def _typed(sql: str, *more: ColumnClause[object]) -> Prepared:
     """The statement with the types of its parameters and columns; `more` are further columns."""
     types: dict[str, TypeEngine[Any]] = {c.name: c.type for c in _TRANSACTIONS.c}
     types |= {"legs": JSONB(), "ids": ARRAY(Uuid)}
     named = [bindparam(name, type_=types.get(name)) for name in re.findall(r":(\w+)", sql)]
     returned = (column(c.name, c.type) for c in _TRANSACTIONS.c)
-    return text(sql).bindparams(*named).columns(*returned, *more)
+    return Prepared(text(sql).bindparams(*named).columns(*returned, *more))
 
 
-_LOCKING = (
+_lock_accounts = Prepared(
     text(_LOCK_ACCOUNTS)
     .bindparams(bindparam("keys", type_=ARRAY(Uuid)))
     .columns(*(column(name, _ACCOUNTS.c[name].type) for name in _ACCOUNT_COLUMNS))
 )
-_INSERTING = {
+_insert = {
     "posted": _typed(
         _INSERT.format(
             posted_at="statement_timestamp()", add=_ADD_ENTRIES.format(transaction="inserted")
@@ -160,11 +161,11 @@ _INSERTING = {
         _INSERT.format(posted_at="NULL", add=_ADD_HOLDS.format(transaction="inserted"))
     ),
 }
-_POSTING, _APPROVING, _ENDING = _typed(_POST), _typed(_APPROVE), _typed(_END)
-_LOOKING = _typed(
+_post, _approve, _end = _typed(_POST), _typed(_APPROVE), _typed(_END)
+_lock_transaction = _typed(
     _LOCK_TRANSACTION, column("is_due"), column("held", JSONB), column("booked", JSONB)
 )
-_FINDING = text(_DUE).columns(column("id", Uuid), column("keys", ARRAY(Uuid)))
+_lock_due = Prepared(text(_LOCK_DUE).columns(column("id", Uuid), column("keys", ARRAY(Uuid))))
 
 
 class Ledger:
@@ -172,8 +173,8 @@ class Ledger:
         self, connection: Connection, keys: Collection[UUID]
     ) -> dict[UUID, LockedAccount]:
         """Lock the accounts; returns them by id, unknown ids left out."""
-        rows = connection.execute(_LOCKING, {"keys": list(keys)})
-        return {row.id: cast("LockedAccount", row._asdict()) for row in rows}
+        found = _lock_accounts.records(connection, {"keys": list(keys)})
+        return {record["id"]: cast("LockedAccount", record) for record in found}
 
     def make(
         self, connection: Connection, values: NewTransactionRow, legs: Sequence[Leg]
@@ -183,43 +184,40 @@ class Ledger:
         The caller has locked the accounts. Raises what the triggers refuse: InsufficientFunds,
         AccountClosed, AccountFrozen, BalanceOutOfRange, Invalid.
         """
-        statement = _INSERTING[values["status"]]
-        row = connection.execute(statement, {**values, "legs": _rows(legs)}).one_or_none()
-        return None if row is None else row._asdict()
+        return _insert[values["status"]].record(connection, {**values, "legs": _rows(legs)})
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
         """Lock a transaction; None for an unknown id.
 
         Its record has the legs, `held` and `booked`, and `is_due`: whether it has to expire.
         """
-        row = connection.execute(_LOOKING, {"id": key}).one_or_none()
-        if row is None:
+        record = _lock_transaction.record(connection, {"id": key})
+        if record is None:
             return None
-        record = row._asdict()
         return {**record, "held": _legs(record["held"]), "booked": _legs(record["booked"])}
 
     def post(self, connection: Connection, key: UUID, legs: Sequence[Leg]) -> Record:
         """Post a locked pending transaction with these legs; its holds end."""
-        return connection.execute(_POSTING, {"id": key, "legs": _rows(legs)}).one()._asdict()
+        (posted,) = _post.records(connection, {"id": key, "legs": _rows(legs)})
+        return posted
 
     def approve(self, connection: Connection, key: UUID, user_id: UUID) -> Record:
         """Store who has approved a locked transaction."""
-        bound = {"id": key, "approved_by_id": user_id}
-        return connection.execute(_APPROVING, bound).one()._asdict()
+        (approved,) = _approve.records(connection, {"id": key, "approved_by_id": user_id})
+        return approved
 
     def end(self, connection: Connection, keys: Collection[UUID], status: str) -> list[Record]:
         """Set the status of locked pending transactions to "voided" or "expired"."""
-        rows = connection.execute(_ENDING, {"ids": list(keys), "status": status})
-        return [row._asdict() for row in rows]
+        return _end.records(connection, {"ids": list(keys), "status": status})
 
     def lock_due(self, connection: Connection, *, limit: int) -> list[UUID]:
         """Lock up to `limit` expired pending transactions, then their accounts; returns the ids.
 
         Skips transactions that another unit has locked.
         """
-        due = connection.execute(_FINDING, {"limit": limit}).all()
-        self.lock_accounts(connection, {key for row in due for key in row.keys or ()})
-        return [row.id for row in due]
+        due = _lock_due.rows(connection, {"limit": limit})
+        self.lock_accounts(connection, {key for _, keys in due for key in keys or ()})
+        return [key for key, _ in due]
 
 
 def _rows(legs: Sequence[Leg]) -> list[dict[str, object]]:

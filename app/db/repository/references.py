@@ -10,6 +10,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from ..encoding import ROWS
 from ..fields import Unique, columns_of, field_of, references_of, unique_on, uniques_of
+from ..prepared import Prepared
 from ..tables import M
 from .reading import Reader
 from .rows import Rows, names_of
@@ -31,7 +32,7 @@ class ReferenceChecker(Reader[M]):
             bound = {f"its_{name}": values.get(name) for name in names}
             if None in bound.values():
                 continue
-            if connection.execute(statement, bound).one_or_none() is None:
+            if not statement.rows(connection, bound):
                 missing += names
         return missing
 
@@ -47,7 +48,7 @@ class ReferenceChecker(Reader[M]):
         if unique is None or not set(unique.columns) <= values.keys():
             return None
         bound = {f"its_{name}": values[name] for name in unique.columns}
-        return connection.execute(_holder(self, fields), bound).scalar_one_or_none()
+        return _holder(self, fields).scalar(connection, bound)
 
 
 class BatchChecker(Reader[M]):
@@ -70,7 +71,7 @@ class BatchChecker(Reader[M]):
             given = {at: key for at, key in keys.items() if None not in key}
             if given:
                 bound = {"keys": list(set(given.values()))}
-                found = set(map(tuple, connection.execute(statement, bound)))
+                found = set(statement.rows(connection, bound))
                 missing += [(at, n) for at, key in given.items() if key not in found for n in names]
         return missing
 
@@ -85,12 +86,12 @@ class BatchChecker(Reader[M]):
             {"position": at, **{name: row.get(name) for name in fields}}
             for at, row in enumerate(rows)
         ]
-        found = connection.execute(_taken(self, tuple(sorted(fields))), {ROWS: given})
+        found = _taken(self, tuple(sorted(fields))).records(connection, {ROWS: given})
         return [
-            (row.position, name)
+            (row["position"], name)
             for row in found
             for unique in uniques
-            if getattr(row, unique.name)
+            if row[unique.name]
             for name in unique.fields
         ]
 
@@ -101,7 +102,7 @@ def given_rows(columns: Sequence[sa.ColumnClause[Any]]) -> sa.TableValuedAlias:
 
 
 @lru_cache(maxsize=512)
-def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], sa.Select[Any]]:
+def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], Prepared]:
     """A statement for each foreign key, which locks the live rows with one key, or with `keys`."""
     found = {}
     for names, key in references_of(reader.model).items():
@@ -115,7 +116,7 @@ def _parents(reader: Reader[Any], *, many: bool) -> dict[tuple[str, ...], sa.Sel
         statement = sa.select(*columns).where(wanted)
         if "deleted_at" in key.referred_table.c:
             statement = statement.where(key.referred_table.c.deleted_at.is_(None))
-        found[names] = statement.order_by(*columns).with_for_update(read=True)
+        found[names] = Prepared(statement.order_by(*columns).with_for_update(read=True))
     return found
 
 
@@ -132,13 +133,13 @@ def _with_values(
 
 
 @lru_cache(maxsize=512)
-def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> sa.Select[Any]:
+def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> Prepared:
     def bind(element: sa.ColumnClause[Any]) -> Any:
         return sa.bindparam(f"its_{field_of(element)}", type_=element.type)
 
     unique: Any = unique_on(reader.model.__table__, fields)
     same = [each == _with_values(each, bind) for each in unique.expressions]
-    return sa.select(reader.key_column).where(*same, *unique.condition)
+    return Prepared(sa.select(reader.key_column).where(*same, *unique.condition))
 
 
 def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
@@ -149,7 +150,7 @@ def _uniques_in(reader: Reader[Any], names: Collection[str]) -> list[Unique]:
 
 
 @lru_cache(maxsize=512)
-def _taken(reader: Reader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
+def _taken(reader: Reader[Any], names: tuple[str, ...]) -> Prepared:
     columns = columns_of(reader.model)
     given = given_rows(
         [sa.column("position", sa.Integer), *(sa.column(n, columns[n].type) for n in names)]
@@ -157,7 +158,7 @@ def _taken(reader: Reader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     conflicts = [_is_taken(unique, given) for unique in _uniques_in(reader, names)]
     found = sa.select(given.c.position, *conflicts).subquery()
     is_taken = sa.or_(*(found.c[conflict.name] for conflict in conflicts))
-    return sa.select(found).where(is_taken).order_by(found.c.position)
+    return Prepared(sa.select(found).where(is_taken).order_by(found.c.position))
 
 
 def _is_taken(unique: Unique, given: sa.TableValuedAlias) -> Any:
