@@ -12,9 +12,10 @@ from app.api.kit.access import allow_callers_of
 from app.api.kit.context import cursors
 from app.api.kit.contract import answers, lists
 from app.api.kit.dumper import Dumper
+from app.api.kit.json_response import JSONResponse
 from app.api.kit.lists import list_response
 from app.api.kit.reads import read_response
-from app.api.kit.responses import digest, respond, within_answer
+from app.api.kit.responses import digest, write_page
 from app.api.kit.selection import SELECTION
 from app.api.schemas.events import EventFeedSchema, EventSchema
 from app.db.errors import InvalidCursor
@@ -23,6 +24,8 @@ from app.services import EventService
 
 if TYPE_CHECKING:
     from flask import Response
+
+    from app.db import Record
 
 blueprint = Blueprint("events", __name__)
 _dump = Dumper(EventSchema)
@@ -65,10 +68,13 @@ def read_feed() -> Response:
     limit, most = parameters.limit(limits), limits.max_answer
     after = _position(g.parameters["cursor"]) if "cursor" in g.parameters else START
     events = context.service(EventService).feed(after, limit=limit, most_bytes=most)
-    items = within_answer(_dump.many(events), most)
-    end = Position.of(events[len(items) - 1]) if items else after
-    cursor = cursors().encode([end.epoch, end.xid, end.id], request.path)
-    return respond({"items": items, "next_cursor": cursor})
+
+    def rest(shown: int) -> Record:
+        end = Position.of(events[shown - 1]) if shown else after
+        return {"next_cursor": cursors().encode([end.epoch, end.xid, end.id], request.path)}
+
+    page, _ = write_page(_dump.many(events), most, rest)
+    return JSONResponse(page)
 
 
 def _position(cursor: str) -> Position:

@@ -6,10 +6,9 @@ from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from flask import g
-
 from app.api.kit import context
 from app.api.kit.compiled import Dump
+from app.api.kit.context import request_data
 from app.api.kit.expansions import Expansion, expansions_of
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Dumper:
         return reader.large_columns - shown
 
     def _dump(self, *, searched: bool = False) -> Dump:
-        return self._dumps[g.actor.is_admin, searched]
+        return self._dumps[request_data().actor.is_admin, searched]
 
 
 def _schema_of(schema: type[Schema], *, for_admin: bool, searched: bool) -> Schema:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
-
-from flask import g, request
 
 from app.api.kit import parameters
-from app.api.kit.context import cursors, in_snapshot, settings
-from app.api.kit.responses import respond, within_answer
+from app.api.kit.context import current_request, cursors, in_snapshot, request_data, settings
+from app.api.kit.json_response import JSONResponse
+from app.api.kit.responses import write_page
 from app.api.kit.selection import SELECTION, selection
 from app.db import Query
 from app.db.errors import InvalidCriterion
@@ -47,13 +45,15 @@ def list_response(
 
     `within` is a field whose value the path names, `sort` the order where none is asked for.
     """
-    given: dict[str, str] = g.parameters
+    given, path = request_data().parameters, current_request().path
     if within is not None:
         parameters.check_known(given, [name for name in given if split(name)[0] != within])
     limits = settings()
     selected = selection(dump.schema, limits.max_answer)
     sorted_ = given if sort is None else {"sort": sort, **given}
     query = _query(sorted_, reader, limits, dump, selected)
+    if "cursor" in given:
+        query = replace(query, after=cursors().after(given["cursor"], query, reader, path))
     wants_total = parameters.flag("include_total")
 
     def read() -> tuple[Page[Record], Total | None, list[Record]]:
@@ -61,10 +61,12 @@ def list_response(
         return page, total, dump.selected(page.items, selected, searched="q" in given)
 
     page, total, items = in_snapshot(read) if selected.expand else read()
-    written = within_answer(items, limits.max_answer)
-    cursor = _next_cursor(page, len(written), query)
-    body = {"items": written, "next_cursor": cursor, **_total(total)}
-    return respond(body, headers=_link(given, cursor))
+
+    def rest(shown: int) -> Record:
+        return {"next_cursor": _next_cursor(page, shown, query, path), **_total(total)}
+
+    body, written = write_page(items, limits.max_answer, rest)
+    return JSONResponse(body, headers=_link(given, path, written["next_cursor"]))
 
 
 def _query(
@@ -75,7 +77,7 @@ def _query(
     selected: Selection,
 ) -> Query:
     _check_controls(given, reader)
-    query = Query(
+    return Query(
         filters={
             name: parse_filter(reader, name, text)
             for name, text in given.items()
@@ -88,17 +90,14 @@ def _query(
         most_bytes=selected.budget,
         without=dump.unselected(reader, selected),
     )
-    if "cursor" not in given:
-        return query
-    return replace(query, after=cursors().after(given["cursor"], query, reader, request.path))
 
 
-def _next_cursor(page: Page[Record], shown: int, query: Query) -> str | None:
+def _next_cursor(page: Page[Record], shown: int, query: Query, path: str) -> str | None:
     """The cursor of the rows after those that are shown; None where there are none."""
     place = page.next
     if shown < len(page.items):  # a response has no room for the others
         place = query.after_row(page.items[shown - 1].__getitem__)
-    return None if place is None else cursors().of(place, query, request.path)
+    return None if place is None else cursors().of(place, query, path)
 
 
 def _total(total: Total | None) -> dict[str, object]:
@@ -107,10 +106,11 @@ def _total(total: Total | None) -> dict[str, object]:
     return {"total": total.count, **({"total_is_estimate": True} if total.is_estimate else {})}
 
 
-def _link(given: dict[str, str], cursor: str | None) -> list[tuple[str, str]]:
+def _link(given: dict[str, str], path: str, cursor: str | None) -> list[tuple[str, str]]:
     if cursor is None:
         return []
-    return [("Link", f'<{request.path}?{urlencode({**given, "cursor": cursor})}>; rel="next"')]
+    query = parameters.query_string({**given, "cursor": cursor})
+    return [("Link", f'<{path}?{query}>; rel="next"')]
 
 
 def _check_controls(given: dict[str, str], reader: AnyReader) -> None:

@@ -16,7 +16,7 @@ from app.db.errors import VersionMismatch
 from app.domain.known_states import KnownStates, StateMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Request
 
@@ -34,9 +34,24 @@ def respond(body: object, status: int = 200, headers: Iterable[Field] = ()) -> R
     return JSONResponse(to_json(body), status, headers)
 
 
-def within_answer(items: Iterable[object], max_answer: int) -> list[orjson.Fragment]:
-    """The first items as JSON, as many as a response may hold; one at least, whatever its size."""
-    most = max_answer - _ENVELOPE
+def write_page(
+    items: Sequence[object], max_answer: int, rest: Callable[[int], Record]
+) -> tuple[bytes, Record]:
+    """A page as JSON, with the first items, as many as a response may hold; one at least.
+
+    `rest(number)` are the other fields of a page with so many items. They are returned too.
+    """
+    fields = rest(len(items))
+    page = to_json({"items": items, **fields})
+    if len(page) <= max_answer - _ENVELOPE:
+        return page, fields
+    written = _written(items, max_answer - _ENVELOPE)
+    fields = rest(len(written))
+    return to_json({"items": written, **fields}), fields
+
+
+def _written(items: Iterable[object], most: int) -> list[orjson.Fragment]:
+    """The first items as JSON, at most so many bytes; one at least, whatever its size."""
     written: list[orjson.Fragment] = []
     size = 0
     for item in items:

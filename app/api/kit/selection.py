@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from flask import g
-
+from app.api.kit.context import request_data
 from app.api.kit.expansions import DEPTH, expansions_of
 from app.db.errors import InvalidCriterion
 from app.errors import Forbidden
@@ -40,13 +39,16 @@ class Selection:
 def selection(schema: type[Schema], max_answer: int) -> Selection:
     """Read `g.parameters`. Raises InvalidCriterion, and Forbidden for a reference that the caller
     may not read by itself."""
+    given = request_data().parameters
+    if "expand" not in given and "fields" not in given:
+        return Selection({}, None, max_answer)
     expand: Tree = {}
-    for path in _names("expand"):
+    for path in _names(given, "expand"):
         _add(expand, path, schema)
     budget = max_answer // (1 + _count(expand)) if expand else max_answer
-    if "fields" not in g.parameters:
+    if "fields" not in given:
         return Selection(expand, None, budget)
-    fields = frozenset(_names("fields"))
+    fields = frozenset(_names(given, "fields"))
     if unknown := fields.difference(fields_of(schema)) - expand.keys():
         raise InvalidCriterion("fields", f"There is no field {min(unknown)} to be shown.")
     return Selection(expand, fields, budget)
@@ -62,8 +64,8 @@ def fields_of(schema: type[Schema]) -> tuple[str, ...]:
     return tuple(schema().dump_fields)
 
 
-def _names(parameter: str) -> list[str]:
-    names: list[str] = g.parameters[parameter].split(",") if parameter in g.parameters else []
+def _names(given: dict[str, str], parameter: str) -> list[str]:
+    names = given[parameter].split(",") if parameter in given else []
     if len(set(names)) != len(names):
         raise InvalidCriterion(parameter, "It has a name twice.")
     return names
@@ -77,6 +79,7 @@ def _add(tree: Tree, path: str, schema: type[Schema]) -> None:
         expansion = expansions_of(schema).get(name)
         if expansion is None:
             raise InvalidCriterion("expand", f"{path} can't be expanded.")
-        if g.actor.role not in expansion.kind.readers:
-            raise Forbidden(f"{path} is not for the role {g.actor.role}.")
+        role = request_data().actor.role
+        if role not in expansion.kind.readers:
+            raise Forbidden(f"{path} is not for the role {role}.")
         tree, schema = tree.setdefault(name, {}), expansion.schema

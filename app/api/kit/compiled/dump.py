@@ -51,7 +51,7 @@ class Dump:
             return dumped
         rows = list(records)
         try:
-            if all(type(row) is dict for row in rows):
+            if set(map(type, rows)) == {dict}:
                 whole, _ = self._of_dicts
                 return [whole(row) for row in rows]
         except (KeyError, UnknownError):
