@@ -22,7 +22,7 @@ def create_command_app() -> Flask:
     from app import cli  # noqa: PLC0415 - same
     from app.flask_application import Application  # noqa: PLC0415 - same
 
-    app = Application(__name__, static_folder=None)
+    app = Application(__name__)
     cli.register(app, _load)
     return app
 

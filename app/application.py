@@ -30,7 +30,7 @@ _REPLICA_MAX_LAG = 30.0  # seconds
 
 def build(settings: Settings | None = None) -> Flask:
     """The application. Opens no connection; raises SettingsError."""
-    app = Application(__package__, static_folder=None)
+    app = Application(__package__)
     load(app, settings)
     add_routes(app)
     cli.register(app, load)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+
+from app.known_routes import KnownRoutes, RouteAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Request
     from flask.sessions import SessionMixin
+    from werkzeug.routing import MapAdapter
 
 # Flask handles every other host: it changes some, such as one in capitals, and refuses some.
 _PLAIN_HOST = re.compile(
@@ -37,12 +39,17 @@ class Application(Flask):
 
     session_interface = NoSessions()
 
+    def __init__(self, import_name: str) -> None:
+        super().__init__(import_name, static_folder=None)
+        self._routes = KnownRoutes()
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Flask takes the host apart first, which decides no route: without need, leave it."""
         if request is None or not self._is_plain(request.environ):
             return super().create_url_adapter(request)
         environ = request.environ
-        return MapAdapter(
+        return RouteAdapter(
+            self._routes,
             self.url_map,
             server_name=environ["HTTP_HOST"],
             script_name=environ.get("SCRIPT_NAME") or "/",

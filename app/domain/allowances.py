@@ -28,7 +28,8 @@ class LeakyBucket:
     count: int = 0  # requests that were added
 
     def leak(self, now: float) -> None:
-        self.level = max(0.0, self.level - self.most * max(0.0, now - self.at))
+        if now > self.at:
+            self.level = max(0.0, self.level - self.most * (now - self.at))
         self.at = now
 
     def take(self, now: float) -> bool:
@@ -36,7 +37,8 @@ class LeakyBucket:
         self.leak(now)
         if self.level + 1 > self.most:
             return False
-        self.add(now)
+        self.level += 1
+        self.count += 1
         return True
 
     def add(self, now: float) -> None:

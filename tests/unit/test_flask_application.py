@@ -29,7 +29,7 @@ PATHS = ["/books", "/books/7", "/books/", "//books", "/b\xc3\xbccher", "/books/\
 
 def answer(environ: dict[str, Any], kind: type[Flask], **config: object) -> object:
     """What the application makes of the request: its route and addresses, or the error."""
-    app = kind("books", static_folder=None)
+    app = kind("books")
     app.config.update(config)
     app.url_map.merge_slashes = False
     app.add_url_rule("/books", "list", lambda: "")
@@ -96,7 +96,7 @@ def test_hooks_and_signals_come_in_the_same_order(path: str) -> None:
 
 def run(kind: type[Flask], path: str) -> list[object]:
     """All that is called for one request, and the response."""
-    app, books = kind("desk", static_folder=None), Blueprint("books", "books")
+    app, books = kind("desk"), Blueprint("books", "books")
     seen: list[object] = []
 
     def note(name: str, result: object = None) -> Callable[..., Any]:

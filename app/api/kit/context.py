@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask, Request
 
-    from app.api.kit.rate_limits import Limit
+    from app.api.kit.json_response import Field
     from app.db import Database
     from app.domain.actors import Actor
     from app.services.kit.base import Service
@@ -40,10 +40,13 @@ class RequestData(_AppCtxGlobals):
     once, by the functions below: a name that is read through a proxy costs 0.7 us.
     """
 
+    __setattr__ = object.__setattr__  # type: ignore[assignment] # as Flask's own, which is in Python
+
     request_id: str
     identity: Identity | None = None
     actor: Actor
-    limit: Limit | None = None
+    limit: tuple[Field, ...] = ()
+    """The headers that name the limit under which the request was counted or refused."""
     parameters: dict[str, str]
 
 

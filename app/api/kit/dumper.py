@@ -35,6 +35,7 @@ class Dumper:
 
     def __init__(self, schema: type[Schema]) -> None:
         self.schema = schema
+        self._numbered_by: str | None = getattr(schema, "numbered_by", None)
         self._dumps = {
             (for_admin, searched): Dump(_schema_of(schema, for_admin=for_admin, searched=searched))
             for for_admin in (True, False)
@@ -43,7 +44,7 @@ class Dumper:
 
     def number_of(self, resource: object) -> int | None:
         """The number that the ETag of an entity or a record has after the version, if any."""
-        name = getattr(self.schema, "numbered_by", None)
+        name = self._numbered_by
         if name is None:
             return None
         number: int = resource[name] if isinstance(resource, dict) else getattr(resource, name)

@@ -6,12 +6,10 @@ The headers are those of draft-ietf-httpapi-ratelimit-headers.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.api.kit import context
 from app.db.errors import Unavailable
-from app.domain.allowances import Allowance
 from app.errors import RateLimited
 
 if TYPE_CHECKING:
@@ -20,20 +18,12 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.api.kit.context import RequestData
+    from app.api.kit.json_response import Field
     from app.services.kit.rate_limits import RateLimiter
 
 logger = logging.getLogger(__name__)
 
 POLICY, LEFT = "RateLimit-Policy", "RateLimit"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The limit under which a request was counted: its name, its rate, and the allowance left."""
-
-    name: str
-    rate: int
-    left: Allowance
 
 
 def count_request(data: RequestData, token_id: UUID) -> None:
@@ -45,21 +35,16 @@ def count_request(data: RequestData, token_id: UUID) -> None:
         note_refusal(data, "token", limiter.rate, error)
         raise
     if left is not None:
-        data.limit = Limit("token", limiter.rate, left)
+        data.limit = _headers("token", limiter.rate, left.remaining, left.reset)
 
 
 def note_refusal(data: RequestData, name: str, rate: int, error: RateLimited) -> None:
     """The response names the limit under which the request was refused."""
-    data.limit = Limit(name, rate, Allowance(0, error.wait))
+    data.limit = _headers(name, rate, 0, error.wait)
 
 
-def headers_of(limit: Limit) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The headers that name the limit under which a request was counted or refused."""
-    left = limit.left
-    return (
-        (POLICY, f'"{limit.name}";q={limit.rate};w=1'),
-        (LEFT, f'"{limit.name}";r={left.remaining};t={left.reset}'),
-    )
+def _headers(name: str, rate: int, left: int, reset: int) -> tuple[Field, ...]:
+    return (POLICY, f'"{name}";q={rate};w=1'), (LEFT, f'"{name}";r={left};t={reset}')
 
 
 def reconcile_after(response: Response) -> None:

@@ -30,6 +30,8 @@ def read_response(
 
     def read() -> tuple[Record, Record]:
         record = fetch()
+        if selected.is_plain:
+            return record, dump.one(record)
         (body,) = dump.selected([record], selected)
         return record, body
 

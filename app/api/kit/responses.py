@@ -78,7 +78,9 @@ def respond_with(
     `number` counts changes that move no version: If-Match compares it too.
     """
     version = body["version"] if version is None else version
-    tag = ":".join(str(part) for part in (version, number, state) if part is not None)
+    tag = f"{version}" if number is None else f"{version}:{number}"
+    if state is not None:
+        tag = f"{tag}:{state}"
     headers = [("ETag", f'"{tag}"')]
     if location is not None:
         headers.append(("Location", location))

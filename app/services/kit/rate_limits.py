@@ -55,7 +55,10 @@ class RateLimiter:
                 bucket = self._buckets[token_id] = LeakyBucket(self.rate, 0.0, now)
             if not bucket.take(now):
                 raise RateLimited(f"A token may send {self.rate} requests per second.", bucket.wait)
-            self._unreported.setdefault(token_id, LeakyBucket(self.rate, 0.0, now)).add(now)
+            new = self._unreported.get(token_id)
+            if new is None:
+                new = self._unreported[token_id] = LeakyBucket(self.rate, 0.0, now)
+            new.add(now)
             return bucket.allowance
 
     @property
