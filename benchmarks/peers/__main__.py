@@ -30,6 +30,7 @@ from benchmarks.peers.servers import served
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from benchmarks.peers.contenders import Contender
     from benchmarks.peers.seed import Seed
     from benchmarks.peers.servers import Served
 
@@ -39,8 +40,9 @@ _CUSTOMERS = 20_000
 def main() -> int:
     """0 where all give the same answers."""
     given = _arguments()
-    if shutil.which("wrk") is None:
-        print("wrk puts the load on: install it, for example with `apt-get install wrk`.")
+    contenders = [CONTENDERS[name] for name in given.contenders]
+    if (missing := _missing(contenders)) is not None:
+        print(missing)
         return 2
     with tempfile.TemporaryDirectory(prefix="caseload-peers-") as name:
         folder = Path(name)
@@ -48,11 +50,19 @@ def main() -> int:
         server = EmbeddedServer(folder / "data", EMBEDDED, prepare=MIGRATIONS.upgrade)
         try:
             seed = fill(server.url(), _CUSTOMERS)
-            contenders = [CONTENDERS[name] for name in given.contenders]
             with served(contenders, server.url(), seed, folder) as all_served:
                 return _compare(all_served, seed, given, folder)
         finally:
             server.release()
+
+
+def _missing(contenders: Iterable[Contender]) -> str | None:
+    """What has to be installed first."""
+    if shutil.which("wrk") is None:
+        return "wrk puts the load on: install it, for example with `apt-get install wrk`."
+    if not all(Path(each.python).exists() for each in contenders):
+        return "The frameworks are not installed: `make .venv/peers.stamp` installs them."
+    return None
 
 
 def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace, folder: Path) -> int:
@@ -61,6 +71,15 @@ def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace, fo
         print("They do not give the same answers:", *found, sep="\n")
         return 1
     about = report.machine()
+    results = _measured(contenders, seed, given, folder)
+    titles = {each.contender.name: each.contender.title for each in contenders}
+    report.show(results, titles, f"{about}; {given.rounds} rounds of {given.seconds} s.")
+    return 0
+
+
+def _measured(
+    contenders: list[Served], seed: Seed, given: argparse.Namespace, folder: Path
+) -> report.Results:
     results: report.Results = {
         each.contender.name: {job: [] for job in given.jobs} for each in contenders
     }
@@ -72,12 +91,10 @@ def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace, fo
             for each in _rotated(contenders, number + place):
                 seconds = given.seconds if number else 1
                 measured = run(each, seed, JOBS[job], seconds, folder)
-                _tell(number, job, each, measured)
+                _show(number, job, each, measured)
                 if number:
                     results[each.contender.name][job].append(measured)
-    titles = {each.contender.name: each.contender.title for each in contenders}
-    report.show(results, titles, f"{about}; {given.rounds} rounds of {given.seconds} s.")
-    return 0
+    return results
 
 
 def _rotated(contenders: list[Served], by: int) -> Iterable[Served]:
@@ -85,7 +102,7 @@ def _rotated(contenders: list[Served], by: int) -> Iterable[Served]:
     return [*contenders[by:], *contenders[:by]]
 
 
-def _tell(number: int, job: str, served: Served, run: Run) -> None:
+def _show(number: int, job: str, served: Served, run: Run) -> None:
     line = f"round {number}: {job}, {served.contender.name}: {run.program:,.0f} us"
     print(line, file=sys.stderr)
 
@@ -114,4 +131,7 @@ class _names:  # noqa: N801 - argparse shows the name
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -23,12 +23,13 @@ def show(results: Results, titles: dict[str, str], about: str) -> None:
     print(f"{about}\n")
     for name in results:
         print(f"- `{name}`: {titles[name]}")
-    if BASE in results:
+    if BASE in results and len(results) > 1:
         for heading, field in (
             ("CPU of the program, as a ratio to the floor", "program"),
             ("CPU of PostgreSQL, as a ratio to the floor", "postgresql"),
         ):
-            _table(heading, results, lambda name, job, f=field: _ratios(results, name, job, f))  # type: ignore[misc]
+            others = {name: jobs for name, jobs in results.items() if name != BASE}
+            _table(heading, others, lambda name, job, f=field: _ratios(results, name, job, f))  # type: ignore[misc]
     for heading, field in (
         ("CPU of the program, us per job", "program"),
         ("CPU of PostgreSQL's backends, us per job", "postgresql"),

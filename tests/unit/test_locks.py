@@ -75,6 +75,7 @@ def read(name: str) -> str:
         ("requirements.lock", RUNS),
         ("requirements-dev.lock", TESTS),
         ("fuzz/requirements.lock", []),
+        ("benchmarks/peers/requirements.lock", []),
     ],
 )
 def test_a_lock_leaves_nothing_to_resolve(name: str, wanted: list[str]) -> None:
