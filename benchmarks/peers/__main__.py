@@ -51,7 +51,7 @@ def main() -> int:
         try:
             seed = fill(server.url(), _CUSTOMERS)
             with served(contenders, server.url(), seed, folder) as all_served:
-                return _compare(all_served, seed, given, folder)
+                return _compare(all_served, seed, given)
         finally:
             server.release()
 
@@ -65,21 +65,19 @@ def _missing(contenders: Iterable[Contender]) -> str | None:
     return None
 
 
-def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace, folder: Path) -> int:
+def _compare(contenders: list[Served], seed: Seed, given: argparse.Namespace) -> int:
     found = differences(contenders, seed)
     if found:
         print("They do not give the same answers:", *found, sep="\n")
         return 1
     about = report.machine()
-    results = _measured(contenders, seed, given, folder)
+    results = _measured(contenders, seed, given)
     titles = {each.contender.name: each.contender.title for each in contenders}
     report.show(results, titles, f"{about}; {given.rounds} rounds of {given.seconds} s.")
     return 0
 
 
-def _measured(
-    contenders: list[Served], seed: Seed, given: argparse.Namespace, folder: Path
-) -> report.Results:
+def _measured(contenders: list[Served], seed: Seed, given: argparse.Namespace) -> report.Results:
     results: report.Results = {
         each.contender.name: {job: [] for job in given.jobs} for each in contenders
     }
@@ -90,7 +88,7 @@ def _measured(
         for place, job in enumerate(given.jobs):
             for each in _rotated(contenders, number + place):
                 seconds = given.seconds if number else 1
-                measured = run(each, seed, JOBS[job], seconds, folder)
+                measured = run(each, seed, JOBS[job], seconds)
                 _show(number, job, each, measured)
                 if number:
                     results[each.contender.name][job].append(measured)

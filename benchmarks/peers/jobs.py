@@ -26,17 +26,29 @@ _TRANSFERS = 500
 
 
 @dataclass(frozen=True)
-class Job:
-    """`lines` are the requests, as the script reads them; a run takes `longer` times as long.
+class Sent:
+    """What came of a load: `jobs` were done, `answered` of them in these seconds."""
 
-    `threads` are those of wrk, which share the connections.
+    jobs: float
+    answered: float
+    seconds: float
+    failed: int
+    p50: float  # milliseconds, of a request
+    p99: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """`lines` are the requests, as the script of wrk reads them; None: `whole` sends them.
+
+    A run takes `longer` times as long. The threads of wrk share the connections.
     """
 
     lines: Lines
-    script: str = "load.lua"
+    script: str | None = "load.lua"
     threads: int = 2
     connections: int = 8
-    longer: float = 1
+    longer: int = 1
 
 
 def _get(_: Served, seed: Seed) -> list[str]:
@@ -102,6 +114,6 @@ JOBS = {
     "page": Job(_page),
     "create": Job(_create),
     "transfer": Job(_transfer),
-    "bulk": Job(_bulk, connections=2, longer=2),
+    "bulk": Job(_bulk, None, connections=2, longer=2),
     "task": Job(_task, "task.lua", threads=8),
 }

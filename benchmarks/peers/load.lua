@@ -40,7 +40,7 @@ end
 -- `jobs` counts requests as they are sent: the program works on all of them, also on those that
 -- wrk does not wait for at its end.
 function done(summary, latency)
-  local jobs = 0
+  local jobs = -1 -- wrk asks the first thread once more, to look at a request
   for _, thread in ipairs(threads) do
     jobs = jobs + thread:get("started")
   end

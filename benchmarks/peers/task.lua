@@ -45,7 +45,7 @@ function response(status, headers, body)
 end
 
 function done(summary, latency)
-  local sent = 0
+  local sent = -1 -- wrk asks the first thread once more, to look at a request
   for _, thread in ipairs(threads) do
     sent = sent + thread:get("started") - thread:get("empty")
   end

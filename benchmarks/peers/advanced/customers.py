@@ -3,13 +3,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy import tuple_
+from sqlalchemy import insert, tuple_
 
-from benchmarks.peers.advanced.models import Customer, CustomerService, EventService, new_event
-from benchmarks.peers.advanced.session import answer, body, service
+from benchmarks.peers.advanced.models import (
+    Customer,
+    CustomerService,
+    Event,
+    EventService,
+    PersonalValues,
+    new_event,
+)
+from benchmarks.peers.advanced.session import answer, body, service, session
 from benchmarks.peers.common import schemas
 from benchmarks.peers.common.cursors import cursor_of, link_to, place_of
-from benchmarks.peers.common.events import CUSTOMER_FIELDS, first_values
+from benchmarks.peers.common.events import CUSTOMER_FIELDS, event_of, first_values
 from benchmarks.peers.common.refusals import Refused
 
 if TYPE_CHECKING:
@@ -58,13 +65,16 @@ def get(key: UUID) -> Response:
 
 @blueprint.post("/bulk")
 def create_many() -> Response:
+    """The customers by the service, their events by SQLAlchemy's bulk INSERT, which is faster."""
     g.actor.require_writer()
     customers = service(CustomerService)
     rows = [item.model_dump() for item in body(schemas.NewCustomers).items]
     made = customers.create_many(rows)
-    service(EventService).create_many(
-        [new_event("created", row, first_values(row, CUSTOMER_FIELDS)) for row in made]
-    )
+    cause = (g.actor, g.request_id)
+    events = [event_of(cause, "created", row, first_values(row, CUSTOMER_FIELDS)) for row in made]
+    session().execute(insert(Event), [event for event, _ in events])
+    personal = [{"event_id": event["id"], "changes": changes} for event, changes in events]
+    session().execute(insert(PersonalValues), personal)
     listed = customers.to_schema(made, schema_type=schemas.Customer).items
     return answer(schemas.Customers(items=listed), 201)
 
