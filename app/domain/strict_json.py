@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEEPEST = 32
 MOST_KEYS = 1000
 _TOO_DEEP = f"It is nested deeper than {DEEPEST}."
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
 _LONGEST_INT64 = 20  # characters, with its sign
 _WRITTEN_WITH_EXPONENT = 1e16  # from here on, floats are
 
@@ -110,7 +110,7 @@ def _refuse_constant(name: str) -> None:
 
 def _float(text: str) -> float | int | _Inexact:
     number = float(text)
-    if abs(number) >= _INT64.stop or not _is_exact(text, number):
+    if abs(number) >= INT64.stop or not _is_exact(text, number):
         return _Inexact(text)
     if abs(number) >= _WRITTEN_WITH_EXPONENT:
         return int(number)  # as jsonb, which keeps no exponent, gives it back
@@ -125,7 +125,7 @@ def _is_exact(text: str, number: float) -> bool:
 
 
 def _int(text: str) -> int | _Inexact:
-    return int(text) if len(text) <= _LONGEST_INT64 and int(text) in _INT64 else _Inexact(text)
+    return int(text) if len(text) <= _LONGEST_INT64 and int(text) in INT64 else _Inexact(text)
 
 
 def _depth(value: object) -> int:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, g, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.kit import large_bodies
-from app.api.kit.context import settings
-from app.api.kit.contract import contract_of
+from app.api.kit.body_bytes import read_bytes
+from app.api.kit.context import UNREAD, application, current_request, request_data, settings
+from app.api.kit.contract import JSON, contract_of
 from app.api.kit.items import ItemsSchema
 from app.api.kit.problems import Problem
 from app.api.kit.schemas import StrictSchema
 from app.db.errors import Invalid, Mistake
-from app.domain import strict_json
+from app.domain import json_reading, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flask import Request
     from marshmallow import Schema
 
     from app.api.kit.compiled.source import Function
@@ -33,7 +32,6 @@ T = TypeVar("T")
 
 _MERGE_PATCH = "application/merge-patch+json"
 _NO_BODY = object()
-_MOST_PASSED_OVER = 16 * 1024 * 1024  # bytes
 _NOTHING, _ITEMS = StrictSchema(), ItemsSchema()
 
 
@@ -77,8 +75,8 @@ def load_many(schema: Schema, load_one: Function) -> list[Record]:
 def accepted_by(method: str) -> dict[str, str]:
     """The header that says of which media types a body of POST or PATCH may be."""
     if method == "PATCH":
-        return {"Accept-Patch": f"application/json, {_MERGE_PATCH}"}
-    return {"Accept-Post": "application/json"}
+        return {"Accept-Patch": f"{JSON}, {_MERGE_PATCH}"}
+    return {"Accept-Post": JSON}
 
 
 def load_nothing() -> None:
@@ -88,79 +86,57 @@ def load_nothing() -> None:
 
 def read(*, empty_is_object: bool) -> Any:
     """The JSON of the body, which is read once however often it is asked for; raises Invalid."""
-    if "body" not in g:
-        body = _read(settings())
-        mistakes = strict_json.unacceptable(body)
-        if (first := next(mistakes, None)) is not None:
-            raise Invalid(chain([first], mistakes))
-        g.body = body
-    if g.body is not _NO_BODY:
-        return g.body
+    data = request_data()
+    if data.body is UNREAD:
+        data.body = _read(current_request(), settings())
+    if data.body is not _NO_BODY:
+        return data.body
     if empty_is_object:
         return {}
     raise _malformed("A body is required.")
 
 
-def _read(limits: Settings) -> Any:
-    if "Content-Encoding" in request.headers:
+def _read(request: Request, limits: Settings) -> Any:
+    environ = request.environ
+    if "HTTP_CONTENT_ENCODING" in environ:
         raise _unsupported("Bodies are read without any Content-Encoding.")
-    if _has_many():
-        request.max_content_length = limits.max_bulk_body
-    data = _data()
-    if not data and "Content-Type" not in request.headers:
+    many = _has_many(request)
+    request.max_content_length = limits.max_bulk_body if many else limits.max_body
+    data = _bytes(request)
+    if not data and "CONTENT_TYPE" not in environ:
         return _NO_BODY
-    _check_content_type()
+    if environ.get("CONTENT_TYPE") != JSON:
+        _check_content_type(request)
     if strict_json.has_more_values(data, limits.max_values):
         detail = f"The body has more than {limits.max_values:,} JSON values."
         raise Problem(413, "body-too-large", detail)
     if len(data) > limits.max_body:
         large_bodies.wait_for_turn()
     try:
-        return strict_json.parse(data.decode("utf-8"))
+        return json_reading.read(data)
     except UnicodeDecodeError as error:
         raise _malformed("The body is not UTF-8.") from error
     except ValueError as error:
         raise _malformed(str(error)) from error
 
 
-def _has_many() -> bool:
+def _has_many(request: Request) -> bool:
     """Whether the route reads many items at once, so that its bodies may be larger."""
-    contract = contract_of(current_app.view_functions[request.endpoint or ""])
+    contract = contract_of(application().view_functions[request.endpoint or ""])
     return contract is not None and contract.many
 
 
-def _data() -> bytes:
+def _bytes(request: Request) -> bytes:
     try:
-        return _data_up_to_limit()
+        return read_bytes(request)
     except RequestEntityTooLarge:
-        with suppress(Exception):  # as below; the answer is known already
-            _pass_over(_MOST_PASSED_OVER)
         raise
     except Exception as error:  # of the server: no chunks, or a connection that was lost
         raise _malformed("The body can't be read to its end.") from error
 
 
-def _data_up_to_limit() -> bytes:
-    data = request.get_data(cache=False)
-    limit, length = request.max_content_length, request.content_length
-    if length is None and limit is not None and len(data) >= limit:
-        raise RequestEntityTooLarge  # werkzeug cuts a chunked body off at the limit, silently
-    if length is not None and len(data) < length:
-        raise EOFError("It is shorter than its Content-Length.")
-    return data
-
-
-def _pass_over(most: int) -> None:
-    """Read the rest: a connection that is closed before is reset, and the response is lost."""
-    source = request.environ["wsgi.input"]
-    while most > 0 and (part := source.read(min(most, 65536))):
-        most -= len(part)
-
-
-def _check_content_type() -> None:
-    accepted = (
-        {"application/json", _MERGE_PATCH} if request.method == "PATCH" else {"application/json"}
-    )
+def _check_content_type(request: Request) -> None:
+    accepted = {JSON, _MERGE_PATCH} if request.method == "PATCH" else {JSON}
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in accepted or charset not in ("utf-8", "utf8"):
         raise _unsupported(f"The body must be {' or '.join(sorted(accepted))} in UTF-8.")
@@ -186,4 +162,6 @@ def _malformed(detail: str) -> Problem:
 
 
 def _unsupported(detail: str) -> Problem:
-    return Problem(415, "unsupported-media-type", detail, headers=accepted_by(request.method))
+    return Problem(
+        415, "unsupported-media-type", detail, headers=accepted_by(current_request().method)
+    )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     S = TypeVar("S", bound=Service)
     T = TypeVar("T")
 
+UNREAD = object()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -48,6 +49,8 @@ class RequestData(_AppCtxGlobals):
     limit: tuple[Field, ...] = ()
     """The headers that name the limit under which the request was counted or refused."""
     parameters: dict[str, str]
+    body: Any = UNREAD
+    """The JSON of the body, once it is read."""
 
 
 request_data: Callable[[], RequestData] = g._get_current_object  # noqa: SLF001 - Flask documents it
