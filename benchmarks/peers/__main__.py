@@ -28,7 +28,7 @@ from benchmarks.peers.seed import fill, tidy
 from benchmarks.peers.servers import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from benchmarks.peers.contenders import Contender
     from benchmarks.peers.seed import Seed
@@ -114,18 +114,17 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class _names:  # noqa: N801 - argparse shows the name
-    """Names with commas in between, each of which is known."""
+def _names(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Reads names with commas in between, each of which is known."""
 
-    def __init__(self, known: Iterable[str]) -> None:
-        self._known = list(known)
-
-    def __call__(self, text: str) -> list[str]:
+    def read(text: str) -> list[str]:
         names = text.split(",")
-        if wrong := [name for name in names if name not in self._known]:
-            message = f"{', '.join(wrong)}: known are {', '.join(self._known)}."
+        if wrong := [name for name in names if name not in known]:
+            message = f"{', '.join(wrong)}: known are {', '.join(known)}."
             raise argparse.ArgumentTypeError(message)
         return names
+
+    return read
 
 
 if __name__ == "__main__":

@@ -59,10 +59,10 @@ def differences(contenders: Sequence[Served], seed: Seed) -> list[str]:
     found = {each.contender.name: _played(each, seed) for each in contenders}
     model = found.get(CASELOAD.name, next(iter(found.values())))
     return [
-        f"{name}, {step}:\n    {has.get(step)}\n    {expected}"
+        f"{name}, {step}:\n    {has.get(step)}\n    {model.get(step)}"
         for name, has in found.items()
-        for step, expected in model.items()
-        if has.get(step) != expected
+        for step in {**model, **has}
+        if has.get(step) != model.get(step)
     ]
 
 
