@@ -47,21 +47,21 @@ class RateLimited(ApplicationError):
 
 
 class AlreadyExists(NotUnique):
-    """`find_holder` reads the id of the row that has the value, in a unit of work of its own."""
+    """`find_existing` reads the id of the row that has the value, in a unit of work of its own."""
 
-    find_holder: Callable[[], UUID | None] | None = None
+    find_existing: Callable[[], UUID | None] | None = None
 
     def __init__(self, resource: str, fields: tuple[str, ...]) -> None:
         super().__init__(resource, fields)
         what = with_article(singular(resource))
         self.args = (sentence(f"{what} with this {' and '.join(fields)} exists already."),)
 
-    def holder(self) -> UUID | None:
+    def existing_id(self) -> UUID | None:
         """The id of the row that has the value, None where it is unknown.
 
         To be called once the unit of work that failed has ended.
         """
-        return None if self.find_holder is None else self.find_holder()
+        return None if self.find_existing is None else self.find_existing()
 
 
 class InUse(Conflict):

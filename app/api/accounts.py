@@ -39,7 +39,7 @@ _CHANGE = (AccountClosed, CurrencyMismatch, InsufficientFunds)
 
 
 def _state(account: Record) -> str:
-    """Money comes and goes while the version stays, and the ETag tells."""
+    """Money comes and goes while the version stays, so the ETag has the balance too."""
     return f"{account['balance']:d}:{account['available']:d}"
 
 

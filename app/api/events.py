@@ -51,7 +51,7 @@ def read_event(key: UUID) -> Response:
     Returns the event under its ETag, or 304 if `If-None-Match` has that ETag.
     """
     service = context.service(EventService)
-    # Erasing or withholding values moves no version.
+    # Erasing or withholding values does not raise the version.
     return read_response(_dump, lambda: service.get(key), lambda event: digest(event["changes"]))
 
 

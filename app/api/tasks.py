@@ -190,8 +190,8 @@ def release(key: UUID) -> Response:
 def cancel(key: UUID) -> Response:
     """Cancel a task.
 
-    A pending task is cancelled at once, with its sub-tasks. The agent of a running task is told by
-    its next heartbeat.
+    A pending task is cancelled at once, with its sub-tasks. The agent of a running task learns it
+    from its next heartbeat.
     """
     bodies.load_nothing()
     return _answer(context.service(TaskService).cancel(key, expected=expected_versions()))

@@ -4,7 +4,7 @@ execution options of statements."""
 # A column's info:
 SECRET = "secret"  # noqa: S105 - the name of a mark. The value is in no record.
 INTERNAL = "internal"  # How the row is kept or found: the value is in no record.
-BOOKKEEPING = "bookkeeping"  # A change of the column moves no version.
+BOOKKEEPING = "bookkeeping"  # A change of the column does not raise the version.
 LARGE = "large"  # Values may be large: pages with a budget of bytes stop reading them.
 OWNED = "owned"  # A foreign key to the owner of the row: `dependants` does not count the row.
 HISTORY = "history"  # A foreign key to who did something: `dependants` does not count the row.

@@ -57,7 +57,7 @@ class Identified(Base):
 
 
 class Resource(Identified):
-    """A row with a version, which a trigger moves.
+    """A row with a version, which a trigger raises at every change.
 
     The version also guards the ORM's writes: one that is based on an older version fails.
     """

@@ -1,4 +1,4 @@
-"""The trigger that moves `version` and `updated_at` of a Resource's rows: created, and checked."""
+"""The trigger that sets `version` and `updated_at` of a Resource's rows: created, and checked."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -17,8 +17,10 @@ class Operations(Protocol):
 
 _QUOTED = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call] # SQLAlchemy's
 
-# The arguments of the trigger are the columns whose changes move no version. Old migrations create
-# this function, so its behaviour never changes: a new one needs a new name.
+_UNGUARDED = "its versions stay as they are"
+
+# The arguments of the trigger are the columns whose changes do not raise the version. Old
+# migrations create this function, so its behaviour never changes: a new one needs a new name.
 _TOUCH_ROW = """
 CREATE FUNCTION touch_row() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
@@ -58,11 +60,11 @@ ORDER BY given.name, tgname
 
 
 def touch(op: Operations, table: str, *, ignoring: Iterable[str] = ()) -> None:
-    """Make every UPDATE of the table's rows move their version; for migrations, after create_table.
+    """Make every UPDATE of a row raise its version; for migrations, after create_table.
 
-    `ignoring` names the columns whose changes move no version: those that the model marks as
-    BOOKKEEPING, and generated columns. Call it again to change them. The first call in a database
-    creates the function `touch_row`, which stays when the tables are dropped.
+    `ignoring` names the columns whose changes do not raise the version: those that the model marks
+    as BOOKKEEPING, and generated columns. Call it again to change them. The first call in a
+    database creates the function `touch_row`, which stays when the tables are dropped.
     """
     for statement in _create_trigger(table, _QUOTED.quote(table), ignoring):
         op.execute(statement)
@@ -82,8 +84,8 @@ def create_tables(connection: Connection, metadata: MetaData) -> None:
 def check_tables(connection: Connection, metadata: MetaData) -> list[str]:
     """Say, in one sentence for each, which Resource's table lacks its trigger; one SELECT.
 
-    Without the trigger versions do not move, and no write notices that it overwrites another one. A
-    trigger that is disabled, or that ignores other columns than the model, is reported too.
+    Without the trigger versions stay as they are, and no write notices that it overwrites another
+    one. A trigger that is disabled, or that ignores other columns than the model, is reported too.
     """
     tables = _versioned(metadata)
     found = connection.execute(_FIND_TRIGGERS, {"names": list(tables)})
@@ -95,10 +97,10 @@ def _sentence(found: Row[Any], ignored: list[str]) -> str | None:
     if not found.is_there:
         return f"The table {found.name} does not exist."
     if found.tgname is None:
-        return f"The table {found.name} has no trigger that calls touch_row: versions do not move."
+        return f"The table {found.name} has no trigger that calls touch_row: {_UNGUARDED}."
     trigger = f"The trigger {found.tgname} of the table {found.name}"
     if not found.is_enabled:
-        return f"{trigger} is disabled: versions do not move."
+        return f"{trigger} is disabled: {_UNGUARDED}."
     arguments = bytes(found.tgargs).decode().split("\0")[:-1]
     if found.is_on_rows and set(arguments) != set(ignored):
         theirs, ours = (", ".join(sorted(names)) or "no column" for names in (arguments, ignored))
@@ -107,12 +109,15 @@ def _sentence(found: Row[Any], ignored: list[str]) -> str | None:
 
 
 def _ignored(table: Table) -> list[str]:
-    """The columns whose changes move no version. PostgreSQL computes generated ones afterwards."""
+    """The columns whose changes do not raise the version.
+
+    PostgreSQL computes generated ones after the trigger.
+    """
     return [c.name for c in table.c if c.info.get(BOOKKEEPING) or c.computed is not None]
 
 
 def _versioned(metadata: MetaData) -> dict[str, Table]:
-    """The tables whose `version` the database moves, as a Resource says; by quoted names."""
+    """The tables whose `version` the database raises, as a Resource says; by quoted names."""
     return {
         _QUOTED.format_table(table): table
         for table in metadata.sorted_tables

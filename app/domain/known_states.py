@@ -1,4 +1,4 @@
-"""The state of a row as a caller knows it: its version, and a number that moves no version."""
+"""The state of a row as a caller knows it: its version, and perhaps a number of other changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StateMismatch(VersionMismatch):
 
 
 class KnownStates(frozenset[int]):
-    """Versions, some of them known together with a number that moves no version.
+    """Versions, some of them known together with a number of changes that do not raise the version.
 
     Of a conversation the number is that of its last message. As a set it holds the versions alone.
     """

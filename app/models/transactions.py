@@ -24,9 +24,10 @@ from app.models.base import CHANGED, PERSONAL, one_of
 class Transaction(Resource):
     """Money that moved, or is held to be moved. The amounts are in its entries, see `ledger`.
 
-    It is never deleted, and changes only while it is pending. `reference` is the client's own: a
-    request with a known reference is a repeat if it has the same `content_hash`, and a conflict
-    otherwise. `post_when_approved` is true where the client asked to post at once and the
+    It is never deleted. It changes only while it is pending; afterwards only the erasure of a
+    customer may remove its description, reference and content hash. `reference` is the client's
+    own: a request with a known reference is a repeat if it has the same `content_hash`, and a
+    conflict otherwise. `post_when_approved` is true where the client asked to post at once and the
     transaction waits for approval.
     """
 

@@ -147,7 +147,7 @@ class ConversationService(
     def check_expected(self, entity: Conversation, expected: Collection[int] | None) -> None:
         """Raises ConversationMismatch where a locked conversation is not as the caller knows it.
 
-        `KnownStates` name the last message too: a new one moves no version.
+        `KnownStates` name the last message too: a new one does not raise the version.
         """
         if isinstance(expected, KnownStates):
             expected = expected.at(entity.last_seq)

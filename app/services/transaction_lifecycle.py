@@ -58,43 +58,43 @@ class TransactionLifecycle(Service):
         Raises ApprovalRequired, InvalidTransition.
         """
         with self.database.connect() as connection:
-            held = self._checked(connection, key, "post", expected)
-            if _awaits_approval(held):
+            pending = self._checked(connection, key, "post", expected)
+            if _awaits_approval(pending):
                 raise ApprovalRequired
-            legs = held["held"] if amount is None else lessened(held["held"], amount)
-            return self._post(connection, held, legs)
+            legs = pending["held"] if amount is None else lessened(pending["held"], amount)
+            return self._post(connection, pending, legs)
 
     @allowed(WRITERS)
     @retry
     def void(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Release what the transaction holds; raises InvalidTransition."""
         with self.database.connect() as connection:
-            held = self._checked(connection, key, "void", expected)
-            self._check_may_move(connection, held["held"])
+            pending = self._checked(connection, key, "void", expected)
+            self._check_may_move(connection, pending["held"])
             (voided,) = self.ledger.end(connection, [key], TransactionStatus.VOIDED)
-            changes = {key: differences(Transaction, held, voided)}
+            changes = {key: differences(Transaction, pending, voided)}
             versions = {key: voided["version"]}
             self.record(connection, "voided", Transaction, changes, versions=versions)
-            return with_entries(voided, held["held"])
+            return with_entries(voided, pending["held"])
 
     @allowed(WRITERS)
     @retry
     def approve(self, key: UUID, *, expected: Collection[int] | None = None) -> Record:
         """Approve it as a user who did not create it; it is posted unless it was asked to wait."""
         with self.database.connect() as connection:
-            held = self._checked(connection, key, "approve", expected)
+            pending = self._checked(connection, key, "approve", expected)
             if self.actor.kind is not ActorKind.USER or self.actor.id is None:
                 raise Forbidden("Only a user can approve a transaction.")
-            if self.actor.id == held["created_by_id"]:
+            if self.actor.id == pending["created_by_id"]:
                 raise Forbidden("A user cannot approve a transaction that they created.")
-            self._check_may_move(connection, held["held"])
+            self._check_may_move(connection, pending["held"])
             approved = self.ledger.approve(connection, key, self.actor.id)
             changes = {key: {"approved_by_id": (None, self.actor.id)}}
             versions = {key: approved["version"]}
             self.record(connection, "approved", Transaction, changes, versions=versions)
-            if held["post_when_approved"]:  # posting writes its own event
-                return self._post(connection, {**held, **approved}, held["held"])
-            return with_entries(approved, held["held"])
+            if pending["post_when_approved"]:  # posting writes its own event
+                return self._post(connection, {**pending, **approved}, pending["held"])
+            return with_entries(approved, pending["held"])
 
     @allowed(WRITERS)
     @retry
@@ -152,17 +152,17 @@ class TransactionLifecycle(Service):
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
         self.related(TransactionService).check_may_move(legs, accounts)
 
-    def _post(self, connection: Connection, held: Record, legs: Sequence[Leg]) -> Record:
+    def _post(self, connection: Connection, pending: Record, legs: Sequence[Leg]) -> Record:
         transactions = self.related(TransactionService)
         accounts = self.ledger.lock_accounts(connection, {leg.account_id for leg in legs})
         transactions.check_accounts(legs, accounts)
-        posted = self.ledger.post(connection, held["id"], legs)
-        changes = differences(Transaction, held, posted)
-        if legs != held["held"]:
-            before, after = ([leg.as_json for leg in each] for each in (held["held"], legs))
+        posted = self.ledger.post(connection, pending["id"], legs)
+        changes = differences(Transaction, pending, posted)
+        if legs != pending["held"]:
+            before, after = ([leg.as_json for leg in each] for each in (pending["held"], legs))
             changes["entries"] = (before, after)
-        versions = {held["id"]: posted["version"]}
-        self.record(connection, "posted", Transaction, {held["id"]: changes}, versions=versions)
+        versions = {pending["id"]: posted["version"]}
+        self.record(connection, "posted", Transaction, {pending["id"]: changes}, versions=versions)
         return with_entries(posted, legs)
 
 

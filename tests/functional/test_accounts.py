@@ -185,7 +185,7 @@ def test_a_customer_with_an_open_account_stays(bank: Bank) -> None:
 
 
 def test_an_etag_tells_of_the_balance_too(bank: Bank) -> None:
-    """Money moves no version, and yet nobody is told that nothing has changed."""
+    """Money does not raise the version, and yet no answer says that nothing has changed."""
     key = bank.open()
     path = f"/v1/accounts/{key}"
     seen = bank.client.get(path).headers["ETag"]

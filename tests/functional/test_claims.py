@@ -227,7 +227,7 @@ def test_a_person_holds_a_task_without_expiry(staff: Client, hire: Hire, sql: Sq
 
 
 def test_a_claim_is_seen(staff: Client, hire: Hire) -> None:
-    """last_seen_at tells when the agent was last at work, and moves no version."""
+    """last_seen_at tells when the agent was last at work, and does not raise the version."""
     agent = hire()
     before = staff.get(f"/v1/agents/{agent.user_id}").json
     claim(agent)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.models import Customer
 from app.settings import ROOT
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ def test_lines_of_json_are_exact(flask: Run, people: list[Any], tmp_path: Path) 
         file = tmp_path / f"customers.{ending}"
         assert export(flask, str(file)) == ""
         assert file.read_text().splitlines() == lines
+
+
+def test_every_column_is_exported_but_those_named_here(flask: Run) -> None:
+    """All rows of the export are live: none has a time of deletion."""
+    (header,) = cells(export(flask))
+    assert set(header) == {column.key for column in Customer.__table__.c} - {"deleted_at"}
 
 
 def test_csv_is_for_spreadsheets(flask: Run, people: list[Any], tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from hypothesis.stateful import (
 
 from app.db import Database
 from tests.client import Client
-from tests.desk_machine.conversations import ConversationRules
+from tests.desk_machine.endings import EndingRules
 from tests.desk_machine.model import Work
 
 
-class Desk(ConversationRules):
+class Desk(EndingRules):
     """Each rule does one step on both sides, and says what may be refused and which rows change.
 
     The rules are in `tests.desk_machine`.

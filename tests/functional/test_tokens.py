@@ -207,7 +207,7 @@ def test_a_token_is_neither_changed_nor_restored(admin: Client) -> None:
 def test_the_use_of_a_token_is_recorded_once_in_a_while(
     admin: Client, issue: Callable[..., Client], sql: Sql, round_trips: RoundTrips
 ) -> None:
-    """The first use is, after its answer; it moves no version, and the next use costs nothing."""
+    """The first use is, after its answer; the version stays, and the next use costs nothing."""
     client = issue()
     path = f"/v1/tokens/{client.token_id}"
     client.get("/v1/me").close()

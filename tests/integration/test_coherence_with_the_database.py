@@ -55,7 +55,7 @@ def test_a_trigger_of_a_row_that_the_orm_adds_is_seen(orders_database: Database,
 
 
 def test_a_change_after_the_trigger_is_no_conflict(orders_database: Database, key: UUID) -> None:
-    """The unit itself moved the version, so it may write the row."""
+    """The unit itself raised the version, so it may write the row."""
     with orders_database.session() as session:
         order = load(session, key)
         session.add(Item(order_id=key, n=5))
@@ -215,7 +215,7 @@ def test_the_legacy_bulk_methods_are_seen(orders_database: Database, key: UUID) 
 def test_a_trigger_in_a_flush_is_no_conflict_for_the_rest_of_the_flush(
     orders_database: Database, key: UUID, how: str
 ) -> None:
-    """A trigger of the first row that is written moves the version of the second one."""
+    """A trigger of the first row that is written raises the version of the second one."""
     with orders_database.session() as session:
         session.add(Item(order_id=key, n=1))
         session.flush()

@@ -1,4 +1,4 @@
-"""Every table of a Resource has the trigger that moves its versions, or a check says so."""
+"""Every table of a Resource has the trigger that raises its versions, or a check says so."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def missing(database: Database) -> list[str]:
 
 
 def test_tables_are_created_with_their_triggers(crates: Database) -> None:
-    """A change moves the version; bookkeeping, a generated column and the same value do not."""
+    """A change raises the version; bookkeeping, a generated column and the same value do not."""
     key = create(crates)
     assert missing(crates) == []
     for change, version in (
@@ -176,25 +176,29 @@ def test_a_write_on_an_old_version_is_refused(crates: Database) -> None:
     assert run(crates.url, "SELECT label FROM crates") == [("theirs",)]
 
 
+UNGUARDED = "its versions stay as they are."
+DISABLED = f"The trigger crates_touch of the table crates is disabled: {UNGUARDED}"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (
             "DROP TRIGGER crates_touch ON crates",
-            "The table crates has no trigger that calls touch_row: versions do not move.",
+            f"The table crates has no trigger that calls touch_row: {UNGUARDED}",
         ),
         (
             "ALTER TABLE crates DISABLE TRIGGER crates_touch",
-            "The trigger crates_touch of the table crates is disabled: versions do not move.",
+            DISABLED,
         ),
         (
             "ALTER TABLE crates ENABLE REPLICA TRIGGER crates_touch",
-            "The trigger crates_touch of the table crates is disabled: versions do not move.",
+            DISABLED,
         ),
         (
             "CREATE OR REPLACE TRIGGER crates_touch BEFORE UPDATE OF label ON crates"  # noqa: ISC004 - one statement
             " FOR EACH ROW EXECUTE FUNCTION touch_row()",
-            "The table crates has no trigger that calls touch_row: versions do not move.",
+            f"The table crates has no trigger that calls touch_row: {UNGUARDED}",
         ),
         (
             "DROP FUNCTION touch_row CASCADE; DROP TABLE crates",
@@ -202,7 +206,7 @@ def test_a_write_on_an_old_version_is_refused(crates: Database) -> None:
         ),
         (
             'ALTER TABLE "Old" DISABLE TRIGGER ALL',
-            'The trigger Old_touch of the table "Old" is disabled: versions do not move.',
+            f'The trigger Old_touch of the table "Old" is disabled: {UNGUARDED}',
         ),
     ],
 )

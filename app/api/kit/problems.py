@@ -97,8 +97,8 @@ def _answer_error(error: db_errors.ApplicationError) -> Response:
         return _answer(_of_bug(error))
     if isinstance(error, db_errors.Unavailable):
         logger.warning("%s: %s", error.code, error, exc_info=error)
-    if isinstance(error, errors.AlreadyExists) and (holder := error.holder()) is not None:
-        error.facts = {"existing_id": str(holder)}
+    if isinstance(error, errors.AlreadyExists) and (existing := error.existing_id()) is not None:
+        error.facts = {"existing_id": str(existing)}
     return _answer(problem_of(error))
 
 

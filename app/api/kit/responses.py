@@ -75,7 +75,7 @@ def respond_with(
     """One resource, under its ETag; 304 where the client has it already.
 
     The ETag is the version, with the `state` that may differ while the version stays. A
-    `number` counts changes that move no version: If-Match compares it too.
+    `number` counts changes that do not raise the version: If-Match compares it too.
     """
     version = body["version"] if version is None else version
     tag = f"{version}" if number is None else f"{version}:{number}"

@@ -31,7 +31,8 @@ class StrictSchema(Schema):
 class ResourceSchema(StrictSchema):
     """The fields of every resource.
 
-    `numbered_by` names a column that counts changes which move no version; the ETag has it too.
+    `numbered_by` names a column that counts changes which do not raise the version. The ETag has
+    it too.
     """
 
     numbered_by: ClassVar[str | None] = None

@@ -90,9 +90,9 @@ def explained() -> Iterator[None]:
     try:
         yield
     except errors.AlreadyExists as error:
-        holder = error.holder()
-        holder_id = "" if holder is None else f": {holder}"
-        message = f"{str(error).removesuffix('.')} in {place(settings())}{holder_id}."
+        existing = error.existing_id()
+        existing_id = "" if existing is None else f": {existing}"
+        message = f"{str(error).removesuffix('.')} in {place(settings())}{existing_id}."
         raise Refused(message, exit_code_of(type(error))) from error
     except errors.NotFound as error:
         message = f"{str(error).removesuffix('.')} in {place(settings())}."

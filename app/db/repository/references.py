@@ -36,7 +36,7 @@ class ReferenceChecker(Reader[M]):
                 missing += names
         return missing
 
-    def holder(
+    def existing_key(
         self, connection: sa.Connection, fields: tuple[str, ...], values: Mapping[str, Any]
     ) -> Any | None:
         """The key of the live row that has these unique values, None where nobody has them now.
@@ -48,7 +48,7 @@ class ReferenceChecker(Reader[M]):
         if unique is None or not set(unique.columns) <= values.keys():
             return None
         bound = {f"its_{name}": values[name] for name in unique.columns}
-        return _holder(self, fields).scalar(connection, bound)
+        return _existing(self, fields).scalar(connection, bound)
 
 
 class BatchChecker(Reader[M]):
@@ -133,7 +133,7 @@ def _with_values(
 
 
 @lru_cache(maxsize=512)
-def _holder(reader: Reader[Any], fields: tuple[str, ...]) -> Prepared:
+def _existing(reader: Reader[Any], fields: tuple[str, ...]) -> Prepared:
     def bind(element: sa.ColumnClause[Any]) -> Any:
         return sa.bindparam(f"its_{field_of(element)}", type_=element.type)
 

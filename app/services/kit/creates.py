@@ -37,7 +37,7 @@ class Adds(Writes[R]):
         """As `add`, for a caller that goes on without a session."""
         check_json(self.rules, self.model, values)
         self.check_live(connection, values)
-        with self._naming_holder(values):
+        with self._naming_existing(values):
             entity = self.repository.insert(connection, values)
         changes = self.event_changes(entity, initial_values(entity))
         versions = {entity.id: entity.version}

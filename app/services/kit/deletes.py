@@ -78,7 +78,7 @@ class Restores(Writes[D]):
         """Restore the row and return it; raises Contention where it has changed since the read."""
         key, expected = deleted["id"], [deleted["version"]]
         try:
-            with self._naming_holder({**deleted, **replaced}):
+            with self._naming_existing({**deleted, **replaced}):
                 restored = self.repository.restore(connection, key, replaced, expected=expected)
         except VersionMismatch:
             restored = None

@@ -56,7 +56,7 @@ class Applies(Writes[R]):
         Returns the changed fields; where nothing changes, there is no event.
         """
         check_json(self.rules, self.model, values)
-        with self._naming_holder(values):
+        with self._naming_existing(values):
             changes = self.repository.update(session, entity, values, expected=expected)
         if changes:
             recorded = self.event_changes(entity, changes)
@@ -80,8 +80,8 @@ class Updates(Applies[R]):
     def update(self, key: UUID, values: Fields, *, expected: Collection[int] | None = None) -> R:
         """Set the named fields; of JSON objects, the named members (RFC 7396).
 
-        An update that changes nothing moves no version and writes no event. `expected` are the
-        versions that the caller knows: raises VersionMismatch for any other.
+        An update that changes nothing does not raise the version, and writes no event. `expected`
+        are the versions that the caller knows: raises VersionMismatch for any other.
         """
         with self.database.session() as session:
             connection = session.connection()

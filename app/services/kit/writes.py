@@ -56,7 +56,7 @@ class Writes(Service, Generic[R]):
         return NO_ROW
 
     @contextmanager
-    def _naming_holder(self, values: Fields) -> Iterator[None]:
+    def _naming_existing(self, values: Fields) -> Iterator[None]:
         """Let an AlreadyExists that is raised inside find the row that has one of the values.
 
         Not for agents: they see only the rows of their tasks.
@@ -64,14 +64,14 @@ class Writes(Service, Generic[R]):
         try:
             yield
         except AlreadyExists as error:
-            if self.actor.kind is not ActorKind.AGENT and error.find_holder is None:
-                error.find_holder = partial(self._holder, error.fields, dict(values))
+            if self.actor.kind is not ActorKind.AGENT and error.find_existing is None:
+                error.find_existing = partial(self._existing_key, error.fields, dict(values))
             raise
 
-    def _holder(self, fields: tuple[str, ...], values: Fields) -> UUID | None:
+    def _existing_key(self, fields: tuple[str, ...], values: Fields) -> UUID | None:
         try:
             with self.database.connect(read_only=True) as connection:
-                found: UUID | None = self.repository.holder(connection, fields, values)
+                found: UUID | None = self.repository.existing_key(connection, fields, values)
                 return found
         except Unavailable:
             return None  # the conflict is reported without the id
