@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http import HTTPStatus
 from threading import Event, Thread
 from uuid import uuid4
@@ -57,5 +58,8 @@ def _sender(path: str, text: str) -> Callable[[Connection, int], list[Answer]]:
 
 
 def _kill(desk: Desk, every: float | None, over: Event, killed: list[bool]) -> None:
+    """Where processes start slowly, one has to serve again before the next is killed."""
     while every is not None and not over.wait(every):
         killed.append(desk.kill_server(len(killed)))
+        with closing(Connection(desk.port, "")) as connection:
+            connection.get("/livez")

@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from weakref import WeakKeyDictionary
 
+import orjson
+import psycopg2
+from psycopg2.extensions import new_type, register_type
 from sqlalchemy import TextClause
 from sqlalchemy.exc import PendingRollbackError
 
@@ -25,9 +28,17 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
+Casts = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 _LONGEST_NAME = 63  # bytes
 _NONE: Parameters = MappingProxyType({})
+
+
+WRITTEN_IDS = new_type((2950,), "WRITTEN_IDS", psycopg2.STRING)
+"""Reads UUIDs as text. Making UUIDs costs more than all the rest of reading a row."""
+
+WRITTEN_JSON = new_type((114,), "WRITTEN_JSON", lambda text, _: text and orjson.Fragment(text))
+"""Reads json, not jsonb, as PostgreSQL wrote it, for orjson to pass on: nobody parses it."""
 
 
 class Prepared:
@@ -38,8 +49,10 @@ class Prepared:
     Python's. Results are read at once.
     """
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, casts: Casts = ()) -> None:
+        """`casts` are psycopg2's type casters for its results, instead of the connection's."""
         self.statement: Any = statement
+        self._casts = casts
         self._compiled: WeakKeyDictionary[Dialect, _Compiled] = WeakKeyDictionary()
 
     def rows(self, connection: Connection, parameters: Parameters = _NONE) -> list[Row]:
@@ -71,15 +84,17 @@ class Prepared:
         dialect = connection.dialect
         compiled = self._compiled.get(dialect)
         if compiled is None:
-            compiled = self._compiled[dialect] = _Compiled(self.statement, dialect)
+            compiled = _Compiled(self.statement, dialect, self._casts)
+            self._compiled[dialect] = compiled
         return compiled
 
 
 class _Compiled:
     """The statement in the SQL of one dialect, with what its values need on their way."""
 
-    def __init__(self, statement: Any, dialect: Dialect) -> None:
+    def __init__(self, statement: Any, dialect: Dialect, casts: Casts) -> None:
         self.statement = statement
+        self._casts = casts
         self.compiled = compiled = statement.compile(dialect=dialect)
         if isinstance(statement, TextClause) and ends_transaction(compiled.string):
             raise UnitOfWorkError("The statement ends the transaction: only Database may.")
@@ -114,6 +129,8 @@ class _Compiled:
         if not connection.in_transaction():  # a flush that failed has rolled it back
             raise PendingRollbackError("The transaction of the unit is rolled back already.")
         cursor = driver.statement_cursor()
+        for caster in self._casts:
+            register_type(caster, cursor)
         try:
             sql, encoded = self._encode(parameters)
             cursor.execute(driver.prologue() + sql, encoded)

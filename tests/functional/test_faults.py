@@ -120,7 +120,9 @@ def check(sender: Sender, at: int | str, how: str, done: Done) -> None:
     was_done = sender.scene.rows.rows() != sender.scene.rows.taken
     assert was_done == (expected is None or how == DROP_AFTER), where
     again = sender.send()
-    assert sender.scene.rows.difference() == done.effect, where
+    effect = sender.scene.rows.difference()
+    other = [set(found) ^ set(wanted) for found, wanted in zip(effect, done.effect, strict=True)]
+    assert effect == done.effect, (where, again.status_code, other)
     check_repeat(sender, first, again, done.status, was_done=was_done)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Column, MetaData, Table, Text
 from app.db import CHANGES_NOTHING, Query
 from app.db.errors import InvalidCriterion
 from app.db.repository import statements
+from app.db.repository.counts import explain
 from app.db.repository.search.full_text import BY_RANK
-from app.db.repository.statements import explain
 from app.models.base import PERSONAL
 from app.models.search import make_searchable
 from app.repositories import FaqRepository

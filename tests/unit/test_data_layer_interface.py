@@ -13,7 +13,7 @@ import app.db
 ROOT = Path(app.db.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 OPTIONAL = {"admin", "listing", "search", "testing"}  # packages that nobody has to import
-MOST_LINES = 5950
+MOST_LINES = 6000
 
 
 def test_it_has_at_most_forty_public_names_each_documented() -> None:

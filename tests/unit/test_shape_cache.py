@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from sqlalchemy import select
 
-from app.db import Query, Sort
+from app.db import Prepared, Query, Sort
 from app.db.repository import statements
 from app.db.repository.shape_cache import ShapeCache
 from app.repositories import CustomerRepository, TaskRepository
@@ -20,13 +20,17 @@ def cache() -> ShapeCache:
     return ShapeCache(SIZE)
 
 
+def build() -> Prepared:
+    return Prepared(select())
+
+
 def ask(cache: ShapeCache, key: str, times: int = 1) -> None:
     for _ in range(times):
-        cache.get(key, select)
+        cache.get(key, build)
 
 
 def test_a_kept_statement_is_built_once(cache: ShapeCache) -> None:
-    assert cache.get("a", select).statement is cache.get("a", select).statement
+    assert cache.get("a", build).statement is cache.get("a", build).statement
 
 
 def test_it_never_keeps_more_than_its_size(cache: ShapeCache) -> None:
@@ -63,8 +67,8 @@ def test_what_was_asked_for_often_long_ago_makes_room(cache: ShapeCache) -> None
 def test_a_statement_that_is_not_kept_is_built_each_time(cache: ShapeCache) -> None:
     for number in range(SIZE):
         ask(cache, f"{number}", times=3)
-    assert cache.get("rare", select) is not cache.get("rare", select)
-    assert cache.get("1", select) is cache.get("1", select)
+    assert cache.get("rare", build) is not cache.get("rare", build)
+    assert cache.get("1", build) is cache.get("1", build)
 
 
 def test_the_order_of_filters_makes_no_other_statement() -> None:

@@ -89,6 +89,7 @@ def _query(
         include_deleted=parameters.flag("include_deleted"),
         most_bytes=selected.budget,
         without=dump.unselected(reader, selected),
+        written_ids=not selected.expand,
     )
 
 

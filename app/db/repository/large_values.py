@@ -9,9 +9,8 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ..fields import columns_of
 from ..marks import LARGE
@@ -31,18 +30,8 @@ def large_columns(model: type[Base]) -> frozenset[str]:
     return frozenset(name for name, column in columns_of(model).items() if LARGE in column.info)
 
 
-class WrittenJSON(sa.types.TypeDecorator[orjson.Fragment]):
-    """JSON as PostgreSQL wrote it: it goes on to a client, so nobody parses it."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: Any) -> orjson.Fragment | None:  # noqa: ARG002 - as SQLAlchemy calls it
-        return None if value is None else orjson.Fragment(value)
-
-
 def bounded(statement: sa.Select[Any], large: Collection[str]) -> sa.Select[Any]:
-    """The same rows in the same order, with `IS_READ`; JSON among the `large` values is written.
+    """The same rows in the same order, with `IS_READ`; `large` jsonb is of the type json.
 
     Without large values it is the same statement.
 
@@ -89,6 +78,5 @@ def _size(value: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
 def _if_read(
     value: sa.ColumnElement[Any], is_read: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[Any]:
-    if _is_json(value):
-        return sa.cast(sa.case((is_read, sa.cast(value, sa.Text))), WrittenJSON).label(value.key)
-    return sa.case((is_read, value)).label(value.key)
+    read: sa.ColumnElement[Any] = sa.case((is_read, value))
+    return (sa.cast(read, JSON) if _is_json(value) else read).label(value.key)

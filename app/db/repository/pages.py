@@ -28,8 +28,9 @@ class Query:
 
     With an empty `sort` the list is in the order of the key.
 
-    With `most_bytes` the page ends where its large values are more than that, and JSON among them
-    comes as PostgreSQL wrote it. Those in `without` are not read: the records have None instead.
+    With `most_bytes` the page ends where its large values are more than that, and JSON comes as
+    PostgreSQL wrote it; with `written_ids` ids do too. Large values in `without` are not read: the
+    records have None instead.
     """
 
     filters: Mapping[str, Any] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Query:
     include_deleted: bool = False
     most_bytes: int | None = None
     without: frozenset[str] = frozenset()
+    written_ids: bool = False
 
     def __post_init__(self) -> None:
         if self.limit < 1:

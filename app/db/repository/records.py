@@ -11,7 +11,7 @@ from ..fields import columns_of, field_of, key_of
 from ..marks import INTERNAL, SECRET
 from ..prepared import Prepared
 from ..tables import M
-from . import criteria, large_values, pages, searching, statements
+from . import counts, criteria, large_values, pages, searching, statements
 from .criteria import as_parameter
 from .large_values import BUDGET, IS_READ
 from .pages import NumberedPage, Page, Query, Total
@@ -113,11 +113,11 @@ class RecordReader(Generic[M]):
     def total(self, connection: Connection, query: Query, *, exact_to: int = 10_000) -> Total:
         """How many rows the query has in all pages; above `exact_to` the planner's estimate."""
         bound, shape = self._bind_filters(connection, query), statements.shape(query)
-        capped = self._prepared(statements.count_capped, shape)
+        capped = self._prepared(counts.of_some, shape)
         counted: int = capped.scalar(connection, {**bound, "cap": exact_to + 1})
         if counted <= exact_to:
             return Total(counted, is_estimate=False)
-        plan = self._prepared(statements.estimate, shape).scalar(connection, bound)
+        plan = self._prepared(counts.estimate, shape).scalar(connection, bound)
         return Total(max(counted, plan[0]["Plan"]["Plan Rows"]), is_estimate=True)
 
     def numbered(self, connection: Connection, query: Query, number: int) -> NumberedPage[Record]:
@@ -128,7 +128,7 @@ class RecordReader(Generic[M]):
         bound, shape = self._bind_filters(connection, query), statements.shape(query)
         sliced = {**bound, "limit": query.limit, "offset": (number - 1) * query.limit}
         items = self._prepared(statements.slice_, shape).records(connection, sliced)
-        total: int = self._prepared(statements.count_all, shape).scalar(connection, bound)
+        total: int = self._prepared(counts.of_all, shape).scalar(connection, bound)
         return NumberedPage(items, number, -(-total // query.limit), total)
 
     def stream(
@@ -146,7 +146,7 @@ class RecordReader(Generic[M]):
                 yield row._asdict()
 
     def count(self, connection: Connection, /, **filters: Any) -> int:
-        statement = statements.count(self, tuple(sorted(filters)))
+        statement = counts.by_filters(self, tuple(sorted(filters)))
         counted: int = statement.scalar(connection, self._bind(filters))
         return counted
 

@@ -8,8 +8,6 @@ neither take memory for good nor displace one that is asked for often.
 import threading
 from collections.abc import Callable, Hashable
 
-from sqlalchemy import Executable
-
 from ..prepared import Prepared
 
 
@@ -33,13 +31,13 @@ class ShapeCache:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
-    def get(self, key: Hashable, build: Callable[[], Executable]) -> Prepared:
+    def get(self, key: Hashable, build: Callable[[], Prepared]) -> Prepared:
         with self._lock:
             self._count(key)
             kept = self._kept.get(key)
         if kept is not None:
             return kept
-        built = Prepared(build())
+        built = build()
         with self._lock:
             return self._kept.setdefault(key, built) if self._make_room(key) else built
 

@@ -11,14 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.base import Generative
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import InvalidCriterion
 from ..fields import columns_of, key_of
-from ..marks import CHANGES_NOTHING, INCLUDE_DELETED, SAYS_LIVE
-from ..prepared import Prepared
+from ..marks import INCLUDE_DELETED, SAYS_LIVE
+from ..prepared import WRITTEN_IDS, WRITTEN_JSON, Prepared
 from ..tables import Base, SoftDeleted
 from . import criteria, large_values, pages, searching
 from .pages import Query
@@ -44,6 +41,7 @@ class Shape(NamedTuple):
     ends: tuple[pages.End, ...] | None = None
     include_deleted: bool = False
     left_out: frozenset[str] | None = None
+    written_ids: bool = False
     entities: bool = False
 
 
@@ -51,14 +49,30 @@ def prepared(
     build: Callable[..., sa.Executable], reader: RecordReader[Any], shape: Hashable
 ) -> Prepared:
     """The statement `build(reader, shape)`, kept if it is asked for often."""
-    return _OF_CLIENTS.get((build, type(reader), shape), lambda: build(reader, shape))
+    key = build, type(reader), shape
+    casts = _casts(shape) if build is page and isinstance(shape, Shape) else ()
+    return _OF_CLIENTS.get(key, lambda: Prepared(build(reader, shape), casts))
+
+
+def _casts(shape: Shape) -> tuple[Any, ...]:
+    json = () if shape.left_out is None else (WRITTEN_JSON,)
+    return (*json, WRITTEN_IDS) if shape.written_ids else json
 
 
 def shape(query: Query, *, entities: bool = False) -> Shape:
     ends = None if query.after is None else tuple(map(pages.end_of, query.after))
     filters, words = tuple(sorted(query.filters)), len(searching.words(query.search))
     left_out = None if query.most_bytes is None else query.without
-    return Shape(filters, words, query.sort, ends, query.include_deleted, left_out, entities)
+    return Shape(
+        filters,
+        words,
+        query.sort,
+        ends,
+        query.include_deleted,
+        left_out,
+        query.written_ids,
+        entities,
+    )
 
 
 def live(model: type[Base], *, include_deleted: bool = False) -> list[sa.ColumnElement[bool]]:
@@ -129,7 +143,7 @@ def bounded_by_id(reader: RecordReader[Any]) -> Prepared:
     keys = sa.bindparam("keys", type_=sa.ARRAY(key.type))
     statement = sa.select(*reader.columns).where(key == sa.any_(keys), *live(reader.model))
     statement = statement.order_by(sa.func.array_position(keys, key))
-    return Prepared(large_values.bounded(statement, reader.large_columns))
+    return Prepared(large_values.bounded(statement, reader.large_columns), (WRITTEN_JSON,))
 
 
 @lru_cache(maxsize=512)
@@ -196,38 +210,3 @@ def matching(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
         .where(*criteria.clauses(reader.filters, shape.filters))
         .where(*searching.conditions(reader.searched, shape.words))
     )
-
-
-def count_all(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
-    every = matching(reader, shape)
-    return every.with_only_columns(sa.func.count(), maintain_column_froms=True)
-
-
-@lru_cache(maxsize=512)
-def count(reader: RecordReader[Any], names: tuple[str, ...]) -> Prepared:
-    return Prepared(count_all(reader, Shape(names)))
-
-
-class explain(Generative, sa.Executable, sa.ClauseElement):  # noqa: N801 - reads like select()
-    """The plan of a SELECT, as JSON."""
-
-    inherit_cache = False
-
-    def __init__(self, statement: sa.Select[Any]) -> None:
-        self.statement = statement
-
-
-@compiles(explain)
-def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
-    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
-
-
-def estimate(reader: RecordReader[Any], shape: Shape) -> sa.Executable:
-    """The plan, which says how many rows the planner expects."""
-    planned = explain(matching(reader, shape))
-    return planned.execution_options(**{CHANGES_NOTHING: True})
-
-
-def count_capped(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
-    some = matching(reader, shape).with_only_columns(sa.literal(1), maintain_column_froms=True)
-    return sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("cap")).subquery())
