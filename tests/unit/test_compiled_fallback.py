@@ -24,7 +24,7 @@ from marshmallow import (
 )
 
 from app.api.kit.compiled import Dump, Load
-from app.api.kit.fields import JSONObject, Text, Texts, Timestamp
+from app.api.kit.fields import JSONObject, Nested, Text, Texts, Timestamp
 from app.api.schemas.money import Money
 from tests.outcomes import check_dump, check_load, outcome
 from tests.schemas import ODD, TEXTS, bodies, broken, records, thorough
@@ -103,6 +103,42 @@ class Inside(Schema):
     c = fields.List(fields.Nested(Small(many=False)))
     items = fields.Pluck(Small, "a")
     pop = fields.Pluck(Small, "b", many=True)
+
+
+def refuse(**values: Any) -> Any:
+    raise KeyError(*values)
+
+
+def keep_one(a: str, b: int) -> Any:
+    if b > 1:
+        raise ValueError(a)
+    return {a: b}
+
+
+class Made(Schema):
+    a = Nested(Small, required=True)
+    b = Nested(Small, keep_one, allow_none=True)
+    c = fields.List(Nested(Small, lambda **values: tuple(values.items())))
+
+
+class MadeOtherwise(Schema):
+    a = Nested(Small, list, many=True)
+    b = Nested(Small, unknown=EXCLUDE)
+    c = Nested(Small, only=("a",))
+    items = Nested(lambda: Small(partial=True))
+    pop = Nested(lambda: Small(many=True))
+
+
+class MadeOfHooks(Schema):
+    a = Nested(lambda: AfterLoad)
+    b = Nested(lambda: Validated)
+    c = Nested(lambda: Excluding)
+    items = Nested(Small, refuse)
+
+
+class MadeOfItself(Schema):
+    a = Nested(lambda: MadeOfItself, lambda **values: [values])
+    b = fields.String()
 
 
 class Endless(Schema):
@@ -262,7 +298,7 @@ class Handling(Small):
 
 
 KINDS = [
-    *[Constant, Before, After],
+    *[Constant, Before, After, Made, MadeOtherwise, MadeOfHooks, MadeOfItself],
     *[Small, Renamed, RenamedWithoutDots, OneKeyTwice, OneWay, Defaults, MethodsOfDicts, Called],
     *[
         Inside,
@@ -282,17 +318,18 @@ KINDS = [
     ],
     *[AfterLoad, Validated, Attributes, Including, Excluding, WithoutIndexes, Handling],
 ]
+RECURSIVE = [Endless, MadeOfItself]
 of_each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
 @cache
 def records_of(kind: type[Schema]) -> SearchStrategy[dict[str, Any]]:
-    return VALUES if kind is Endless else VALUES | broken(records(kind()))
+    return VALUES if kind in RECURSIVE else VALUES | broken(records(kind()))
 
 
 @cache
 def bodies_of(kind: type[Schema]) -> SearchStrategy[Any]:
-    return VALUES | ODD if kind is Endless else broken(bodies(kind())) | VALUES.map(dict)
+    return VALUES | ODD if kind in RECURSIVE else broken(bodies(kind())) | VALUES.map(dict)
 
 
 @of_each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from marshmallow import ValidationError
@@ -10,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.kit import large_bodies
 from app.api.kit.body_bytes import read_bytes
+from app.api.kit.compiled import Load
 from app.api.kit.context import UNREAD, application, current_request, request_data, settings
 from app.api.kit.contract import JSON, contract_of
 from app.api.kit.items import ItemsSchema
@@ -39,11 +41,17 @@ def load(schema: Schema, *, empty_is_object: bool = False) -> Record:
     """The request's body as `schema` reads it; raises Invalid with every mistake."""
     body = read(empty_is_object=empty_is_object)
     try:
-        loaded: Record = schema.load(body)
+        loaded: Record = _compiled(schema).one(body)
     except ValidationError as error:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
         raise Invalid(_mistakes(messages, schema)) from error
     return loaded
+
+
+@cache
+def _compiled(schema: Schema) -> Load:
+    """Compiled when the first body comes: the schemas of bodies live as long as the process."""
+    return Load(schema)
 
 
 def load_as(makes: Callable[..., T], schema: Schema, *, empty_is_object: bool = False) -> T:

@@ -43,3 +43,25 @@ def compiled_as(source: Source, **names: object) -> Callable[[Serialize], Serial
 
 def expression_of(serialize: Callable[..., object]) -> Expression | None:
     return getattr(serialize, "expression", None)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadExpression:
+    """`source` is an expression of the loaded `value`, which may use `names` and `leave`."""
+
+    source: str
+    names: Mapping[str, object]
+
+
+def loaded_as(source: str, **names: object) -> Callable[[Serialize], Serialize]:
+    """As `compiled_as`, on `_deserialize`. `leave(value)` has marshmallow load the whole body."""
+
+    def declare(deserialize: Serialize) -> Serialize:
+        deserialize.loading = LoadExpression(source, names)  # type: ignore[attr-defined] # read by loading_of
+        return deserialize
+
+    return declare
+
+
+def loading_of(deserialize: Callable[..., object]) -> LoadExpression | None:
+    return getattr(deserialize, "loading", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from marshmallow import fields, validate
 
@@ -15,6 +14,7 @@ from app.db.listing import format_timestamp, parse_timestamp, parse_uuid
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable
+    from uuid import UUID
 
     from marshmallow import Schema
 
@@ -162,7 +162,10 @@ class Nested(_Coding, fields.Nested):
     """An object with fields of its own, loaded as `makes`: a dataclass that has them too."""
 
     def __init__(
-        self, nested: type[Schema], makes: Callable[..., object] = dict, **options: Any
+        self,
+        nested: type[Schema] | Callable[[], Schema | type[Schema]],
+        makes: Callable[..., object] = dict,
+        **options: Any,
     ) -> None:
         super().__init__(nested, **options)
         self.makes = makes
@@ -175,7 +178,20 @@ class JSONValue(_Coding, fields.Raw):
     """Anything that JSON can say."""
 
 
-class Texts(_Coding, fields.List[str]):
+class BoundedList(_Coding, fields.List[Any]):
+    """A list whose length is checked before each of any number of items is looked at."""
+
+    def bounded(self, items: list[Any]) -> list[Any]:
+        """Returns the items; raises ValidationError if they are too many."""
+        raise NotImplementedError
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self.bounded(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class Texts(BoundedList):
     """A list of different strings; in a PATCH it replaces the old one."""
 
     def __init__(
@@ -185,20 +201,18 @@ class Texts(_Coding, fields.List[str]):
         wrong = Coded("length", f"It must have at most {most} items.")
         self.at_most = validate.Length(max=most, error=wrong)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list):
-            self.at_most(value)  # before each of any number of items is looked at
-        return super()._deserialize(value, *args, **kwargs)
+    def bounded(self, items: list[Any]) -> list[Any]:
+        self.at_most(items)
+        return items
 
 
-class Ids(_Coding, fields.List[UUID]):
+class Ids(BoundedList):
     """A list of ids, at most as many as `most()` says when it is read."""
 
     def __init__(self, *, most: Callable[[], int], **options: Any) -> None:
         super().__init__(Id(), **options)
         self.most = most
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list):
-            Length(self.most())(value)
-        return super()._deserialize(value, *args, **kwargs)
+    def bounded(self, items: list[Any]) -> list[Any]:
+        Length(self.most())(items)
+        return items

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.utils import get_value
 
 from app.api.kit.components import ComponentField
-from app.api.kit.expressions import Values, compiled_as
+from app.api.kit.expressions import Values, compiled_as, loaded_as
 from app.api.kit.validators import Coded
 from app.api.schemas.money_components import CURRENCY, CURRENT_CURRENCY, MONEY
 from app.domain import money
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.api.kit.fields import Messages
 
 _PARTS = ("amount", "currency")
+_CURRENT = {"CURRENT": money.CURRENT}
 
 
 class Currency(ComponentField, fields.String):
@@ -30,6 +31,7 @@ class Currency(ComponentField, fields.String):
         "invalid": Coded("type", "It has the wrong type."),
     }
 
+    @loaded_as("value if type(value) is str and value in CURRENT else leave(value)", **_CURRENT)
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         code: str = super()._deserialize(value, *args, **kwargs)
         if code not in money.CURRENT:
@@ -50,6 +52,14 @@ def written(minor: int, currency: str) -> dict[str, str]:
     return money.Money(minor, currency).as_json
 
 
+def _read(value: dict[str, Any]) -> money.Money:
+    """The money of a valid object; raises ValueError for any other."""
+    amount, currency = value.get("amount"), value.get("currency")
+    if len(value) != len(_PARTS) or type(amount) is not str or type(currency) is not str:
+        raise ValueError("It is not money.")
+    return money.Money.parse(amount, currency)
+
+
 class Money(ComponentField, fields.Field[money.Money]):
     """Read with at most the currency's digits, written with exactly those.
 
@@ -64,6 +74,7 @@ class Money(ComponentField, fields.Field[money.Money]):
         minor = get_value(obj, attr)
         return None if minor is None else written(minor, get_value(obj, "currency"))
 
+    @loaded_as("read(value) if type(value) is dict else leave(value)", read=_read)
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> money.Money:
         if not isinstance(value, dict):
             raise self.make_error("invalid")

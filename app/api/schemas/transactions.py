@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
 from app.api.kit.actors import Actor
 from app.api.kit.fields import (
     Boolean,
+    BoundedList,
     Choice,
     Id,
-    Messages,
     Nested,
     Reference,
     Text,
@@ -27,13 +27,6 @@ from app.domain.transactions import (
     TransactionKind,
     TransactionStatus,
 )
-
-_LIST: Messages = {
-    "invalid": Coded("type", "It has the wrong type."),
-    "required": Coded("required", "It is required."),
-    "null": Coded("null", "It must not be null."),
-}
-
 
 _TAKEN = {
     "account_id": "01a1fcbf-a147-7581-9c60-f6b94e7bf1a1",
@@ -53,19 +46,19 @@ class EntrySchema(StrictSchema):
     )
 
 
-class Entries(fields.List[Any]):
+class Entries(BoundedList):
     """The domain counts them too; here too many are refused before each is looked at."""
 
     def __init__(self) -> None:
         bounds = {"minItems": LEAST_ENTRIES, "maxItems": MOST_ENTRIES, **_ENTRIES}
         entry = Nested(EntrySchema, Leg)
-        super().__init__(entry, required=True, error_messages=_LIST, metadata=bounds)
+        super().__init__(entry, required=True, metadata=bounds)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list) and len(value) > MOST_ENTRIES:
+    def bounded(self, items: list[Any]) -> list[Any]:
+        if len(items) > MOST_ENTRIES:
             detail = f"It must have {LEAST_ENTRIES} to {MOST_ENTRIES} items."
             raise ValidationError(Coded("length", detail))
-        return super()._deserialize(value, *args, **kwargs)
+        return items
 
 
 class TransactionSchema(ResourceSchema):

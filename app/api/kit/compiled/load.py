@@ -1,4 +1,4 @@
-"""Bodies to values, as marshmallow's `load` does it: for bodies of many."""
+"""Bodies to values, as marshmallow's `load` does it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Load:
     def one(self, body: Any) -> Any:
         try:
             if self._is_known and type(body) is dict:
-                return self._of_dict(body)
+                return self.of_dict(body)
         except (UnknownError, ValidationError, ValueError):
             pass
         return self._schema.load(body, many=False)
@@ -48,23 +48,35 @@ class Load:
     @property
     def source(self) -> str:
         """The function that loads a dict."""
-        return Fields(self._schema).source
+        return Fields(self._schema, _nested).source
 
     @cached_property
-    def _of_dict(self) -> Function:
-        fields = Fields(self._schema)
+    def of_dict(self) -> Function:
+        """Raises UnknownError for a dict that only marshmallow can load."""
+        fields = Fields(self._schema, _nested)
         return function("load", fields.source, fields.names)
 
     @cached_property
     def _is_known(self) -> bool:
-        schema = self._schema
-        hooks = schema._hooks  # noqa: SLF001 - marshmallow offers no public access
-        named = schema.load_fields.items()
-        keys = [key_of(name, field) for name, field in named]
-        return (
-            inherits(schema, Schema, *_LOADING)
-            and not any(hooks[hook] for hook in _HOOKS)
-            and isinstance(schema.partial, (bool, NoneType))
-            and len(set(keys)) == len(keys)
-            and not any("." in (field.attribute or name) for name, field in named)
-        )
+        return _is_known(self._schema)
+
+
+def _nested(schema: Schema) -> Function:
+    """The function that loads a dict, compiled when it is called: a schema may nest itself."""
+    if not _is_known(schema):
+        raise UnknownError
+    load = Load(schema)
+    return lambda body: load.of_dict(body)  # noqa: PLW0108 - reading `of_dict` compiles it
+
+
+def _is_known(schema: Schema) -> bool:
+    hooks = schema._hooks  # noqa: SLF001 - marshmallow offers no public access
+    named = schema.load_fields.items()
+    keys = [key_of(name, field) for name, field in named]
+    return (
+        inherits(schema, Schema, *_LOADING)
+        and not any(hooks[hook] for hook in _HOOKS)
+        and isinstance(schema.partial, (bool, NoneType))
+        and len(set(keys)) == len(keys)
+        and not any("." in (field.attribute or name) for name, field in named)
+    )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields, missing, validate
 
 from app.api.kit.compiled.source import UnknownError, function, inherits, key_of, leave
-from app.api.kit.fields import Boolean, Id, JSONObject, Texts, Timestamp
+from app.api.kit.expressions import loading_of
+from app.api.kit.fields import Boolean, BoundedList, Id, JSONObject, Nested, Timestamp
 from app.db.listing import parse_timestamp, parse_uuid
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ _NAMES: dict[str, object] = {
 _USUAL = (fields.Field.deserialize, JSONObject.deserialize)  # the latter differs for None alone
 _VALIDATING = ("_validate", "_validate_all", "_validate_missing")
 _OF_NUMBERS = fields.Number._deserialize
-_OF_LISTS = (fields.List._deserialize, Texts._deserialize)
+_OF_LISTS = (fields.List._deserialize, BoundedList._deserialize)
+_NESTING = ("_load", "_test_collection", "schema")
 _INTEGER = ("num_type", "_format_num", "_validated")
 _SIMPLE: dict[object, str] = {
     fields.Field._deserialize: "leave(value) if value is None or value is missing else value",
@@ -44,11 +46,14 @@ _SIMPLE: dict[object, str] = {
 
 
 class Fields:
-    """Each field's statements; they use `names`."""
+    """Each field's statements; they use `names`. A nested schema is loaded by `load`.
 
-    def __init__(self, schema: Schema) -> None:
+    `load` returns the function that loads a dict, or raises UnknownError.
+    """
+
+    def __init__(self, schema: Schema, load: Callable[[Schema], Function]) -> None:
         self.names = dict(_NAMES)
-        self._schema = schema
+        self._schema, self._load = schema, load
 
     @cached_property
     def source(self) -> str:
@@ -89,8 +94,13 @@ class Fields:
         method = type(field)._deserialize
         if not _reads_as_usual(field) or field.pre_load or field.post_load:
             raise UnknownError
+        if (own := loading_of(method)) is not None:
+            self.names |= own.names
+            return own.source
         if isinstance(field, fields.List) and method in _OF_LISTS:
             return self._list(number, field)
+        if isinstance(field, Nested) and method is Nested._deserialize:
+            return self._nested(number, field)
         if method not in _SIMPLE:
             raise UnknownError
         if method is _OF_NUMBERS and not inherits(field, fields.Integer, *_INTEGER):
@@ -102,10 +112,21 @@ class Fields:
         source = "\n".join(["def item(value):", *lines, "        return value", ""])
         self.names[f"item_{number}"] = function("item", source, self.names)
         items = "value"
-        if isinstance(field, Texts):
-            self.names[f"at_most_{number}"] = field.at_most
-            items = f"at_most_{number}(value)"
+        if isinstance(field, BoundedList):
+            self.names[f"bounded_{number}"] = field.bounded
+            items = f"bounded_{number}(value)"
         return f"[item_{number}(each) for each in {items}] if type(value) is list else leave(value)"
+
+    def _nested(self, number: str, field: Nested) -> str:
+        """marshmallow passes `partial` and `unknown` on to the nested schema: here are neither."""
+        is_whole = not self._schema.partial and not field.schema.partial and field.unknown is None
+        is_one = not field.many and not field.schema.many
+        if not (is_whole and is_one and inherits(field, fields.Nested, *_NESTING)):
+            raise UnknownError
+        self.names[f"nested_{number}"] = self._load(field.schema)
+        self.names[f"makes_{number}"] = field.makes
+        made = f"makes_{number}(**nested_{number}(value))"
+        return f"{made} if type(value) is dict else leave(value)"
 
     def _check(self, name: str, validator: Function) -> str:
         if isinstance(validator, validate.Length) and inherits(
