@@ -7,7 +7,7 @@ from flask import Blueprint
 from app.api.kit.bulk import add_bulk_route
 from app.api.kit.resources import add_routes
 from app.api.schemas.products import ProductSchema
-from app.services import ProductService
+from app.services.products import ProductService
 
 blueprint = Blueprint("products", __name__)
 

@@ -99,8 +99,14 @@ def check_transaction_action(
     """Raises InvalidTransition where a transaction in this state does not allow the action."""
     allowed = list(_allowed(status, kind, awaits_approval=awaits_approval))
     if action not in allowed:
-        noun = "reversal" if kind == TransactionKind.REVERSAL else "transaction"
-        raise InvalidTransition(noun, action, status, allowed)
+        raise InvalidTransition(_noun(action, status, kind), action, status, allowed)
+
+
+def _noun(action: str, status: str, kind: str) -> str:
+    if kind == TransactionKind.REVERSAL:
+        return "reversal"
+    needless = action == "approve" and status == TransactionStatus.PENDING
+    return "transaction that waits for no approval" if needless else "transaction"
 
 
 def _allowed(status: str, kind: str, *, awaits_approval: bool) -> Iterator[str]:

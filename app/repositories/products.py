@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.db import Repository, filters_on, sorts_on
 from app.db.repository.search.full_text import FullText
-from app.models import Product
+from app.models.products import Product
 
 
 class ProductRepository(Repository[Product]):

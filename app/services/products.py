@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.models import Product
-from app.repositories import ProductRepository
+from app.models.products import Product
+from app.repositories.products import ProductRepository
 from app.services.kit.bulk import BulkService
 from app.services.kit.permissions import READERS_AND_AGENTS, WRITERS, Roles
 from app.services.kit.resources import ResourceService

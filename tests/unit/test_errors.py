@@ -108,6 +108,10 @@ def test_a_message_names_what_it_is_about(error: ApplicationError, message: str)
             partial(transactions.check_transaction_action, "reverse", "posted", "reversal"),
             "A posted reversal cannot be reversed.",
         ),
+        (
+            partial(transactions.check_transaction_action, "approve", "pending", "transfer"),
+            "A pending transaction that waits for no approval cannot be approved.",
+        ),
     ],
 )
 def test_a_refused_action_is_a_sentence(check: Callable[[], None], message: str) -> None:
