@@ -36,7 +36,7 @@ def run(served: Served, seed: Seed, job: Job, seconds: int) -> Run:
     send = whole.send if job.script is None else wrk.send
     lines = job.lines(served, seed)
     began, mine = time.monotonic(), _own_cpu()
-    before = cpu.times(served.pid, served.url)
+    before = cpu.times(served.process.pid, served.url)
     sent = send(served, seed, job, lines, seconds * job.longer)
     program, backends, machine = _when_idle(served).since(before)
     others = machine - program - backends - (_own_cpu() - mine)
@@ -55,10 +55,10 @@ def run(served: Served, seed: Seed, job: Job, seconds: int) -> Run:
 
 def _when_idle(served: Served) -> cpu.Times:
     """The times once the requests that wrk did not wait for are done too."""
-    times = cpu.times(served.pid, served.url)
+    times = cpu.times(served.process.pid, served.url)
     for _ in range(_MOST_TENTHS):
         time.sleep(0.1)
-        before, times = times, cpu.times(served.pid, served.url)
+        before, times = times, cpu.times(served.process.pid, served.url)
         program, backends, _ = times.since(before)
         if program + backends <= _QUIET:
             break

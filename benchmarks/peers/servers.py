@@ -27,12 +27,12 @@ _PATIENCE = 60.0  # seconds until it must serve
 
 @dataclass(frozen=True)
 class Served:
-    """A contender that serves; `pid` is that of the process that has all others below it."""
+    """A contender that serves; its other processes are below `process`."""
 
     contender: Contender
     port: int
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
     log: Path
 
 
@@ -42,10 +42,15 @@ def served(
 ) -> Iterator[list[Served]]:
     """Start all of them; they end with the block. What they log is in the folder."""
     with ExitStack() as stack:
-        yield [
+        all_served = [
             stack.enter_context(_served(contender, template_url, seed, folder))
             for contender in contenders
         ]
+        try:
+            yield all_served
+        finally:
+            for each in all_served:
+                each.process.terminate()  # all at once: each is waited for then
 
 
 @contextmanager
@@ -65,7 +70,7 @@ def _served(contender: Contender, template_url: str, seed: Seed, folder: Path) -
         )
     try:
         _wait_until_ready(process, port, seed, folder / f"{contender.name}.log")
-        yield Served(contender, port, url, process.pid, folder / f"{contender.name}.log")
+        yield Served(contender, port, url, process, folder / f"{contender.name}.log")
     finally:
         process.terminate()
         process.wait()
