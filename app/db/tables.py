@@ -123,10 +123,11 @@ _LIVE_ONLY = with_loader_criteria(
 
 @sa.event.listens_for(UnitSession, "do_orm_execute")
 def _hide_deleted(state: ORMExecuteState) -> None:
-    """Add the condition that rows are live to every ORM query, and to the loading of collections.
+    """Add the condition that rows are live to each ORM query, and to the loading of collections.
 
-    The row to which another one refers is read in any case: a deleted parent must not look like
-    none. So is a loaded object when it is refreshed.
+    A statement without it runs as it is: one that asks for deleted rows (INCLUDE_DELETED), one that
+    has the condition itself (SAYS_LIVE), the read of a row to which another one refers, because a
+    deleted parent must not look like none, and the refresh of a loaded object.
     """
     statement, options = state.statement, state.execution_options
     if not isinstance(statement, sa.Select) or state.is_column_load:

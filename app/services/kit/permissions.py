@@ -35,7 +35,8 @@ ADMINS: Roles = frozenset({Role.ADMIN})
 WRITERS: Roles = frozenset({Role.ADMIN, Role.STAFF})
 READERS: Roles = frozenset({Role.ADMIN, Role.STAFF, Role.VIEWER})
 AGENTS: Roles = frozenset({Role.AGENT})
-# An agent reads and writes only what its tasks refer to.
+# An agent reads and writes only what its tasks refer to, except where a service is
+# `open_to_agents`, such as that of products.
 WRITERS_AND_AGENTS = WRITERS | AGENTS
 READERS_AND_AGENTS = READERS | AGENTS
 
