@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,26 +18,28 @@ if TYPE_CHECKING:
     Cell = Callable[[str, str], str]
 
 BASE = "floor"
+_RATIOS = {
+    "CPU of the program, as a ratio to the floor": "program",
+    "CPU of PostgreSQL, as a ratio to the floor": "postgresql",
+}
+_VALUES = {
+    "CPU of the program, us per job": "program",
+    "CPU of PostgreSQL's backends, us per job": "postgresql",
+    "jobs per second": "per_second",
+}
 
 
 def show(results: Results, titles: dict[str, str], about: str) -> None:
     print(f"{about}\n")
     for name in results:
         print(f"- `{name}`: {titles[name]}")
-    if BASE in results and len(results) > 1:
-        for heading, field in (
-            ("CPU of the program, as a ratio to the floor", "program"),
-            ("CPU of PostgreSQL, as a ratio to the floor", "postgresql"),
-        ):
-            others = {name: jobs for name, jobs in results.items() if name != BASE}
-            _table(heading, others, lambda name, job, f=field: _ratios(results, name, job, f))  # type: ignore[misc]
-    for heading, field in (
-        ("CPU of the program, us per job", "program"),
-        ("CPU of PostgreSQL's backends, us per job", "postgresql"),
-        ("jobs per second", "per_second"),
-    ):
-        _table(heading, results, lambda name, job, f=field: _spread(_values(results, name, job, f)))  # type: ignore[misc]
-    _table("p50 / p99 of a request, ms", results, lambda name, job: _latency(results, name, job))
+    others = {name: jobs for name, jobs in results.items() if name != BASE}
+    if BASE in results and others:
+        for heading, field in _RATIOS.items():
+            _table(heading, others, partial(_ratio, results, field=field))
+    for heading, field in _VALUES.items():
+        _table(heading, results, partial(_value, results, field=field))
+    _table("p50 / p99 of a request, ms", results, partial(_latency, results))
     _noise(results)
 
 
@@ -62,7 +65,12 @@ def _values(results: Results, name: str, job: str, field: str) -> list[float]:
     return [getattr(run, field) for run in results[name][job]]
 
 
-def _ratios(results: Results, name: str, job: str, field: str) -> str:
+def _value(results: Results, name: str, job: str, *, field: str) -> str:
+    return _spread(_values(results, name, job, field))
+
+
+def _ratio(results: Results, name: str, job: str, *, field: str) -> str:
+    """To the floor's of the same round."""
     ours, base = (_values(results, each, job, field) for each in (name, BASE))
     return _spread([one / other for one, other in zip(ours, base, strict=True)])
 

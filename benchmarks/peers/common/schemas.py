@@ -60,8 +60,6 @@ class NewTransaction(Body):
 
 
 class NewTask(Body):
-    model_config = ConfigDict(extra="forbid", validate_by_name=False)
-
     kind: Annotated[str, Field(min_length=1, max_length=64)]
     queue: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     priority: Annotated[int, Field(ge=0, le=9)] = 5

@@ -125,6 +125,7 @@ class TaskColumns(Row):
     started_at: Mapped[Moment | None]
     completed_at: Mapped[Moment | None]
     deleted_at: Mapped[Moment | None]
+    # SQLAlchemy creates no table here: it has to know only that both are computed.
     lane: Mapped[str] = mapped_column(Computed("queue"), deferred=True)
     available_at: Mapped[Moment | None] = mapped_column(Computed("run_after"), deferred=True)
 

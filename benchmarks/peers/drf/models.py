@@ -104,6 +104,7 @@ class Task(Row):
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
+    # Django creates no table here: it has to know only that both are computed.
     lane = models.GeneratedField(
         expression=models.F("queue"), output_field=models.TextField(), db_persist=True
     )
