@@ -6,13 +6,15 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from app.api.kit.compiled import Dump, Load
+from app.api.kit.fields import Id
 from app.api.kit.items import Items, ItemsSchema
 from app.api.kit.schemas import StrictSchema
 from app.api.schemas.tasks import FailureSchema, TaskAttemptSchema
@@ -21,10 +23,13 @@ from tests.schemas import ODD, bodies, broken, every_schema, records, thorough
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-    from marshmallow import Schema
 
 SCHEMAS = [*every_schema(), ItemsSchema, StrictSchema]
 of_each = pytest.mark.parametrize("kind", SCHEMAS, ids=lambda kind: kind.__name__)
+
+
+class OnlyId(Schema):
+    id = Id()
 
 
 @cache
@@ -74,6 +79,14 @@ def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
     slow = {int(number) for number in re.findall(r"value = field_(\d+)", Load(schema).source)}
     of = {type(field) for n, field in enumerate(schema.load_fields.values()) if n in slow}
     assert of <= {Items, fields.List}
+
+
+@pytest.mark.parametrize("key", [uuid4(), str(uuid4()), None])
+def test_an_id_is_passed_on(monkeypatch: pytest.MonkeyPatch, key: UUID | str | None) -> None:
+    """Without the field: lists read ids as text."""
+    schema = OnlyId()
+    monkeypatch.setattr(schema.fields["id"], "serialize", pytest.fail)
+    assert Dump(schema).one({"id": key}) == {"id": key}
 
 
 def test_the_page_shows_what_is_made() -> None:

@@ -38,7 +38,9 @@ _SIMPLE: dict[object, str] = {
     fields.Field._serialize: "{v} if {v} is not missing else {leave}",
     fields.String._serialize: "{v} if type({v}) is str or {v} is None else {leave}",
     _OF_NUMBERS: "{v} if type({v}) is int or {v} is None else {leave}",
-    fields.UUID._serialize: "{v} if type({v}) is UUID or {v} is None else {leave}",
+    fields.UUID._serialize: (
+        "{v} if type({v}) is UUID or type({v}) is str or {v} is None else {leave}"
+    ),
     Timestamp._serialize: _TIME,
 }
 
