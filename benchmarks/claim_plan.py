@@ -135,7 +135,7 @@ class Bench:
         lanes = [*QUEUES[:queues], *(f"{queue}/{AGENT}" for queue in QUEUES[:queues])]
         bound: dict[str, Any] = {f"lane_{n}": lane for n, lane in enumerate(lanes)}
         bound |= {"agent": AGENT, "limit": limit, "lease": LEASE}
-        statement = claim_statement(len(lanes)).bindparams(**bound)
+        statement = claim_statement(len(lanes)).statement.bindparams(**bound)
         sql = str(
             statement.compile(
                 dialect=postgresql.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy's

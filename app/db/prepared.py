@@ -105,7 +105,8 @@ class _Compiled:
         self.sql: str = compiled.string
         self.options: Mapping[str, Any] = statement.get_execution_options()
         self._is_expanded = bool(compiled.post_compile_params)
-        self._constants = {n: value for n, value in compiled.params.items() if value is not None}
+        named = compiled.bind_names.items()
+        self._constants = {name: bind.value for bind, name in named if not bind.required}
         self._encoders = _encoders(compiled, dialect)
         self._result: _Result | None = None
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, exists, func, or_, select, update
 
-from app.db import Repository, filters_on, sorts_on
+from app.db import Prepared, Repository, filters_on, sorts_on
 from app.models import Agent, User
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from uuid import UUID
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Connection, Select
 
     from app.db import Record
 
@@ -32,11 +32,11 @@ _LOCKED_AGENTS: Select[*tuple[object, ...]] = (
     .where(_AGENTS.c.deleted_at.is_(None))
     .with_for_update(read=True)
 )
-_AMONG = _LOCKED_AGENTS.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(
-    _AGENTS.c.id
+_AMONG = Prepared(
+    _LOCKED_AGENTS.where(_AGENTS.c.id.in_(bindparam("keys", expanding=True))).order_by(_AGENTS.c.id)
 )
-_BY_ID = _LOCKED_AGENTS.where(_AGENTS.c.id == bindparam("key"))
-_BY_USER = _LOCKED_AGENTS.where(_AGENTS.c.user_id == bindparam("key"))
+_BY_ID = Prepared(_LOCKED_AGENTS.where(_AGENTS.c.id == bindparam("key")))
+_BY_USER = Prepared(_LOCKED_AGENTS.where(_AGENTS.c.user_id == bindparam("key")))
 _KINDS = select(_AGENTS.c.id, _AGENTS.c.kind).where(
     _AGENTS.c.id.in_(bindparam("keys", expanding=True))
 )
@@ -84,16 +84,16 @@ class AgentRepository(Repository[Agent]):
 
         `is_active` is also false where its user is inactive. None for an unknown or deleted id.
         """
-        return self._one(connection.execute(_BY_ID, {"key": key}).one_or_none())
+        return _BY_ID.record(connection, {"key": key})
 
     def at_work_among(self, connection: Connection, keys: Collection[UUID]) -> dict[UUID, Record]:
         """The live agents among these by id, as by `at_work`; locked in the order of their ids."""
-        found = connection.execute(_AMONG, {"keys": list(keys)})
-        return {row.id: row._asdict() for row in found}
+        found = _AMONG.records(connection, {"keys": list(keys)})
+        return {agent["id"]: agent for agent in found}
 
     def of_user(self, connection: Connection, user_id: UUID) -> Record | None:
         """The live agent of this user, as by `at_work`."""
-        return self._one(connection.execute(_BY_USER, {"key": user_id}).one_or_none())
+        return _BY_USER.record(connection, {"key": user_id})
 
     def deactivate_of_users(self, connection: Connection, users: Collection[UUID]) -> list[UUID]:
         """Deactivate the active agents of these users, locked in the order of their ids.
@@ -109,6 +109,3 @@ class AgentRepository(Repository[Agent]):
     def touch(self, connection: Connection, key: UUID) -> None:
         """Set the time at which the agent was last seen to now."""
         connection.execute(_TOUCH, {"key": key})
-
-    def _one(self, row: Row[*tuple[object, ...]] | None) -> Record | None:
-        return None if row is None else row._asdict()

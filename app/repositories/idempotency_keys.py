@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import bindparam, delete, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db import CHANGES_NOTHING
+from app.db import CHANGES_NOTHING, Prepared
 from app.models import IdempotencyKey
 
 if TYPE_CHECKING:
@@ -32,24 +32,30 @@ _INSERT = insert(_IDEMPOTENCY_KEYS).values(
     expires_at=_NOW + bindparam("lifetime"),
 )
 # An expired key that no job has removed yet can be taken again.
-_TAKE = _INSERT.on_conflict_do_update(
-    index_elements=_PRIMARY_KEY,
-    set_={
-        "request_hash": _INSERT.excluded.request_hash,
-        "answer": None,
-        "objects": [],
-        "expires_at": _INSERT.excluded.expires_at,
-    },
-    where=_IDEMPOTENCY_KEYS.c.expires_at <= _NOW,
-).returning(_IDEMPOTENCY_KEYS.c.actor_id)
-_FIND = select(_IDEMPOTENCY_KEYS.c.request_hash, _IDEMPOTENCY_KEYS.c.answer).where(*_IS_KEY)
+_TAKE = Prepared(
+    _INSERT.on_conflict_do_update(
+        index_elements=_PRIMARY_KEY,
+        set_={
+            "request_hash": _INSERT.excluded.request_hash,
+            "answer": None,
+            "objects": [],
+            "expires_at": _INSERT.excluded.expires_at,
+        },
+        where=_IDEMPOTENCY_KEYS.c.expires_at <= _NOW,
+    ).returning(_IDEMPOTENCY_KEYS.c.actor_id)
+)
+_FIND = Prepared(
+    select(_IDEMPOTENCY_KEYS.c.request_hash, _IDEMPOTENCY_KEYS.c.answer).where(*_IS_KEY)
+)
 # Deferred constraints are checked now: failing at COMMIT would be too late to change the response
 # that is stored. Today no constraint is deferrable; one that will be must not break this.
-_STORE = text(
-    "SET CONSTRAINTS ALL IMMEDIATE; UPDATE idempotency_keys"
-    " SET answer = :answer, objects = CAST(:objects AS uuid[])"
-    " WHERE actor_id = :actor AND key_hash = :hash"
-).execution_options(**{CHANGES_NOTHING: True})
+_STORE = Prepared(
+    text(
+        "SET CONSTRAINTS ALL IMMEDIATE; UPDATE idempotency_keys"
+        " SET answer = :answer, objects = CAST(:objects AS uuid[])"
+        " WHERE actor_id = :actor AND key_hash = :hash"
+    ).execution_options(**{CHANGES_NOTHING: True})
+)
 # One look-up in the index per id. For `objects && :objects` with several ids PostgreSQL expects
 # that much of the table matches, and reads all of it. So it would for the primary keys: hence ctid.
 _ERASE = text(
@@ -94,12 +100,12 @@ class IdempotencyKeyRepository:
             "request": request_hash,
             "lifetime": lifetime,
         }
-        return connection.execute(_TAKE, values).one_or_none() is not None
+        return bool(_TAKE.rows(connection, values))
 
     def find(self, connection: Connection, actor_id: UUID, key_hash: bytes) -> TakenKey | None:
         """None for an unknown key."""
-        row = connection.execute(_FIND, {"actor": actor_id, "hash": key_hash}).one_or_none()
-        return None if row is None else TakenKey._make(row)
+        rows = _FIND.rows(connection, {"actor": actor_id, "hash": key_hash})
+        return TakenKey._make(rows[0]) if rows else None
 
     def keep(
         self,
@@ -114,7 +120,7 @@ class IdempotencyKeyRepository:
         `objects` are the ids in the response. Deferred constraints are checked first.
         """
         values = {"answer": answer, "objects": list(map(str, objects))}
-        connection.execute(_STORE, {"actor": actor_id, "hash": key_hash, **values})
+        _STORE.execute(connection, {"actor": actor_id, "hash": key_hash, **values})
 
     def erase_answers(self, connection: Connection, objects: Collection[UUID]) -> int:
         """Erase the responses in which one of these ids occurs; returns how many.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.repositories.task_statements import IS_OPEN, named
 
 if TYPE_CHECKING:
-    from sqlalchemy import TextualSelect
+    from app.db import Prepared
 
 # The tasks of one lane and priority, the longest waiting first. PostgreSQL reads only the index.
 _TASKS_OF_LANE = """
@@ -93,7 +93,7 @@ BEFORE_CLAIM = ("status", "available_at", "claimed_by_id", "started_at", "comple
 
 
 @lru_cache(maxsize=128)
-def claim(lanes: int, which: str = ANY, *, within_bytes: bool = False) -> TextualSelect:
+def claim(lanes: int, which: str = ANY, *, within_bytes: bool = False) -> Prepared:
     """The statement that claims from so many lanes; `which` is ANY, RUNNABLE or ENDING.
 
     Its parameters are `lane_0`, `lane_1` ..., `agent`, `limit`, `lease` (seconds), and with

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Connection, CursorResult
+    from sqlalchemy import Connection
 
     from app.db import Record
 
@@ -57,7 +57,7 @@ class TaskQueue:
         within = most_bytes is not None
         statement = task_claims.claim(len(lanes), which, within_bytes=within)
         bound |= {"most_bytes": most_bytes} if within else {}
-        tasks = _records(connection.execute(statement, bound), task_claims.BEFORE_CLAIM)
+        tasks = _with_former(statement.records(connection, bound), task_claims.BEFORE_CLAIM)
         self._end_lost(connection, tasks)
         return tasks
 
@@ -69,10 +69,8 @@ class TaskQueue:
             if task["was"]["status"] == TaskStatus.RUNNING:
                 lost[str(task["id"])] = task["was"]["attempt"]
         if lost:
-            connection.execute(
-                statements.END_LOST_ATTEMPTS,
-                {"tasks": list(lost), "numbers": list(lost.values())},
-            )
+            bound = {"tasks": list(lost), "numbers": list(lost.values())}
+            statements.END_LOST_ATTEMPTS.execute(connection, bound)
 
     def complete(
         self, connection: Connection, key: UUID, token: UUID | None, output: object
@@ -82,8 +80,7 @@ class TaskQueue:
         None where no task runs under it. Raises OpenSubtasks.
         """
         bound = {"key": key, "token": token, "output": output}
-        row = connection.execute(statements.COMPLETE, bound).one_or_none()
-        return None if row is None else row._asdict()
+        return statements.COMPLETE.record(connection, bound)
 
     def heartbeat(
         self, connection: Connection, key: UUID, token: UUID | None, progress: object
@@ -93,47 +90,41 @@ class TaskQueue:
         None where no task runs under the token.
         """
         bound = {"key": key, "token": token, "progress": progress}
-        row = connection.execute(statements.HEARTBEAT, bound).one_or_none()
-        return None if row is None else cast("Renewal", row._asdict())
+        return cast("Renewal | None", statements.HEARTBEAT.record(connection, bound))
 
     def lock(self, connection: Connection, key: UUID) -> Record | None:
         """The live task, locked after its parent; None for an unknown or deleted id."""
-        row = connection.execute(statements.LOCK, {"key": key}).one_or_none()
-        return None if row is None else row._asdict()
+        return statements.LOCK.record(connection, {"key": key})
 
     def end_attempt(
         self, connection: Connection, task: Record, outcome: str, error: str | None = None
     ) -> None:
         """End the current attempt of a locked task."""
-        bound = {"task": task["id"], "attempt": task["attempt"]}
-        connection.execute(
-            statements.END_ATTEMPT, {**bound, "to_outcome": outcome, "to_error": error}
-        )
+        ending = {"to_outcome": outcome, "to_error": error}
+        bound = {"task": task["id"], "attempt": task["attempt"], **ending}
+        statements.END_ATTEMPT.execute(connection, bound)
 
     def rescue(self, connection: Connection, *, limit: int) -> list[Record]:
         """Give back up to `limit` tasks whose lease has expired; skips those locked by others."""
         bound = {"error": "The lease ran out.", "forgiven": 0, "limit": limit}
-        return _records(connection.execute(statements.RESCUE, bound), statements.BEFORE_GIVING_BACK)
+        rescued = statements.RESCUE.records(connection, bound)
+        return _with_former(rescued, statements.BEFORE_GIVING_BACK)
 
     def give_back(
         self, connection: Connection, agents: Collection[UUID], *, to: UUID | None
     ) -> list[Record]:
         """Give back all tasks that these agents run: to the agent `to` alone, or to any."""
-        connection.execute(statements.LOCK_PARENTS, {"agents": list(agents)})
+        statements.LOCK_PARENTS.execute(connection, {"agents": list(agents)})
         bound = {"error": None, "forgiven": 1, "agents": [*map(str, agents)], "to": to}
-        return _records(
-            connection.execute(statements.GIVE_BACK, bound), statements.BEFORE_GIVING_BACK
-        )
+        given = statements.GIVE_BACK.records(connection, bound)
+        return _with_former(given, statements.BEFORE_GIVING_BACK)
 
     def cancel(self, connection: Connection, key: UUID) -> list[Record]:
         """Cancel a locked task and the open tasks below it; running ones get `cancel_requested`."""
         cancelled: list[Record] = []
-        while found := _records(
-            connection.execute(statements.CANCEL, {"key": key}),
-            statements.BEFORE_CANCELLING,
-        ):
+        while found := statements.CANCEL.records(connection, {"key": key}):
             cancelled += found
-        return cancelled
+        return _with_former(cancelled, statements.BEFORE_CANCELLING)
 
     def readdress(
         self,
@@ -148,21 +139,19 @@ class TaskQueue:
         Leaves out tasks in the queues `but_in`. Returns the former agent of each task by its id.
         """
         bound = {"agents": list(agents), "to": to, "kept": list(but_in)}
-        rows = connection.execute(statements.READDRESS, bound)
-        return {row.id: row.agent_id for row in rows}
+        return dict(statements.READDRESS.rows(connection, bound))
 
     def queues_of(self, connection: Connection, agent_id: UUID) -> list[str]:
         """The queues of the tasks that the agent runs, and of the open ones addressed to it."""
-        return list(connection.execute(statements.QUEUES_OF, {"agent": agent_id}).scalars())
+        return [queue for (queue,) in statements.QUEUES_OF.rows(connection, {"agent": agent_id})]
 
     def stats(self, connection: Connection) -> list[Record]:
         """The number of live tasks by `queue` and `status`, with the `oldest` time of creation."""
-        return [row._asdict() for row in connection.execute(statements.STATS)]
+        return statements.STATS.records(connection)
 
 
-def _records(rows: CursorResult[*tuple[object, ...]], before: Sequence[str]) -> list[Record]:
-    names = tuple(rows.keys())
-    records = [dict(zip(names, row, strict=True)) for row in rows.all()]
+def _with_former(records: list[Record], before: Sequence[str]) -> list[Record]:
+    """The records, with the values from before the statement in `was`."""
     for record in records:
         record["was"] = {name: record.pop(f"was_{name}") for name in before}
     return records

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, bindparam, column, func, or_, select, text, update
 
+from app.db import Prepared
 from app.domain.tasks import OPEN
 from app.models import Task, TaskAttempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import TextualSelect
     from sqlalchemy.types import TypeEngine
 
 _TASKS, _ATTEMPTS = Task.__table__, TaskAttempt.__table__
@@ -122,7 +122,7 @@ _HELD_BY_AGENTS = {
     "lock": "ORDER BY id FOR NO KEY UPDATE",
 }
 
-HEARTBEAT = (
+HEARTBEAT = Prepared(
     update(_TASKS)
     .where(
         _TASKS.c.id == bindparam("key"),
@@ -138,7 +138,7 @@ HEARTBEAT = (
     )
     .returning(_TASKS.c.lease_expires_at, _TASKS.c.cancel_requested, _TASKS.c.claimed_by_id)
 )
-END_ATTEMPT = (
+END_ATTEMPT = Prepared(
     update(_ATTEMPTS)
     .where(_ATTEMPTS.c.task_id == bindparam("task"), _ATTEMPTS.c.number == bindparam("attempt"))
     .values(
@@ -148,7 +148,7 @@ END_ATTEMPT = (
     )
 )
 _children = _TASKS.alias()
-LOCK_PARENTS = (
+LOCK_PARENTS = Prepared(
     select(_TASKS.c.id)
     .where(
         _TASKS.c.id.in_(
@@ -174,13 +174,13 @@ _addressed = (
     .with_for_update(key_share=True)
     .cte("addressed")
 )
-READDRESS = (
+READDRESS = Prepared(
     update(_TASKS)
     .where(_TASKS.c.id == _addressed.c.id)
     .values(agent_id=bindparam("to"))
     .returning(_addressed)
 )
-QUEUES_OF = (
+QUEUES_OF = Prepared(
     select(_TASKS.c.queue)
     .where(
         _TASKS.c.status.in_(OPEN),
@@ -194,7 +194,7 @@ QUEUES_OF = (
     .distinct()
     .order_by(_TASKS.c.queue)
 )
-STATS = (
+STATS = Prepared(
     select(
         _TASKS.c.queue,
         _TASKS.c.status,
@@ -211,7 +211,7 @@ BEFORE_CANCELLING = ("status", "cancel_requested", "completed_at")
 BEFORE_GIVING_BACK = ("status", "agent_id", "claimed_by_id", "completed_at", "error")
 
 
-def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> TextualSelect:
+def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> Prepared:
     """The statement with the types of its parameters and columns.
 
     `{columns}` in the SQL becomes the columns of a task, `{before}` the columns in `before`, and
@@ -221,13 +221,14 @@ def named(sql: str, was: str = "", before: Sequence[str] = (), **parts: str) -> 
     columns += [column(f"was_{name}", _TASKS.c[name].type) for name in before]
     parts["was"] = ", ".join(f"{was}.{name} AS was_{name}" for name in before)
     statement = text(sql.format(columns=_COLUMNS, open=IS_OPEN, before=", ".join(before), **parts))
-    return statement.bindparams(
+    typed = statement.bindparams(
         *(
             bindparam(name, type_=kind)
             for name, kind in _PARAMETERS.items()
             if re.search(rf":{name}\b", statement.text)
         )
-    ).columns(*columns)
+    )
+    return Prepared(typed.columns(*columns))
 
 
 _PARAMETERS: dict[str, TypeEngine[object]] = {
@@ -240,7 +241,7 @@ _PARAMETERS: dict[str, TypeEngine[object]] = {
 
 COMPLETE = named(_COMPLETE)
 LOCK = named(_LOCK)
-END_LOST_ATTEMPTS = text(_END_LOST_ATTEMPTS)
+END_LOST_ATTEMPTS = Prepared(text(_END_LOST_ATTEMPTS))
 RESCUE = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_WITH_EXPIRED_LEASE)
 CANCEL = named(_CANCEL, "held", BEFORE_CANCELLING)
 GIVE_BACK = named(_GIVE_BACK, "held", BEFORE_GIVING_BACK, **_HELD_BY_AGENTS)

@@ -109,6 +109,8 @@ def test_parameters_are_encoded_by_their_types(library: Database) -> None:
         for type_, value in values.items():
             statement = Prepared(select(bindparam("given", type_=type_).label("given")))
             assert statement.scalar(connection, {"given": value}) == value
+        null = Prepared(select(bindparam("given", None, JSONObject(), required=False)))
+        assert null.scalar(connection) is None
         constant = Prepared(select(bindparam("given", value=3)))
         assert (constant.scalar(connection), constant.scalar(connection, {"given": 4})) == (3, 4)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from sqlalchemy import event, select
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
 from uuid_utils.compat import uuid7
 
+from app.db.testing.cursors import cursors
 from app.repositories import TaskQueue
 from app.services import AgentService
 
@@ -62,26 +63,31 @@ def nodes(plan: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[dict[st
         yield from nodes(child, (*above, plan["Node Type"]))
 
 
+class ExplainingCursor(Cursor):
+    """Explains the claim, undoes that, and then executes it."""
+
+    plans: ClassVar[list[dict[str, Any]]] = []
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
+        begin, found, claim = query.partition("\nWITH taken")
+        if found:
+            explained = f"{begin} SAVEPOINT before; EXPLAIN (ANALYZE, FORMAT JSON) {found}{claim}"
+            super().execute(explained, vars)
+            self.plans.append(self.fetchall()[0][0][0]["Plan"])
+            super().execute("ROLLBACK TO before")
+            begin = ""
+        super().execute(begin + found + claim, vars)
+
+
 @pytest.fixture
 def plan_of(database: Database, agent: UUID) -> Callable[..., list[dict[str, Any]]]:
-    """The nodes of the plan of a claim, executed and rolled back."""
+    """The nodes of the plan of a claim."""
 
     def plan_of(queues: list[str], limit: int) -> list[dict[str, Any]]:
-        explained: list[Any] = []
-
-        def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
-            if statement.lstrip().startswith("WITH taken") and not explained:
-                cursor.execute("SAVEPOINT before")
-                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-                explained.append(cursor.fetchone()[0][0]["Plan"])
-                cursor.execute("ROLLBACK TO before")
-
-        with database.connect() as connection:
-            connection.execute(select(1))  # BEGIN rides along with the first statement
-            event.listen(connection, "before_cursor_execute", explain)
+        ExplainingCursor.plans.clear()
+        with cursors(database, ExplainingCursor), database.connect() as connection:
             claim(connection, agent, limit, queues)
-        (plan,) = explained
-        return list(nodes(plan))
+        return list(nodes(ExplainingCursor.plans[0]))
 
     return plan_of
 
