@@ -81,7 +81,7 @@ def test_few_fields_are_slow_to_load(kind: type[Schema]) -> None:
     assert of <= {Items, fields.List}
 
 
-@pytest.mark.parametrize("key", [uuid4(), str(uuid4()), None])
+@pytest.mark.parametrize("key", [uuid4(), str(uuid4()), None], ids=["id", "text", "null"])
 def test_an_id_is_passed_on(monkeypatch: pytest.MonkeyPatch, key: UUID | str | None) -> None:
     """Without the field: lists read ids as text."""
     schema = OnlyId()
