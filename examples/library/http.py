@@ -37,7 +37,7 @@ def read_query(reader: Reader[Any], default: Sort) -> Query:
     Parameters: `q` (words), `sort`, `limit`, `after` (`next` of a page), and filters such as
     `title__contains`.
     """
-    given = request.args
+    given = _parameters()
     query = Query(
         {name: parse_filter(reader, name, given[name]) for name in given.keys() - _PARAMETERS},
         search=given.get("q"),
@@ -47,6 +47,14 @@ def read_query(reader: Reader[Any], default: Sort) -> Query:
     if "after" not in given:
         return query
     return replace(query, after=_cursors().after(given["after"], query, reader, request.path))
+
+
+def _parameters() -> dict[str, str]:
+    """The query string; raises InvalidCriterion for a name that is in it twice."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidCriterion(name, "It is given more than once.")
+    return request.args.to_dict()
 
 
 def list_response(schema: Schema, page: Page[Record], query: Query) -> Response:

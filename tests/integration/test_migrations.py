@@ -108,6 +108,31 @@ def test_another_service_has_migrations_of_its_own(
         drop(url)
 
 
+def test_a_migration_without_downgrade_is_named(
+    template_url: str, worker_id: str, tmp_path: Path
+) -> None:
+    """Nothing is taken back, not even the migrations after it that could be."""
+    second = _FIRST.replace('"first", None', '"second", "first"').replace("books", "loans")
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "first.py").write_text(_FIRST.partition("def downgrade")[0])
+    (tmp_path / "versions" / "second.py").write_text(second)
+    (tmp_path / "env.py").write_text(_ENV)
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
+    own = Migrations(tmp_path / "alembic.ini", lock=1)
+    url = create_beside(template_url, f"own_{worker_id}")
+    try:
+        own.upgrade(url)
+        with pytest.raises(MigrationError) as caught:
+            own.downgrade(url, "base")
+        assert str(caught.value) == (
+            "The migration first.py has no function `downgrade`, so nothing was run. Write it, or"
+            " restore a backup from before."
+        )
+        assert own.current(url) == "second"
+    finally:
+        drop(url)
+
+
 def test_up_down_up_ends_where_it_began(url: str) -> None:
     """Every migration can be taken back, and leaves nothing behind."""
     before = rows(url, _SCHEMA), rows(url, _PROGRAMS)

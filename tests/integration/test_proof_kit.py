@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from app.db.testing import (
     all_or_nothing,
 )
 from tests.library import BOOKS, SHELVES, TABLES, Book, Shelf
+from tests.roles import as_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,34 @@ def test_a_service_that_works_in_one_unit_passes(
     assert [row.split()[0] for row in proof.difference.added] == [*TABLES]
     assert proof.difference.removed == []
     assert snapshot.difference() == NO_DIFFERENCE
+
+
+def test_a_role_that_cannot_put_rows_back_is_refused_before_the_call(
+    stocktaking: Stocktaking, snapshot: Snapshot
+) -> None:
+    """The message names the role and the right that it lacks, and no row has changed."""
+    database = stocktaking.database
+    with closing(Snapshot(as_role(database.url, "pg_read_all_data"), TABLES)) as reading:
+        missing = "The role pg_read_all_data may not set session_replication_role"
+        with pytest.raises(PermissionError, match=missing):
+            all_or_nothing(stocktaking.in_one_unit, database=database, snapshot=reading)
+    assert snapshot.difference() == NO_DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"how": "unique_violation"}, "how='unique_violation' must be an SQLSTATE"),
+        ({"how": "drop_after"}, "or DROP_AFTER \\('drop after'\\)"),
+        ({"at": "ROLLBACK"}, "at='ROLLBACK' must be the number of a message, or 'COMMIT'"),
+    ],
+)
+def test_a_fault_that_does_not_exist_is_refused(
+    library: Database, arguments: dict[str, str], message: str
+) -> None:
+    """Otherwise a test would pass for a reason of its own."""
+    with pytest.raises(ValueError, match=message):
+        Faults(library, **arguments)  # type: ignore[arg-type] # `at` and `how` alone
 
 
 def test_a_call_that_only_reads_passes(stocktaking: Stocktaking, snapshot: Snapshot) -> None:

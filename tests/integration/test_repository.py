@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from app.db import Query, Repository, Sort
 from app.db.errors import InvalidCriterion, NotUnique, VersionMismatch
-from app.models import Customer, User
+from app.models import Customer, Transaction, User
 from app.repositories import CustomerRepository, UserRepository
 
 if TYPE_CHECKING:
@@ -37,6 +37,20 @@ def test_a_resource_needs_no_more_than_its_model(
     key = new_customer("A").id
     with database.session() as session:
         assert Plain().get(session, key) is not None
+
+
+def test_a_model_that_cannot_be_deleted_softly_has_no_whole_repository() -> None:
+    """The class is refused where it is written, and the message says which bases fit."""
+    with pytest.raises(TypeError) as caught:
+
+        class Transactions(Repository[Transaction]):  # type: ignore[type-var] # the mistake that is tried
+            model = Transaction
+
+    assert str(caught.value) == (
+        "Transactions deletes softly, and its model Transaction does not inherit DeletableResource."
+        " Inherit that in the model, or compose the repository of the parts that it needs:"
+        " Reader, Inserter, Updater, BulkWriter, MassWriter."
+    )
 
 
 def test_get_finds_live_rows_only(database: Database, new_customer: NewCustomer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -13,8 +15,6 @@ from alembic.util.exc import CommandError
 from .errors import MigrationError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Connection
 
 
@@ -29,6 +29,13 @@ def run(ini: Path, connection: Connection, name: str, *arguments: str, **options
         getattr(command, name)(config, *arguments, **options)
     except CommandError as error:
         raise MigrationError(str(error)) from error
+    except AttributeError as error:  # Alembic looks up all functions before it calls the first
+        if error.name not in ("upgrade", "downgrade") or not isinstance(error.obj, ModuleType):
+            raise
+        raise MigrationError(
+            f"The migration {Path(str(error.obj.__file__)).name} has no function `{error.name}`, so"
+            " nothing was run. Write it, or restore a backup from before."
+        ) from error
 
 
 @cache

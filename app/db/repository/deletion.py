@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from ..errors import VersionMismatch
 from ..fields import check_fields
 from ..marks import HISTORY, HISTORY_UNLESS, LIVE_WHILE, OWNED
-from ..tables import D
+from ..tables import D, DeletableResource
 from . import statements
 from .reading import Reader
 from .records import Record
@@ -24,6 +24,16 @@ _KEY, _EXPECTED = "uw_key", "uw_expected"
 
 class Deleter(Reader[D]):
     """Soft deletion, restore and purge of a DeletableResource."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        model: type | None = getattr(cls, "model", None)
+        if model is not None and not issubclass(model, DeletableResource):
+            raise TypeError(
+                f"{cls.__name__} deletes softly, and its model {model.__name__} does not inherit"
+                " DeletableResource. Inherit that in the model, or compose the repository of the"
+                " parts that it needs: Reader, Inserter, Updater, BulkWriter, MassWriter."
+            )
 
     @property
     def may_be_in_use(self) -> bool:

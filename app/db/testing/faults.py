@@ -4,6 +4,7 @@ The server itself raises an SQLSTATE, in place of the message, so that the trans
 lost. A connection that drops is one that the server has really closed.
 """
 
+import re
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -21,13 +22,16 @@ DROP = "drop"
 DROP_AFTER = "drop after"
 """The server executes the message, and the connection is lost before its answer arrives."""
 
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+
 
 @dataclass
 class Faults:
     """A context manager: inside it, one message of the Database's units fails.
 
     `at` is the number of the message, from 1, or "COMMIT"; 0 fails none. `how` is an SQLSTATE,
-    DROP or DROP_AFTER. With `always` each later message, or COMMIT, fails too.
+    DROP or DROP_AFTER. With `always` each later message, or COMMIT, fails too. Anything else is a
+    ValueError.
 
     `seen` lists the messages, those that failed included; `struck` counts the faults.
     """
@@ -39,6 +43,15 @@ class Faults:
     seen: list[str] = field(default_factory=list, init=False)
     struck: int = field(default=0, init=False)
     _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.how not in (DROP, DROP_AFTER) and not _SQLSTATE.fullmatch(self.how):
+            raise ValueError(
+                f"how={self.how!r} must be an SQLSTATE, which has five digits and capital letters"
+                f" such as '40001', or DROP ({DROP!r}), or DROP_AFTER ({DROP_AFTER!r})."
+            )
+        if isinstance(self.at, str) and self.at != "COMMIT":
+            raise ValueError(f"at={self.at!r} must be the number of a message, or 'COMMIT'.")
 
     def __enter__(self) -> Self:
         self._open.enter_context(cursors(self.database, _failing_cursor(self)))

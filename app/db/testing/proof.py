@@ -40,7 +40,9 @@ def all_or_nothing(
     Raises AssertionError where a call that raised has changed rows, and where a call that ended
     well has not changed exactly the rows that it changes without a fault. Only a lost COMMIT may
     raise OutcomeUnknown. With `retried`, Contention and ConnectionLost must not reach the caller.
+    Raises PermissionError, before the call, where the role of `snapshot` may not put rows back.
     """
+    snapshot.check_may_restore()
     trial = _Trial(call, database, snapshot, retried=retried)
     messages = trial.run()
     for turn, how in enumerate(ways):

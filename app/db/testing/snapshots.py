@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 
 Rows = Counter[tuple[str, str]]
@@ -30,8 +31,9 @@ NO_DIFFERENCE = Difference([], [])
 class Snapshot:
     """The rows of `tables` as they are when it is created, on a connection of its own.
 
-    `ignoring` names, for each table, columns that are not compared. `restore` needs a superuser: it
-    puts rows back without running triggers and without checking foreign keys.
+    `ignoring` names, for each table, columns that are not compared. `restore` puts rows back
+    without running triggers and without checking foreign keys, which needs a superuser, or the
+    right to set `session_replication_role`.
     """
 
     def __init__(
@@ -77,12 +79,17 @@ class Snapshot:
         changed = {table for table, _ in (now - self.taken) + (self.taken - now)}
         changed |= {table for table, ignored in self._ignoring.items() if ignored}
         with self._connection, self._connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
+            _switch_triggers_off(cursor)
             for table in changed:
                 name = sql.Identifier(table)
                 cursor.execute(sql.SQL("DELETE FROM {}").format(name))
                 copy = sql.SQL("COPY {} FROM STDIN").format(name)
                 cursor.copy_expert(copy, BytesIO(self._contents[table]))
+
+    def check_may_restore(self) -> None:
+        """Raises PermissionError where the role may not do what `restore` does."""
+        with self._connection, self._connection.cursor() as cursor:
+            _switch_triggers_off(cursor)
 
     def run(self, statement: str | sql.Composable) -> list[tuple[Any, ...]]:
         """Run SQL and commit; returns the rows."""
@@ -99,3 +106,18 @@ class Snapshot:
 
     def _listed(self, rows: Rows) -> list[str]:
         return sorted(f"{table} {self.normalised(row)}" for table, row in rows.elements())
+
+
+def _switch_triggers_off(cursor: Any) -> None:
+    """Until the transaction ends."""
+    try:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+    except psycopg2.errors.InsufficientPrivilege as error:
+        cursor.connection.rollback()
+        cursor.execute("SELECT current_user")
+        role = cursor.fetchone()[0]
+        raise PermissionError(
+            f"The role {role} may not set session_replication_role, without which rows cannot be"
+            " put back. Connect to the test database as a superuser, or let one run:"
+            f' GRANT SET ON PARAMETER session_replication_role TO "{role}".'
+        ) from error

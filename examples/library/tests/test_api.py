@@ -65,6 +65,7 @@ def test_errors_say_what_is_wrong(client: FlaskClient, scene: Scene) -> None:
         ("/books?autor=Austen", "invalid-parameter"),
         ("/books?sort=copies", "invalid-parameter"),
         ("/books?limit=0", "invalid-parameter"),
+        ("/books?limit=1&limit=2", "invalid-parameter"),
     ):
         response = client.get(path)
         assert (response.status_code, response.get_json()["code"]) == (400, code)
