@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Match = tuple[Rule, Mapping[str, Any]]
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 
 class KnownRoutes:
@@ -30,8 +30,9 @@ class KnownRoutes:
 
     def find(self, method: str, path: str) -> Match | None:
         """The rule and its arguments; None if no such path was matched yet."""
-        ids = _ID.findall(path)
-        known = self._known.get((method, _ID.sub("*", path) if ids else path))
+        parts = _ID.split(path)  # an id is every second one
+        ids = parts[1::2]
+        known = self._known.get((method, "*".join(parts[::2])))
         if known is None or len(known[1]) != len(ids):
             return None
         rule, names = known

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import flask
 import pytest
 from blinker import NamedSignal
 from flask import Blueprint, Flask, session
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
@@ -55,6 +56,7 @@ def addresses(adapter: MapAdapter) -> list[str]:
     ]
 
 
+@settings(deadline=None)
 @given(
     changes=st.fixed_dictionaries(
         {
@@ -146,6 +148,19 @@ def test_an_async_view_is_called_as_flask_calls_it() -> None:
             return str(error)
 
     assert outcome(Application) == outcome(Flask)
+
+
+@pytest.mark.parametrize("kind", [Application, Flask])
+def test_the_files_of_a_form_are_closed(kind: type[Flask]) -> None:
+    app, files = kind("desk"), []
+
+    @app.post("/")
+    def view() -> str:
+        files.append(flask.request.files["file"])
+        return "fine"
+
+    app.test_client().post("/", data={"file": (BytesIO(b"text"), "name")})
+    assert [file.closed for file in files] == [True]
 
 
 def test_there_are_no_sessions() -> None:

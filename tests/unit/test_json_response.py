@@ -40,6 +40,11 @@ def streamed(response: Response) -> None:
     del response.headers["Content-Length"]
 
 
+def as_text(response: Response) -> None:
+    response.response = ["[1,", "2]"]
+    del response.headers["Content-Length"]
+
+
 def other_type(response: Response) -> None:
     response.mimetype = "application/problem+json"
 
@@ -62,7 +67,10 @@ def nothing(_: Response) -> None:
 @pytest.mark.parametrize("status", [200, 201, 404, 503])
 @pytest.mark.parametrize(
     "change",
-    [nothing, empty, unchanged, replaced, other_type, other_headers, with_cookie, streamed],
+    [
+        *[nothing, empty, unchanged, replaced, as_text, streamed],
+        *[other_type, other_headers, with_cookie],
+    ],
 )
 def test_it_is_sent_as_by_werkzeug(
     method: str, status: int, change: Callable[[Response], None]

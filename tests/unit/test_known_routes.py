@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -43,6 +43,7 @@ REQUESTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(REQUESTS)
 def test_it_is_found_as_by_werkzeug(requests: list[tuple[str, str]]) -> None:
     """Each request of a sequence: earlier ones have made routes known."""

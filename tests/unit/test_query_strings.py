@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.api.kit.parameters import query_string, read_parameters
@@ -17,6 +17,7 @@ QUERIES = st.text("ab=&;,:+%0fF?/#.~ \0\n\xe9\xff", max_size=12) | st.text(
 )
 
 
+@settings(deadline=None)
 @given(QUERIES)
 @example("limit=50&sort=-created_at,name&a__in=1,2&b=2026-11-02T09:00:00Z&=&c&&d==")
 def test_they_are_read_as_the_standard_library_reads_them(query: str) -> None:
@@ -49,6 +50,7 @@ def test_fifty_are_read_and_one_more_is_refused(blank: str) -> None:
         read_parameters(f"{fifty}{blank}&a=1")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=4), st.text(max_size=6), max_size=3))
 @example({"limit": "50", "cursor": "a-Z_9~."})
 def test_they_are_written_as_the_standard_library_writes_them(parameters: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.kit.problems import pointer
@@ -22,6 +22,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_acceptable_is_read_as_json_reads_it(value: Any) -> None:
     """It equals what was sent, and can be written again."""
@@ -33,6 +34,7 @@ def test_what_is_acceptable_is_read_as_json_reads_it(value: Any) -> None:
         assert r"\u0000" not in text
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_every_mistake_can_be_answered(value: Any) -> None:
     """Its pointer is text that JSON can hold, whatever the keys on the way are."""
@@ -40,6 +42,7 @@ def test_every_mistake_can_be_answered(value: Any) -> None:
         assert "\0" not in orjson.loads(orjson.dumps(pointer(mistake.path)))
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1) | st.floats(-(2.0**62), 2.0**62) | st.text(ALPHABET))
 def test_ordinary_values_are_acceptable(value: float | str) -> None:
     """64-bit integers, doubles in their range, and text without NUL and surrogates."""
@@ -93,12 +96,14 @@ def outcome(data: bytes, *, by_hand: bool) -> object:
         return type(error), str(error)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS.map("".join).map(str.encode) | VALUES.map(json.dumps).map(str.encode))
 def test_orjson_reads_only_what_is_read_alike_by_hand(data: bytes) -> None:
     """Types, order and all; keys that come twice, numbers and characters are refused alike."""
     assert outcome(data, by_hand=False) == outcome(data, by_hand=True)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=6), DOCUMENTS.map("".join).map(str.encode), st.integers(0, 40))
 def test_broken_bytes_are_refused_alike(bytes_: bytes, data: bytes, place: int) -> None:
     broken = data[:place] + bytes_ + data[place:]

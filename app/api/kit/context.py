@@ -51,6 +51,8 @@ class RequestData(_AppCtxGlobals):
     parameters: dict[str, str]
     body: Any = UNREAD
     """The JSON of the body, once it is read."""
+    has_turn: bool = False
+    """Whether the request works on a large body, alone in the process."""
 
 
 request_data: Callable[[], RequestData] = g._get_current_object  # noqa: SLF001 - Flask documents it

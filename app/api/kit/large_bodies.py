@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from flask import g
-
-from app.api.kit.context import settings
+from app.api.kit.context import request_data, settings
 from app.db.errors import PoolExhausted
 
 _turn = threading.BoundedSemaphore()
@@ -19,9 +17,11 @@ def wait_for_turn() -> None:
     """
     if not _turn.acquire(timeout=settings().lock_timeout):
         raise PoolExhausted("The service is working on other large bodies. Try again later.")
-    g.has_turn = True
+    request_data().has_turn = True
 
 
 def end_turn(_: BaseException | None = None) -> None:
-    if g.pop("has_turn", False):
+    data = request_data()
+    if data.has_turn:
+        data.has_turn = False
         _turn.release()
