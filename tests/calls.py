@@ -38,7 +38,10 @@ from app.services import (
     TransactionService,
     UserService,
 )
+from app.services.account_opening_balances import Line, OpeningBalanceService
 from app.services.demo import DemoService
+from app.services.jobs import JobService
+from app.services.ledger_check import LedgerCheckService
 from tests.calls_at_desk import LATER, prepare_talks, prepare_work, user
 from tests.rows import Rows
 
@@ -50,8 +53,9 @@ if TYPE_CHECKING:
     Call = Callable[[], object]
 
 
-# What time has brought about: a snooze that is over, two leases and a hold that ran out.
+# What time has brought about: a snooze that is over, two leases, a hold and a key that ran out.
 TIME_PASSES = """
+UPDATE idempotency_keys SET expires_at = now();
 UPDATE conversations SET snoozed_until = now() WHERE subject = 'asleep';
 UPDATE tasks SET lease_expires_at = now() WHERE kind IN ('lost', 'spent');
 ALTER TABLE transactions DISABLE TRIGGER USER;
@@ -76,6 +80,7 @@ def prepare(database: Database) -> dict[str, Call]:
     keys = IdempotencyService(
         database=database, actor=actor, seal=partial(Seal, "k" * 32, "answer")
     )
+    keys.once("old", b"POST /v1/customers", lambda: Answer(204, {}, b""))
     event = events.page(Query())[0].items[0]["id"]
     return {
         "customers.create": lambda: customers.create({"reference": "new", "name": "x"}),
@@ -105,6 +110,8 @@ def prepare(database: Database) -> dict[str, Call]:
         "events.get": lambda: events.get(event),
         "events.page": lambda: events.page(Query()),
         "events.feed": lambda: events.feed(START, limit=5, most_bytes=1_000_000),
+        "jobs.remove_expired_keys": JobService.as_system(database).remove_expired_keys,
+        "ledger.verify": LedgerCheckService.as_system(database).verify,
         "demo.load": DemoService.as_system(database).load,
         "authenticator.authenticate": lambda: Authenticator(database, remember=0).authenticate(
             secret
@@ -139,9 +146,11 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
         TransactionService.as_system(database),
     )
     transfers = TransactionLifecycle.as_system(database)
-    cash = accounts.open(NewAccount(name="Cash", currency="GBP"))["id"]
+    firms = accounts.open(NewAccount(name="Cash", currency="GBP"))
+    cash, openings = firms["id"], OpeningBalanceService.as_system(database)
     new = NewAccount(customer_id=customer, name="Current", currency="GBP")
     key, empty, frozen = (accounts.open(new)["id"] for _ in range(3))
+    line = Line(1, accounts.get(empty)["number"], "5.00", "GBP")
     accounts.freeze(frozen)
     legs = [Leg(cash, Money(-5, "GBP")), Leg(key, Money(5, "GBP"))]
 
@@ -175,6 +184,7 @@ def prepare_money(database: Database, customer: Any) -> dict[str, Call]:
         "transfers.approve": lambda: approving.approve(waiting[0]["id"]),
         "transfers.reverse": lambda: transfers.reverse(posted),
         "transfers.expire_due": transfers.expire_due,
+        "openings.load": lambda: openings.load([line], against=firms["number"]),
     }
 
 
@@ -200,6 +210,7 @@ CALLS = [
     "accounts.close", "accounts.of_customer", "accounts.statement", "transactions.get",
     "transactions.get_many", "transactions.page", "transactions.create", "transfers.post",
     "transfers.void", "transfers.approve", "transfers.reverse", "transfers.expire_due",
+    "jobs.remove_expired_keys", "ledger.verify",
 ]  # fmt: skip
 
 

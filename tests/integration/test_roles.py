@@ -18,7 +18,6 @@ from app.models.base import CHANGED
 from app.models.privileges import table_privileges
 from app.services import ErasureService, EventService, RateLimiter
 from app.services.jobs import JobService
-from app.services.ledger_check import LedgerCheckService
 from app.settings import Settings
 from tests.calls import CALLS, TIME_PASSES, Desk, prepare
 from tests.roles import as_role, privileges, run
@@ -47,7 +46,7 @@ BESIDE = {
 }
 REMOVED = {"idempotency_keys", "rate_limits"}
 KEPT = {"id", "version", "created_at", "updated_at"}
-OTHERS = ("jobs.run_due", "ledger.verify", "limiter.reconcile")
+OTHERS = ("openings.load", "jobs.run_due", "limiter.reconcile")
 HIDDEN = {"tasks": {"lease_token"}, "tokens": {"token_hash"}}
 HIDDEN_TABLES = {"event_personal_values", "idempotency_keys"}
 
@@ -96,7 +95,6 @@ def desk(owned_url: str) -> Iterator[Desk]:
     service, administrator = open_database(as_role(owned_url, ROLES.app)), open_database(owned_url)
     calls = {**prepare(service), **prepare_others(service)}
     run(owned_url, TIME_PASSES)
-    run(owned_url, "UPDATE idempotency_keys SET expires_at = now()")
     desk = Desk(administrator, calls, Rows(owned_url))
     yield desk
     desk.rows.close()
@@ -110,7 +108,6 @@ def prepare_others(database: Database) -> dict[str, Callable[[], object]]:
     limiter.take(uuid4())
     return {
         "jobs.run_due": JobService.as_system(database).run_due,
-        "ledger.verify": LedgerCheckService.as_system(database).verify,
         "limiter.reconcile": limiter.reconcile,
     }
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from app import services
 from app.api.kit.contract import repository_of
 from app.domain.actors import ADMINS_ONLY, SYSTEM, Actor, ActorKind, Role
 from app.errors import Forbidden
 from app.services import Reads, Service
+from tests.services import every_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ADMIN = frozenset({"admin"})
 AGENT = frozenset({"agent"})
@@ -118,20 +116,6 @@ COMPUTE_ONLY = {
     "related",
     "require_admin_for_deleted",
 }
-# What services are composed of; no edge calls them.
-PARTS = {
-    "Adds",
-    "Applies",
-    "BulkAdds",
-    "BulkService",
-    "Creates",
-    "Deletes",
-    "Reads",
-    "ResourceService",
-    "Restores",
-    "Updates",
-    "Writes",
-}
 
 
 class Reached(Exception):
@@ -141,22 +125,6 @@ class Reached(Exception):
 class NoDatabase:
     def __getattr__(self, name: str) -> Any:
         raise Reached(name)
-
-
-def every_service() -> dict[str, type[Service]]:
-    for module in pkgutil.iter_modules(services.__path__):
-        importlib.import_module(f"{services.__name__}.{module.name}")
-    return {
-        kind.__name__: kind
-        for kind in _below(Service)
-        if kind.__module__.startswith(services.__name__) and kind.__name__ not in PARTS
-    }
-
-
-def _below(kind: type[Service]) -> Iterator[type[Service]]:
-    for subclass in kind.__subclasses__():
-        yield subclass
-        yield from _below(subclass)
 
 
 def public_methods(kind: type[Service]) -> dict[str, Callable[..., Any]]:
