@@ -45,8 +45,8 @@ class Prepared:
     """A Core statement that is executed often, with bind parameters for all that may differ.
 
     In its unit of work it is a statement like any other; only SQLAlchemy's events of statements are
-    not called. An INSERT or UPDATE names all its values: TypeError where a column has a default of
-    Python's. Results are read at once.
+    not called. An INSERT or UPDATE names the columns whose defaults are functions of Python's:
+    TypeError. Results are read at once.
     """
 
     def __init__(self, statement: Executable, casts: Casts = ()) -> None:
@@ -98,15 +98,13 @@ class _Compiled:
         self.compiled = compiled = statement.compile(dialect=dialect)
         if isinstance(statement, TextClause) and ends_transaction(compiled.string):
             raise UnitOfWorkError("The statement ends the transaction: only Database may.")
-        if compiled.prefetch:
-            names = ", ".join(column.key for column in compiled.prefetch)
-            raise TypeError(f"A prepared statement has to name {names}.")
         self._dialect = dialect
         self.sql: str = compiled.string
         self.options: Mapping[str, Any] = statement.get_execution_options()
         self._is_expanded = bool(compiled.post_compile_params)
         named = compiled.bind_names.items()
         self._constants = {name: bind.value for bind, name in named if not bind.required}
+        self._constants |= _defaults(compiled)
         self._encoders = _encoders(compiled, dialect)
         self._result: _Result | None = None
 
@@ -158,6 +156,16 @@ class _Compiled:
         for name, encode in state.processors.items():
             encoded[name] = encode(encoded[name])
         return state.statement, encoded
+
+
+def _defaults(compiled: Any) -> dict[str, Any]:
+    """The constant defaults of Python's; raises TypeError for others, which would be left out."""
+    places = {**dict.fromkeys(compiled.insert_prefetch, "default")}
+    places |= dict.fromkeys(compiled.update_prefetch, "onupdate")
+    found = {column.key: getattr(column, place) for column, place in places.items()}
+    if missing := [name for name, default in found.items() if not default.is_scalar]:
+        raise TypeError(f"A prepared statement has to name {', '.join(missing)}.")
+    return {name: default.arg for name, default in found.items()}
 
 
 def _encoders(compiled: Any, dialect: Dialect) -> list[tuple[str, Convert]]:

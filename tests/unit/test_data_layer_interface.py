@@ -13,7 +13,7 @@ import app.db
 ROOT = Path(app.db.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 OPTIONAL = {"admin", "listing", "search", "testing"}  # packages that nobody has to import
-MOST_LINES = 6000
+MOST_LINES = 6100
 
 
 def test_it_has_at_most_forty_public_names_each_documented() -> None:

@@ -6,15 +6,16 @@ from typing import Any, Literal, overload
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.sql.dml import Insert, ReturningInsert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from ..encoding import ROWS, copy_lines
 from ..errors import NotUnique
 from ..fields import check_fields, columns_of, unique_on
 from ..tables import Base, M
-from . import statements
+from . import inserts, statements
+from .inserts import Along
 from .records import Record
-from .references import BatchChecker, given_rows
+from .references import BatchChecker
 from .rows import Rows, add_defaults, encode_rows, with_defaults
 
 
@@ -25,15 +26,26 @@ class BulkWriter(BatchChecker[M]):
     def insert_many(self, connection: sa.Connection, rows: Rows) -> list[Any]: ...
     @overload
     def insert_many(
-        self, connection: sa.Connection, rows: Rows, *, returning: Literal[True]
+        self,
+        connection: sa.Connection,
+        rows: Rows,
+        *,
+        returning: Literal[True],
+        along: Along | None = None,
     ) -> list[Record]: ...
     def insert_many(
-        self, connection: sa.Connection, rows: Rows, *, returning: bool = False
+        self,
+        connection: sa.Connection,
+        rows: Rows,
+        *,
+        returning: bool = False,
+        along: Along | None = None,
     ) -> list[Any]:
         """Insert rows by one statement; returns their keys, or their records, in their order.
 
         A field that a row does not name gets the default of the model or of the table. Raises
-        ValueError where only some rows name a field whose default the statement cannot give.
+        ValueError where only some rows name a field whose default the statement cannot give. With
+        `along` the statement inserts rows of other tables too, made from the new ones.
         """
         if not rows:
             return []
@@ -43,12 +55,16 @@ class BulkWriter(BatchChecker[M]):
         _check_defaults(self.model, partly, new)
         keys = [row.get(self.key_field) for row in new]
         encode_rows(self.model, new, connection.dialect)
-        statement = _insert(self, names, partly, returning=returning)
-        found = connection.execute(statement, {ROWS: new})
+        build = None if along is None else along.build
+        statement = inserts.insert(self, names, partly, build, returning=returning)
+        bound = {ROWS: new} if along is None else {ROWS: new, **along.parameters}
         # INSERT ... SELECT inserts and returns the rows in the order in which it reads them.
         if returning:
-            return [row._asdict() for row in found]
-        return list(found.scalars()) if found.returns_rows else keys
+            return statement.records(connection, bound)
+        if self.key_field in names and self.key_field not in partly:
+            statement.execute(connection, bound)
+            return keys
+        return [key for (key,) in statement.rows(connection, bound)]
 
     def copy(
         self, connection: sa.Connection, fields: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -122,7 +138,7 @@ def _check_defaults(model: type[Base], partly: frozenset[str], rows: Rows) -> No
     """A row that lacks a field and one that gives None for it look alike to PostgreSQL."""
     for name in partly:
         declared = columns_of(model)[name]
-        default = _default(declared)
+        default = inserts.default_of(declared)
         if default is None and declared is not model.__table__.autoincrement_column:
             continue
         if not hasattr(default, "arg"):
@@ -131,43 +147,6 @@ def _check_defaults(model: type[Base], partly: frozenset[str], rows: Rows) -> No
             )
         if any(row.get(name, ...) is None for row in rows):
             raise ValueError(f"Name {name} in every row, or give no row None for it.")
-
-
-@lru_cache(maxsize=512)
-def _insert(
-    writer: BulkWriter[Any], names: tuple[str, ...], partly: frozenset[str], *, returning: bool
-) -> Insert | ReturningInsert[Any]:
-    columns = columns_of(writer.model)
-    given = given_rows([sa.column(name, columns[name].type) for name in names])
-    values = [
-        _or_default(columns[name], given.c[name]) if name in partly else given.c[name]
-        for name in names
-    ]
-    statement = insert(writer.model.__table__)
-    statement = statement.from_select([columns[name] for name in names], sa.select(*values))
-    if returning:
-        return statement.returning(*writer.columns)
-    is_given = writer.key_field in names and writer.key_field not in partly
-    return statement if is_given else statement.returning(writer.key_column)
-
-
-def _or_default(declared: sa.Column[Any], value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    default = _default(declared)
-    if default is None:
-        return value
-    # A literal without a type, as in the table: PostgreSQL gives it the column's.
-    is_text = isinstance(default.arg, str)
-    return sa.func.coalesce(value, _quoted(default.arg) if is_text else default.arg)
-
-
-def _quoted(default: str) -> sa.ColumnElement[Any]:
-    doubled = default.replace("'", "''")
-    return sa.literal_column(f"'{doubled}'")
-
-
-def _default(declared: sa.Column[Any]) -> Any:
-    """The default of a row that lacks the column."""
-    return declared.default or declared.server_default
 
 
 @lru_cache(maxsize=512)

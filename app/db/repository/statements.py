@@ -19,7 +19,6 @@ from ..prepared import WRITTEN_IDS, WRITTEN_JSON, Prepared
 from ..tables import Base, SoftDeleted
 from . import criteria, large_values, pages, searching
 from .pages import Query
-from .rows import python_defaults
 from .shape_cache import ShapeCache
 
 if TYPE_CHECKING:
@@ -157,12 +156,11 @@ def exists(reader: RecordReader[Any], *, include_deleted: bool, lock: bool = Fal
 def insert_one(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Insert:
     """A row with values for these fields; returns all that an entity of it has loaded."""
     model: type[Base] = reader.model
-    columns, defaults = columns_of(model), python_defaults(model)
+    columns = columns_of(model)
     values = {columns[n]: sa.bindparam(n, type_=columns[n].type) for n in names}
-    constants = {columns[n]: defaults[n].arg for n in defaults.keys() - set(names)}
     loaded = [each for each in sa.inspect(model).column_attrs if not each.deferred]
     found = [columns[each.key].label(each.key) for each in loaded]
-    return sa.insert(model.__table__).values({**constants, **values}).returning(*found)
+    return sa.insert(model.__table__).values(values).returning(*found)
 
 
 def page(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from uuid_utils.compat import uuid7
 
-from app.db import JSONObject
-from app.db.marks import BOOKKEEPING, INTERNAL, SECRET
 from app.domain.actors import SYSTEM, Actor, ActorKind
 from app.domain.rules import Rules
 from app.errors import Forbidden
-from app.models.base import PERSONAL, UNRECORDED
 from app.repositories import EventRepository, NewEvent
+from app.repositories.event_fields import shown_as
 from app.services.kit.changes import changed_members
 from app.services.kit.permissions import SYSTEM_ONLY, Roles
 
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
     from app.db.repository.writing import Changes
 
 S = TypeVar("S", bound="Service")
-
-_IN_NO_EVENT = {BOOKKEEPING, INTERNAL, SECRET, UNRECORDED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,32 +114,12 @@ class Service:
             raise Forbidden("Only admins can read deleted rows.")
 
 
-class _Shown(NamedTuple):
-    """How the changes of a field are shown in events."""
-
-    label: str
-    is_json: bool
-    is_personal: bool
-
-
-@lru_cache(maxsize=2048)
-def _shown_as(model: type[Resource], name: str) -> _Shown | None:
-    """None where no event shows the field; a name need not be a column's."""
-    column = model.__table__.c.get(name)
-    if column is None:
-        return _Shown(name, is_json=False, is_personal=False)
-    if not _IN_NO_EVENT.isdisjoint(column.info):
-        return None
-    is_json = isinstance(column.type, JSONObject)
-    return _Shown(str(column.name), is_json, PERSONAL in column.info)
-
-
 def _shown(model: type[Resource], changes: Changes) -> tuple[dict[str, object], dict[str, object]]:
     """The changes that an event shows, and the personal ones."""
     shown: dict[str, object] = {}
     personal: dict[str, object] = {}
     for name, change in changes.items():
-        if (how := _shown_as(model, name)) is not None:
+        if (how := shown_as(model, name)) is not None:
             before, after = changed_members(*change) if how.is_json else change
             of = personal if how.is_personal else shown
             of[how.label] = {"before": before, "after": after}

@@ -6,11 +6,13 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from uuid_utils.compat import uuid7
+
 from app.db import retry
 from app.db.errors import Invalid, Mistake
 from app.errors import AlreadyExists
+from app.repositories.new_row_events import Creation, events_along
 from app.services.kit.base import Service
-from app.services.kit.changes import first_values
 from app.services.kit.json_limits import json_mistakes
 from app.services.kit.permissions import allowed
 
@@ -44,11 +46,12 @@ class BulkAdds(Service, Generic[N]):
         with self.database.connect() as connection:
             self.check_all_live(connection, items)
             self._check_all_unique(connection, items)
-            records = self.repository.insert_many(connection, items, returning=True)
-            changes = {record["id"]: first_values(model, record) for record in records}
-            versions = {record["id"]: record["version"] for record in records}
-            self.record(connection, "created", model, changes, versions=versions)
-            return records
+            keys = [uuid7() for _ in items]
+            rows = [{**item, "id": key} for item, key in zip(items, keys, strict=True)]
+            actor, events = self.actor, {key: uuid7() for key in keys}
+            creation = Creation(actor.kind, actor.id, actor.name, self.request_id, events)
+            along = events_along(model, creation)
+            return self.repository.insert_many(connection, rows, returning=True, along=along)
 
     def check_all_live(self, connection: Connection, items: Items) -> None:
         """`Writes.check_live` for many new rows: the same rules, checked by a few statements."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
-
-from sqlalchemy import inspect
 
 from app.db import JSONObject
 from app.db.marks import BOOKKEEPING
 from app.db.types import same_json
 from app.domain.merge_patch import merge
+from app.repositories.event_fields import of_new_row
 
 if TYPE_CHECKING:
     from app.db import Record, Resource
@@ -34,24 +32,14 @@ def differences(model: type[Resource], before: Record, after: Record) -> Changes
 
 def initial_values(entity: Resource) -> Changes:
     """The values of a new entity, as changes from None."""
-    values = ((name, getattr(entity, name)) for name in _recorded(type(entity)))
+    values = ((name, getattr(entity, name)) for name in of_new_row(type(entity)))
     return {name: (None, value) for name, value in values if value is not None}
 
 
 def first_values(model: type[Resource], record: Record) -> Changes:
     """As `initial_values`, of a row that a Core statement has inserted."""
-    values = ((name, record.get(name)) for name in _recorded(model))
+    values = ((name, record.get(name)) for name in of_new_row(model))
     return {name: (None, value) for name, value in values if value is not None}
-
-
-@cache
-def _recorded(model: type[Resource]) -> tuple[str, ...]:
-    """The columns whose first values events may show."""
-    return tuple(
-        column.key
-        for column in inspect(model).columns
-        if column.key not in _SET_BY_DATABASE and not column.info.get(BOOKKEEPING)
-    )
 
 
 def changed_members(before: object, after: object) -> tuple[object, object]:
