@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, event
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 names its class so
+from sqlalchemy import Pool, event
 
 from app import create_app
 from benchmarks.load_bank_locks import without_locks
 
 
-@event.listens_for(Engine, "before_cursor_execute", retval=True)
-def _unlock(
-    _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
-) -> tuple[str, Any]:
-    return without_locks(statement), parameters
+class UnlockedCursor(Cursor):
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's name
+        super().execute(without_locks(query), vars)
+
+
+@event.listens_for(Pool, "checkout")
+def _unlock(connection: Any, *_: Any) -> None:
+    connection.cursor_factory = UnlockedCursor
 
 
 app = create_app()

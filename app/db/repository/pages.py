@@ -29,8 +29,8 @@ class Query:
     With an empty `sort` the list is in the order of the key.
 
     With `most_bytes` the page ends where its large values are more than that, and JSON comes as
-    PostgreSQL wrote it; with `written_ids` ids do too. Large values in `without` are not read: the
-    records have None instead.
+    PostgreSQL wrote it; with `written_ids` ids do too, for a caller that compares them with no
+    others. Large values in `without` are not read: the records have None instead.
     """
 
     filters: Mapping[str, Any] = field(default_factory=dict)
