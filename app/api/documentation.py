@@ -47,10 +47,10 @@ def _document() -> bytes:
     return written
 
 
-def _add_page(path: str, media: str, read: Callable[[], bytes]) -> None:
+def _add_page(path: str, summary: str, media: str, read: Callable[[], bytes]) -> None:
     @allow(None)
     @answers(status=(200, 304), media=media)
-    @documented(f"Return {path}.", "A part of the page on which this document can be browsed.")
+    @documented(summary, "People browse this document and try out its operations on that page.")
     def page() -> Response:
         return cached(read(), media, policy=_POLICY)
 
@@ -62,16 +62,14 @@ def _asset(package: str, name: str) -> Callable[[], bytes]:
     return (files(package) / name).read_bytes
 
 
-for _path, _media, _package, _file in (
-    ("/docs", HTML, "app.api.docs_page", "index.html"),
-    ("/docs/start.js", "text/javascript", "app.api.docs_page", "start.js"),
-    ("/docs/page.css", "text/css", "app.api.docs_page", "page.css"),
-    ("/docs/swagger-ui.css", "text/css", "flask_swagger_ui.dist", "swagger-ui.css"),
-    (
-        "/docs/swagger-ui-bundle.js",
-        "text/javascript",
-        "flask_swagger_ui.dist",
-        "swagger-ui-bundle.js",
-    ),
+_OWN, _SWAGGER = "app.api.docs_page", "flask_swagger_ui.dist"
+
+_add_page("/docs", "Return the page of this document.", HTML, _asset(_OWN, "index.html"))
+for _package, _name, _kind, _media in (
+    (_OWN, "start.js", "script", "text/javascript"),
+    (_OWN, "page.css", "style sheet", "text/css"),
+    (_SWAGGER, "swagger-ui.css", "style sheet", "text/css"),
+    (_SWAGGER, "swagger-ui-bundle.js", "script", "text/javascript"),
 ):
-    _add_page(_path, _media, _asset(_package, _file))
+    _summary = f"Return the {_kind} {_name} of the page at /docs."
+    _add_page(f"/docs/{_name}", _summary, _media, _asset(_package, _name))
