@@ -123,11 +123,11 @@ _LIVE_ONLY = with_loader_criteria(
 
 @sa.event.listens_for(UnitSession, "do_orm_execute")
 def _hide_deleted(state: ORMExecuteState) -> None:
-    """Add the condition that rows are live to each ORM query, and to the loading of collections.
+    """Add the condition that rows are live to ORM SELECTs, and to the loading of collections.
 
-    A statement without it runs as it is: one that asks for deleted rows (INCLUDE_DELETED), one that
-    has the condition itself (SAYS_LIVE), the read of a row to which another one refers, because a
-    deleted parent must not look like none, and the refresh of a loaded object.
+    These run without it: a union, or SQL as text; a SELECT that asks for deleted rows
+    (INCLUDE_DELETED), or has the condition itself (SAYS_LIVE); the read of a row to which another
+    one refers, because a deleted parent must not look like none; the refresh of a loaded object.
     """
     statement, options = state.statement, state.execution_options
     if not isinstance(statement, sa.Select) or state.is_column_load:
