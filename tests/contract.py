@@ -41,7 +41,7 @@ def check_answer(app: Flask, method: str, path: str, answer: TestResponse) -> No
         return
     responses = operation["responses"]
     told = responses.get(str(answer.status_code))
-    assert told, f"{operation['operationId']} does not tell of {answer.status}: {answer.text}"
+    assert told, f"{operation['operationId']} does not describe {answer.status}: {answer.text}"
     missing = [name for name in told["headers"] if name not in answer.headers]
     assert set(missing) <= _ONLY_SOMETIMES, f"{operation['operationId']} lacks {missing}"
     if method != "HEAD" and "content" in told:
@@ -59,7 +59,7 @@ def _check_body(
     body = orjson.loads(answer.data)
     if "examples" in media:
         code = body["type"].rpartition("/")[2]
-        assert code in media["examples"], f"{name} does not tell of {answer.status_code} {code}"
+        assert code in media["examples"], f"{name} does not describe {answer.status_code} {code}"
     schema = orjson.dumps(media["schema"])
     for error in validator(schema, is_sparse=is_sparse).iter_errors(body):
         raise AssertionError(f"{name}: {error.message} at {error.instance_path} of {body}")

@@ -63,7 +63,7 @@ def _read(value: dict[str, Any]) -> money.Money:
 class Money(ComponentField, fields.Field[money.Money]):
     """Read with at most the currency's digits, written with exactly those.
 
-    What is dumped has whole minor units under the field's own name, and a `currency` beside it.
+    What is dumped has whole minor units under the field's own name, and a `currency` next to it.
     """
 
     requested = responded = MONEY
