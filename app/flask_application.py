@@ -25,6 +25,8 @@ _PLAIN_HOST = re.compile(
 
 
 class APIRequest(Request):
+    """Flask's request, which works out less of itself."""
+
     @cached_property
     def blueprints(self) -> list[str]:
         """Flask asks for them three times."""
@@ -46,7 +48,7 @@ class NoSessions(SessionInterface):
 
 
 class Application(Flask):
-    """It does what Flask does, and takes 15 us less for each request (`docs/architecture.md`)."""
+    """It does what Flask does, in less time for each request (`docs/architecture.md`)."""
 
     request_class = APIRequest
     session_interface = NoSessions()
@@ -56,7 +58,7 @@ class Application(Flask):
         self._routes = KnownRoutes()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Flask takes the host apart first, which decides no route: without need, leave it."""
+        """Flask takes the host apart first, which decides no route here."""
         if request is None or not self._is_plain(request.environ):
             return super().create_url_adapter(request)
         environ = request.environ

@@ -46,8 +46,8 @@ class RequestData(_AppCtxGlobals):
     request_id: str
     identity: Identity | None = None
     actor: Actor
-    limit: tuple[Field, ...] = ()
-    """The headers that name the limit under which the request was counted or refused."""
+    limit_headers: tuple[Field, ...] = ()
+    """Those of the limit under which the request was counted or refused."""
     parameters: dict[str, str]
     body: Any = UNREAD
     """The JSON of the body, once it is read."""

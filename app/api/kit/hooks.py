@@ -41,8 +41,8 @@ def _finish(response: Response) -> Response:
     """
     request, data = current_request(), request_data()
     headers = security.missing(response.headers, is_secure=request.is_secure)
-    if data.limit:
-        headers += data.limit
+    if data.limit_headers:
+        headers += data.limit_headers
         rate_limits.reconcile_after(response)
     headers.append(("X-Request-Id", data.request_id))
     _add(response.headers, headers)

@@ -35,12 +35,12 @@ def count_request(data: RequestData, token_id: UUID) -> None:
         note_refusal(data, "token", limiter.rate, error)
         raise
     if left is not None:
-        data.limit = _headers("token", limiter.rate, left.remaining, left.reset)
+        data.limit_headers = _headers("token", limiter.rate, left.remaining, left.reset)
 
 
 def note_refusal(data: RequestData, name: str, rate: int, error: RateLimited) -> None:
     """The response names the limit under which the request was refused."""
-    data.limit = _headers(name, rate, 0, error.wait)
+    data.limit_headers = _headers(name, rate, 0, error.wait)
 
 
 def _headers(name: str, rate: int, left: int, reset: int) -> tuple[Field, ...]:
