@@ -4,7 +4,7 @@ These names are public, and so are the errors of `errors`, the marks of `marks`,
 `testing`, and `repository.search`, which is optional.
 """
 
-from .database import Database
+from .database import Database, retry
 from .engines import EngineOptions
 from .errors import UnitOfWorkError, UnitRolledBack
 from .marks import CHANGES_NOTHING
@@ -20,7 +20,6 @@ from .repository.reading import Reader
 from .repository.records import Record
 from .repository.references import ReferenceChecker
 from .repository.writing import Inserter, Repository, Updater
-from .retries import retry
 from .tables import LIVE, Base, DeletableResource, Identified, Resource, SoftDeleted
 from .triggers import check_tables, create_tables, touch
 from .types import JSONObject

@@ -27,7 +27,7 @@ from .effects import (
 from .marks import CHANGES_NOTHING
 
 if TYPE_CHECKING:
-    from .unit import UnitOfWork
+    from .open_unit import OpenUnit
 
 
 class Execution(Protocol):
@@ -44,7 +44,7 @@ class Execution(Protocol):
 _SAVEPOINT_STATEMENTS = (SavepointClause, ReleaseSavepointClause, RollbackToSavepointClause)
 
 
-def before_statement(unit: UnitOfWork, context: Execution) -> None:
+def before_statement(unit: OpenUnit, context: Execution) -> None:
     if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
         _before_savepoint_statement(unit, context.invoked_statement)
         return
@@ -63,14 +63,14 @@ def before_statement(unit: UnitOfWork, context: Execution) -> None:
             session.load_expired()  # while their rows can still be read
 
 
-def after_statement(unit: UnitOfWork, context: Execution) -> None:
+def after_statement(unit: OpenUnit, context: Execution) -> None:
     if isinstance(context.invoked_statement, _SAVEPOINT_STATEMENTS):
         _after_savepoint_statement(unit, context.invoked_statement)
     elif unit.session is not None and context.effect != NOTHING:
         unit.session.expire_rows(context.effect)
 
 
-def before_raw_statement(unit: UnitOfWork) -> None:
+def before_raw_statement(unit: OpenUnit) -> None:
     """As `before_statement`, for a cursor that SQLAlchemy does not know."""
     unit.check_alive()
     if unit.session is not None and not unit.session.flushing:
@@ -78,12 +78,12 @@ def before_raw_statement(unit: UnitOfWork) -> None:
         unit.session.load_expired()
 
 
-def after_raw_statement(unit: UnitOfWork) -> None:
+def after_raw_statement(unit: OpenUnit) -> None:
     if unit.session is not None and not unit.mode.read_only:
         unit.session.expire_rows()
 
 
-def _effect(unit: UnitOfWork, context: Execution) -> Effect:
+def _effect(unit: OpenUnit, context: Execution) -> Effect:
     if context.execution_options.get(CHANGES_NOTHING):
         return NOTHING
     sql, names = context.statement or "", _parameter_names(context)
@@ -92,7 +92,7 @@ def _effect(unit: UnitOfWork, context: Execution) -> Effect:
     return NOTHING if is_refused else effect
 
 
-def _effect_in_flush(unit: UnitOfWork, context: Execution) -> Effect:
+def _effect_in_flush(unit: OpenUnit, context: Execution) -> Effect:
     """The session knows what the flush itself writes, but not what the database adds to it."""
     statement = context.invoked_statement
     if not isinstance(statement, Insert | Update | Delete) or not _is_of_flush(context):
@@ -120,7 +120,7 @@ def _parameter_names(context: Execution) -> frozenset[str]:
     return frozenset(context.compiled_parameters[0]) if has_names else frozenset()
 
 
-def _before_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
+def _before_savepoint_statement(unit: OpenUnit, statement: Any) -> None:
     """Make sure that there is a session, and that it joined the transaction outside."""
     if isinstance(statement, RollbackToSavepointClause):
         if unit.session is not None:
@@ -136,7 +136,7 @@ def _before_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
         session.flush()
 
 
-def _after_savepoint_statement(unit: UnitOfWork, statement: Any) -> None:
+def _after_savepoint_statement(unit: OpenUnit, statement: Any) -> None:
     session = unit.open_session()
     name = statement.ident
     if isinstance(statement, SavepointClause):

@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Pool
 from sqlalchemy.engine import ExceptionContext
@@ -18,6 +19,7 @@ from .owner import current_owner, opening_generator
 from .retries import keep_trying
 from .unit import UnitOfWork
 
+P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -169,12 +171,12 @@ class Database:
 
     @property
     def _open_unit(self) -> UnitOfWork | None:
-        return current_owner().units.get(self)
+        return cast("UnitOfWork | None", current_owner().units.get(self))
 
     @contextmanager
     def _unit(self, mode: Mode) -> Iterator[UnitOfWork]:
         owner = current_owner()
-        if (unit := owner.units.get(self)) is not None:
+        if (unit := self._open_unit) is not None:
             with unit.joined(mode):
                 yield unit
             return
@@ -215,3 +217,24 @@ class Database:
                 error = OutcomeUnknown("The connection was lost during COMMIT.")
             unit.fail(error or context.sqlalchemy_exception or context.original_exception)
         return error
+
+
+class HasDatabase(Protocol):
+    @property
+    def database(self) -> Database: ...
+
+
+S = TypeVar("S", bound=HasDatabase)
+
+
+def retry(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Run a service method again on a conflict, as `Database.run` does; not inside an open unit.
+
+    The method opens its own unit, so it may be a read that costs one round trip.
+    """
+
+    @wraps(method)
+    def retried(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.database.again(lambda: method(self, *args, **kwargs))
+
+    return retried

@@ -23,7 +23,7 @@ from .errors import UnitOfWorkError
 from .sql_text import ends_transaction
 
 if TYPE_CHECKING:
-    from .unit import UnitOfWork
+    from .open_unit import OpenUnit
 
 
 Cursor = extensions.cursor
@@ -38,7 +38,7 @@ class DriverConnection(extensions.connection):
     SQLAlchemy sets it up by raw cursors.
     """
 
-    unit: UnitOfWork | None = None
+    unit: OpenUnit | None = None
     pid: int = 0
     begin: str = "BEGIN; "
     zone: str = ""
@@ -53,7 +53,7 @@ class DriverConnection(extensions.connection):
         self.zone = zone
         self.used_at = time.monotonic()
 
-    def take(self, unit: UnitOfWork, begin: str) -> None:
+    def take(self, unit: OpenUnit, begin: str) -> None:
         """Work for the unit from here on."""
         self.unit, self.begin, self.settings, self.began = unit, begin, "", False
         self.has_worked = True
@@ -207,7 +207,7 @@ class _RawCursor(Cursor):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.unit: UnitOfWork | None = cast("DriverConnection", self.connection).unit
+        self.unit: OpenUnit | None = cast("DriverConnection", self.connection).unit
 
     execute = _inside_unit("execute")
     executemany = _inside_unit("executemany")

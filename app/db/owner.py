@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 if TYPE_CHECKING:
-    from .unit import UnitOfWork
+    from .open_unit import OpenUnit
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Owner:
         self._process = getpid()
         self._thread = get_ident()
         self._task = _current_task()
-        self.units: dict[object, UnitOfWork] = {}
+        self.units: dict[object, OpenUnit] = {}
         self.retrying = False
         self.committed = False
 

@@ -1,28 +1,13 @@
 """Run a unit of work again after a conflict with another one."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TypeVar
 
 from .errors import ConnectionLost, Contention, StaleObject, Unavailable
 
-if TYPE_CHECKING:
-    from .database import Database
-
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class HasDatabase(Protocol):
-    @property
-    def database(self) -> Database: ...
-
-
-S = TypeVar("S", bound=HasDatabase)
 
 RETRYABLE: tuple[type[Unavailable], ...] = (Contention, ConnectionLost)
 """After these nothing was done: PostgreSQL rolled back, or COMMIT was never sent."""
@@ -52,16 +37,3 @@ def keep_trying(attempt: Callable[[], T], *, deadline: float, may_repeat: Callab
                 raise
             causes.append(error)
         time.sleep(pause)
-
-
-def retry(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Run a service method again on a conflict, as `Database.run` does; not inside an open unit.
-
-    The method opens its own unit, so it may be a read that costs one round trip.
-    """
-
-    @wraps(method)
-    def retried(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.database.again(lambda: method(self, *args, **kwargs))
-
-    return retried

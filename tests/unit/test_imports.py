@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from app.settings import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _ROOTS = ("app", "flask", "werkzeug", "click", "marshmallow")
 
@@ -51,3 +58,37 @@ def test_the_application_starts_without_what_few_commands_need() -> None:
     loaded = {line.partition(".")[0] for line in done.stdout.splitlines()}
     assert "sqlalchemy" in loaded
     assert loaded.isdisjoint({"alembic", "holidays", "mako"})
+
+
+def modules() -> dict[str, Path]:
+    """The files of `app` by the names of their modules."""
+    found = {}
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported_by(name: str, path: Path) -> Iterator[str]:
+    """What its import statements name, those for type checkers and in functions included."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even for type hints: a circle has no first module to read."""
+    files = modules()
+    graph = {}
+    for name, path in files.items():
+        named = {each for each in imported_by(name, path) if each in files}
+        # `from package import module` names the package too, which need not be meant.
+        inner = {each.rpartition(".")[0] for each in named}
+        graph[name] = named - inner - {name}
+    TopologicalSorter(graph).prepare()

@@ -15,16 +15,16 @@ from ..prepared import Prepared
 from .statements import Shape, matching
 
 if TYPE_CHECKING:
-    from .records import RecordReader
+    from .declarations import Declarations
 
 
-def of_all(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def of_all(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     every = matching(reader, shape)
     return every.with_only_columns(sa.func.count(), maintain_column_froms=True)
 
 
 @lru_cache(maxsize=512)
-def by_filters(reader: RecordReader[Any], names: tuple[str, ...]) -> Prepared:
+def by_filters(reader: Declarations[Any], names: tuple[str, ...]) -> Prepared:
     return Prepared(of_all(reader, Shape(names)))
 
 
@@ -42,13 +42,13 @@ def _compile(element: explain, compiler: SQLCompiler, **options: Any) -> str:
     return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
 
 
-def estimate(reader: RecordReader[Any], shape: Shape) -> sa.Executable:
+def estimate(reader: Declarations[Any], shape: Shape) -> sa.Executable:
     """The plan, which says how many rows the planner expects."""
     planned = explain(matching(reader, shape))
     return planned.execution_options(**{CHANGES_NOTHING: True})
 
 
-def of_some(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def of_some(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     """The number of rows, up to the `cap`."""
     some = matching(reader, shape).with_only_columns(sa.literal(1), maintain_column_froms=True)
     return sa.select(sa.func.count()).select_from(some.limit(sa.bindparam("cap")).subquery())

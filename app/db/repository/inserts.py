@@ -16,7 +16,7 @@ from .references import given_rows
 from .rows import python_defaults
 
 if TYPE_CHECKING:
-    from .records import RecordReader
+    from .declarations import Declarations
 
 Build = Callable[[sa.CTE], Sequence[sa.Insert]]
 
@@ -34,7 +34,7 @@ class Along(NamedTuple):
 
 @lru_cache(maxsize=512)
 def insert(
-    reader: RecordReader[Any],
+    reader: Declarations[Any],
     names: tuple[str, ...],
     partly: frozenset[str],
     build: Build | None,

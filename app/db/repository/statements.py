@@ -22,7 +22,7 @@ from .pages import Query
 from .shape_cache import ShapeCache
 
 if TYPE_CHECKING:
-    from .records import RecordReader
+    from .declarations import Declarations
 
 # Before the names of bind parameters: one with the name of a column would set that column.
 NEW = "uw_new_"
@@ -45,7 +45,7 @@ class Shape(NamedTuple):
 
 
 def prepared(
-    build: Callable[..., sa.Executable], reader: RecordReader[Any], shape: Hashable
+    build: Callable[..., sa.Executable], reader: Declarations[Any], shape: Hashable
 ) -> Prepared:
     """The statement `build(reader, shape)`, kept if it is asked for often."""
     key = build, type(reader), shape
@@ -112,7 +112,7 @@ def get(model: type[Base], *, many: bool, lock: bool, include_deleted: bool) -> 
 
 
 @lru_cache(maxsize=512)
-def find(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
+def find(reader: Declarations[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     """At most two rows: the second one shows that the filters are not unique."""
     if not names:
         raise InvalidCriterion("filters", "At least one filter is required.")
@@ -120,7 +120,7 @@ def find(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Select[Any]:
     return statement.execution_options(**_which(include_deleted=False))
 
 
-def _records(reader: RecordReader[Any], *, many: bool, include_deleted: bool) -> sa.Select[Any]:
+def _records(reader: Declarations[Any], *, many: bool, include_deleted: bool) -> sa.Select[Any]:
     model = reader.model
     return sa.select(*reader.columns).where(
         _by_key(model, many=many), *live(model, include_deleted=include_deleted)
@@ -129,14 +129,14 @@ def _records(reader: RecordReader[Any], *, many: bool, include_deleted: bool) ->
 
 @lru_cache(maxsize=512)
 def record(
-    reader: RecordReader[Any], *, many: bool = False, include_deleted: bool = False
+    reader: Declarations[Any], *, many: bool = False, include_deleted: bool = False
 ) -> Prepared:
     """The record with the `key`, or those with the `keys`."""
     return Prepared(_records(reader, many=many, include_deleted=include_deleted))
 
 
 @lru_cache(maxsize=512)
-def bounded_by_id(reader: RecordReader[Any]) -> Prepared:
+def bounded_by_id(reader: Declarations[Any]) -> Prepared:
     """The records with the `keys`, in their order, with large values while the budget lasts."""
     key = reader.key_column
     keys = sa.bindparam("keys", type_=sa.ARRAY(key.type))
@@ -146,14 +146,14 @@ def bounded_by_id(reader: RecordReader[Any]) -> Prepared:
 
 
 @lru_cache(maxsize=512)
-def exists(reader: RecordReader[Any], *, include_deleted: bool, lock: bool = False) -> Prepared:
+def exists(reader: Declarations[Any], *, include_deleted: bool, lock: bool = False) -> Prepared:
     """One row if there is one with the `key`."""
     found = _records(reader, many=False, include_deleted=include_deleted)
     found = found.with_only_columns(sa.literal(1), maintain_column_froms=True)
     return Prepared(found.with_for_update() if lock else found)
 
 
-def insert_one(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Insert:
+def insert_one(reader: Declarations[Any], names: tuple[str, ...]) -> sa.Insert:
     """A row with values for these fields; returns all that an entity of it has loaded."""
     model: type[Base] = reader.model
     columns = columns_of(model)
@@ -163,7 +163,7 @@ def insert_one(reader: RecordReader[Any], names: tuple[str, ...]) -> sa.Insert:
     return sa.insert(model.__table__).values(values).returning(*found)
 
 
-def page(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def page(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     """The rows of a page and one more, which shows whether there is a next page."""
     statement = everything(reader, shape)
     if shape.ends is not None:
@@ -175,12 +175,12 @@ def page(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
     return large_values.bounded(statement, reader.large_columns - shape.left_out)
 
 
-def slice_(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def slice_(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     statement = everything(reader, shape).limit(sa.bindparam("limit"))
     return statement.offset(sa.bindparam("offset"))
 
 
-def everything(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def everything(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     """All rows that match, in the order of the query."""
     statement = matching(reader, shape).order_by(*pages.order_by(_keys(reader, shape)))
     if shape.entities:
@@ -193,13 +193,13 @@ def _which(*, include_deleted: bool) -> dict[str, bool]:
     return {INCLUDE_DELETED: True} if include_deleted else {SAYS_LIVE: True}
 
 
-def _keys(reader: RecordReader[Any], shape: Shape) -> list[tuple[sa.ColumnElement[Any], bool]]:
+def _keys(reader: Declarations[Any], shape: Shape) -> list[tuple[sa.ColumnElement[Any], bool]]:
     """Only records can be sorted by the rank of a search."""
     sorts = reader.sorts_of(search=not shape.entities and shape.words > 0)
     return pages.order(sorts, shape.sort, reader.key_column)
 
 
-def matching(reader: RecordReader[Any], shape: Shape) -> sa.Select[Any]:
+def matching(reader: Declarations[Any], shape: Shape) -> sa.Select[Any]:
     record = (*reader.columns, *searching.columns(reader.searched, shape.words))
     selected: tuple[Any, ...] = (reader.model,) if shape.entities else record
     return (

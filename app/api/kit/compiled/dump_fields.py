@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from marshmallow import fields, missing
@@ -16,11 +16,10 @@ from app.api.kit.expressions import Values, expression_of
 from app.api.kit.fields import Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from marshmallow import Schema
 
-    from app.api.kit.compiled.dump import Dump
     from app.api.kit.compiled.source import AnyField, Function
 
 _NAMES: dict[str, object] = {
@@ -45,6 +44,14 @@ _SIMPLE: dict[object, str] = {
 }
 
 
+class Dumps(Protocol):
+    """Dumps objects of one schema."""
+
+    def one(self, record: object) -> object: ...
+
+    def many(self, records: Iterable[object]) -> object: ...
+
+
 class Fields:
     """Each field's expression, and the `names` that these use.
 
@@ -52,7 +59,7 @@ class Fields:
     """
 
     def __init__(
-        self, schema: Schema, read: str, dump: Callable[[Schema], Dump], *, may_miss: bool = False
+        self, schema: Schema, read: str, dump: Callable[[Schema], Dumps], *, may_miss: bool = False
     ) -> None:
         self.names = dict(_NAMES)
         self._schema, self._read, self._dump, self._may_miss = schema, read, dump, may_miss
