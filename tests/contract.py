@@ -35,18 +35,18 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def check_answer(app: Flask, method: str, path: str, answer: TestResponse) -> None:
-    """Raises AssertionError where the answer is none that the document tells of."""
+    """Raises AssertionError where the answer is none that the document describes."""
     operation = _operation(app, "GET" if method == "HEAD" else method, path)
     if operation is None:
         return
     responses = operation["responses"]
-    told = responses.get(str(answer.status_code))
-    assert told, f"{operation['operationId']} does not describe {answer.status}: {answer.text}"
-    missing = [name for name in told["headers"] if name not in answer.headers]
+    described = responses.get(str(answer.status_code))
+    assert described, f"{operation['operationId']} does not describe {answer.status}: {answer.text}"
+    missing = [name for name in described["headers"] if name not in answer.headers]
     assert set(missing) <= _ONLY_SOMETIMES, f"{operation['operationId']} lacks {missing}"
-    if method != "HEAD" and "content" in told:
+    if method != "HEAD" and "content" in described:
         is_sparse = "fields" in parse_qs(urlsplit(path).query)
-        _check_body(operation["operationId"], told["content"], answer, is_sparse=is_sparse)
+        _check_body(operation["operationId"], described["content"], answer, is_sparse=is_sparse)
 
 
 def _check_body(
@@ -76,16 +76,16 @@ def _operation(app: Flask, method: str, path: str) -> dict[str, Any] | None:
 
 @cache
 def validator(schema: bytes, *, is_sparse: bool = False) -> jsonschema_rs.Validator:
-    """Of a schema that may refer to those of the document; nothing may be left untold."""
+    """Of a schema that may refer to those of the document; nothing may be left undescribed."""
     components = deepcopy(_documents[0]["components"])
     for shape in components["schemas"].values():
         if "properties" in shape:
             shape.setdefault("additionalProperties", False)
-    told = orjson.loads(schema)
+    described = orjson.loads(schema)
     if not is_sparse:
-        told, components = _without_sparse(told), _without_sparse(components)
-    told = {**told, "components": components}
-    return jsonschema_rs.Draft202012Validator(told, validate_formats=True)
+        described, components = _without_sparse(described), _without_sparse(components)
+    described = {**described, "components": components}
+    return jsonschema_rs.Draft202012Validator(described, validate_formats=True)
 
 
 def _without_sparse(shape: Any) -> Any:

@@ -161,5 +161,5 @@ class Life:
 def erase(flask: Run, *arguments: str) -> dict[str, Any]:
     done = flask("customers", "erase", *arguments, "--yes", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout)
+    return reported

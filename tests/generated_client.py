@@ -105,8 +105,8 @@ def work(
     completion = Completion(claimed.lease_token, {"greeted": True})
     assert tasks_complete.sync(task.id, client=agent, body=completion).status == "completed"
     assert tasks_read.sync(task.id, client=admin).output == {"greeted": True}
-    (told,) = conversations_messages_list.sync(conversation.id, client=admin).items
-    assert (told.body, told.seq) == ("Good morning, Ann.", 1)
+    (reported,) = conversations_messages_list.sync(conversation.id, client=admin).items
+    assert (reported.body, reported.seq) == ("Good morning, Ann.", 1)
     assert tasks_claim.sync(client=agent, body=Claim()).items == []
 
 

@@ -102,8 +102,8 @@ def _said(events: list[dict[str, Any]]) -> Iterator[str]:
 def _asked(log: dict[str, Any], site: str) -> Iterator[str]:
     """Chromium itself asks under other keys than those of the page's site."""
     for event in log["events"]:
-        told = event.get("params", {})
-        key = told.get("network_isolation_key") or told.get("network_anonymization_key", "")
-        if key.startswith(site) and (target := told.get("url") or told.get("host")):
+        reported = event.get("params", {})
+        key = reported.get("network_isolation_key") or reported.get("network_anonymization_key", "")
+        if key.startswith(site) and (target := reported.get("url") or reported.get("host")):
             parts = urlsplit(target)
             yield f"{parts.scheme}://{parts.netloc}" if parts.netloc else target

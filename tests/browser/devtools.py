@@ -56,10 +56,10 @@ class DevTools:
 
     def evaluate(self, script: str) -> Any:
         """What the script comes to, where need be after it has waited."""
-        told = self.call(
+        reported = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        return told["result"].get("value")
+        return reported["result"].get("value")
 
     def wait_until(self, script: str) -> None:
         until = time.monotonic() + PATIENCE

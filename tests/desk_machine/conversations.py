@@ -49,8 +49,8 @@ class ConversationRules(QueueRules):
         self.refused(answer, set(), 201)
         talk = self.talks[answer.json["id"]] = Talk(answer.json["id"], owner, channel)
         if message is not None:
-            told = self.staff.get(f"/v1/conversations/{talk.id}/messages").json["items"]
-            self._said(talk, told[0]["id"], "inbound", external_id)
+            reported = self.staff.get(f"/v1/conversations/{talk.id}/messages").json["items"]
+            self._said(talk, reported[0]["id"], "inbound", external_id)
 
     def _said(self, talk: Talk, key: str, direction: str, external_id: str | None) -> None:
         talk.messages.append((key, direction, external_id, talk.id))

@@ -41,8 +41,8 @@ class EndingRules(ConversationRules):
         if self.refused(answer, refusals):
             return
         if message is not None and known is None:
-            told = self.staff.get(f"/v1/conversations/{talk.id}/messages?sort=-seq&limit=1")
-            self._said(talk, told.json["items"][0]["id"], "outbound", message[0])
+            reported = self.staff.get(f"/v1/conversations/{talk.id}/messages?sort=-seq&limit=1")
+            self._said(talk, reported.json["items"][0]["id"], "outbound", message[0])
         if task is not None:
             self._completed(task, {"by": "us"})
         talk.status, talk.long_resolved = "resolved", False

@@ -81,9 +81,9 @@ class QueueRules(TaskRules):
     def heartbeat(self, data: st.DataObject) -> None:
         task, answer, refusals = self.held(data, "heartbeat")
         if not self.refused(answer, refusals):
-            told = answer.json
-            assert told["cancel_requested"] == task.cancel
-            assert (told["lease_expires_at"] is not None) == task.leased
+            reported = answer.json
+            assert reported["cancel_requested"] == task.cancel
+            assert (reported["lease_expires_at"] is not None) == task.leased
             task.expired = False
             self.touched.add(task.id)
 
@@ -121,9 +121,9 @@ class QueueRules(TaskRules):
             assert run_after <= datetime.now(UTC) + longest
             task.end_attempt("failed", "pending")
             later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-            told = self.staff.patch(f"/v1/tasks/{task.id}", {"run_after": later})
-            self.refused(told, set())
-            task.since, task.delayed = datetime.fromisoformat(told.json["run_after"]), True
+            reported = self.staff.patch(f"/v1/tasks/{task.id}", {"run_after": later})
+            self.refused(reported, set())
+            task.since, task.delayed = datetime.fromisoformat(reported.json["run_after"]), True
 
     @some_are(lambda one: isinstance(one, Work) and one.pauses)
     @rule(data=st.data())
@@ -228,6 +228,6 @@ class QueueRules(TaskRules):
         assert TaskQueueService.as_system(type(self).database).rescue() == len(expired)
         for task in expired:
             task.lose()
-            told = self.staff.get(f"/v1/tasks/{task.id}").json
-            task.since = datetime.fromisoformat(told["run_after"])
+            reported = self.staff.get(f"/v1/tasks/{task.id}").json
+            task.since = datetime.fromisoformat(reported["run_after"])
             self.touched.add(task.id)

@@ -115,18 +115,18 @@ class DeskState(RuleBasedStateMachine):
         assert found.keys() == model.keys()
         for key, item in found.items():
             expected = model[key].shown()
-            told = {
+            reported = {
                 name: item[name] is not None if isinstance(value, bool) else item[name]
                 for name, value in expected.items()
             }
-            told |= {n: item[n] for n in ("cancel_requested",) if n in expected}
-            assert told == expected, item
+            reported |= {n: item[n] for n in ("cancel_requested",) if n in expected}
+            assert reported == expected, item
         return found
 
     def agree_on_attempts(self, task: Work) -> None:
         items = self.staff.get(f"/v1/tasks/{task.id}/attempts?limit=100").json["items"]
-        told = [(item["number"], item["agent_id"], item["outcome"]) for item in items]
-        assert told == [(n, *attempt) for n, attempt in enumerate(task.attempts, 1)]
+        reported = [(item["number"], item["agent_id"], item["outcome"]) for item in items]
+        assert reported == [(n, *attempt) for n, attempt in enumerate(task.attempts, 1)]
 
     def agree_on_messages(self, talk: Talk) -> None:
         items = self.staff.get(f"/v1/conversations/{talk.id}/messages?limit=100").json["items"]

@@ -97,8 +97,8 @@ def test_who_may_not_is_not_told_what_there_is(scene: Scene, route: str) -> None
         if expected(route, role, "missing") not in (401, 403):
             continue
         refused = [which for which in whichever(route) if expected(route, role, which) is not None]
-        told = {which: told_by(ask(scene, route, role, which)) for which in refused}
-        assert len(set(told.values())) == 1, (role, told)
+        reported = {which: told_by(ask(scene, route, role, which)) for which in refused}
+        assert len(set(reported.values())) == 1, (role, reported)
 
 
 def told_by(answer: Answer) -> tuple[object, ...]:

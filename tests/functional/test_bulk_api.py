@@ -226,10 +226,10 @@ def test_the_limits_are_settings(staff: Client, database_url: str) -> None:
 
 def test_the_document_tells_of_bulk_bodies(anonymous: Client) -> None:
     """What is sent and what is answered are lists, with the limit."""
-    told = anonymous.get("/openapi.json").json
-    operation = told["paths"]["/v1/customers/bulk"]["post"]
+    reported = anonymous.get("/openapi.json").json
+    operation = reported["paths"]["/v1/customers/bulk"]["post"]
     body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    shape = told["components"]["schemas"][re.sub(".*/", "", body)]
+    shape = reported["components"]["schemas"][re.sub(".*/", "", body)]
     assert shape["properties"]["items"]["maxItems"] == AT_MOST
     headers = operation["responses"]["201"]["headers"].keys()
     assert headers >= {"X-Request-Id"}

@@ -234,5 +234,7 @@ def test_verify_tells_and_fails(flask: Run, bank: Bank, sql: Sql) -> None:
     done = flask("accounts", "verify")
     assert (done.returncode, done.stderr) == (1, "Error: Wrong rows in the ledger: 1.\n")
     assert done.stdout.splitlines()[1].split()[-4:] == ["accounts", key, "500", "501"]
-    told = json.loads(flask("accounts", "verify", "--json").stdout)
-    assert [(line["id"], line["expected"], line["found"]) for line in told] == [(key, "500", "501")]
+    reported = json.loads(flask("accounts", "verify", "--json").stdout)
+    assert [(line["id"], line["expected"], line["found"]) for line in reported] == [
+        (key, "500", "501")
+    ]

@@ -58,11 +58,11 @@ def test_the_ledger_and_the_others_stay(
     balance = admin.get(his).json
     erase(flask, life.key, "--messages")
     assert LedgerCheckService.as_system(database).verify() == []
-    told = {"description", "reference", "version", "updated_at"}
+    reported = {"description", "reference", "version", "updated_at"}
     for was, now in zip(
         transactions, admin.get("/v1/transactions?sort=created_at").json["items"], strict=True
     ):
-        assert {name for name in was if was[name] != now[name]} <= told
+        assert {name for name in was if was[name] != now[name]} <= reported
         assert (now["description"], now["reference"]) in (("[erased]", None), ("", None))
     for was, now in zip(
         statement, admin.get(f"/v1/accounts/{life.account}/entries").json["items"], strict=True
@@ -95,13 +95,13 @@ def test_the_customer_and_what_was_said_look_erased(life: Life, admin: Client, f
 def test_the_audit_stays(life: Life, admin: Client, flask: Run, sql: Sql) -> None:
     """Who did what when, without the values; and that it was erased, of each thing, once."""
 
-    def told() -> dict[str, Any]:
+    def reported() -> dict[str, Any]:
         rows = sql("SELECT id, to_jsonb(events) - 'changes', changes FROM events")
         return {key: (event, set(changes)) for key, event, changes in rows}
 
-    before = told()
+    before = reported()
     erased = erase(flask, life.key)["erased"]
-    assert {key: of for key, of in told().items() if key in before} == before
+    assert {key: of for key, of in reported().items() if key in before} == before
     events = admin.get("/v1/events?action=erased&limit=100&sort=occurred_at").json["items"]
     tables = ("customers", "conversations", "messages", "tasks", "todos", "transactions")
     assert len(events) == sum(erased[table] for table in (*tables, "accounts"))
@@ -113,7 +113,7 @@ def test_the_audit_stays(life: Life, admin: Client, flask: Run, sql: Sql) -> Non
     assert (created["action"], created["changes"]) == ("created", dict.fromkeys(names))
     again = erase(flask, life.key)["erased"]
     assert set(again.values()) == {0}
-    assert len(told()) == len(before) + len(events)
+    assert len(reported()) == len(before) + len(events)
 
 
 def test_kept_answers_are_gone(life: Life, admin: Client, flask: Run) -> None:

@@ -42,14 +42,14 @@ def test_whom_the_firm_has_to_know_is_not_erased(ann_id: str, admin: Client, fla
     talk = admin.create("/v1/conversations", talk)["id"]
     task = {"kind": "x", "queue": "work", "metadata": {"customer": ann_id}}
     task = admin.create("/v1/tasks", task)["id"]
-    told = refusal(flask, "A-1")
-    assert "1 accounts that are not closed" in told
-    assert "1 conversations that are not resolved, 1 tasks that have not ended" in told
+    reported = refusal(flask, "A-1")
+    assert "1 accounts that are not closed" in reported
+    assert "1 conversations that are not resolved, 1 tasks that have not ended" in reported
     admin.post(f"/v1/accounts/{account}/freeze")
     admin.post(f"/v1/conversations/{talk}/resolve")
     admin.post(f"/v1/tasks/{task}/cancel")
-    told = "Error: The customer cannot be erased: there are 1 accounts that are not closed.\n"
-    assert refusal(flask, ann_id) == told
+    reported = "Error: The customer cannot be erased: there are 1 accounts that are not closed.\n"
+    assert refusal(flask, ann_id) == reported
     assert admin.get(f"/v1/customers/{ann_id}").json["name"] == "Ann"
     admin.post(f"/v1/accounts/{account}/close")
     assert erase(flask, ann_id)["erased"]["accounts"] == 1
@@ -89,8 +89,8 @@ def test_what_was_paid_for_their_tasks_is_theirs(
     (task,) = admin.get(f"/v1/tasks?conversation_id={talk}").json["items"]
     new = {"name": "Cash", "currency": "GBP"}
     one, other = (admin.create("/v1/accounts", new)["id"] for _ in range(2))
-    told = {"description": c("description"), "task_id": task["id"]}
-    admin.create("/v1/transactions", move(one, other, "5", **told))
+    reported = {"description": c("description"), "task_id": task["id"]}
+    admin.create("/v1/transactions", move(one, other, "5", **reported))
     admin.post(f"/v1/tasks/{task['id']}/cancel")
     admin.post(f"/v1/conversations/{talk}/resolve")
     assert erase(flask, ann_id)["erased"]["transactions"] == 1
@@ -102,8 +102,8 @@ def test_what_was_paid_is_not_paid_again(ann_id: str, admin: Client, flask: Run)
     talk = talk_about(ann_id, admin)
     new = {"name": "Cash", "currency": "GBP"}
     one, other = (admin.create("/v1/accounts", new)["id"] for _ in range(2))
-    told = {"description": "For Ann", "reference": "ours", "conversation_id": talk}
-    body = move(one, other, "5", **told)
+    reported = {"description": "For Ann", "reference": "ours", "conversation_id": talk}
+    body = move(one, other, "5", **reported)
     made = admin.create("/v1/transactions", body)["id"]
     admin.post(f"/v1/conversations/{talk}/resolve")
     assert erase(flask, ann_id)["erased"]["transactions"] == 1

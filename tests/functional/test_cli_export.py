@@ -145,8 +145,8 @@ def test_without_stdout_it_says_so(environment: dict[str, str], people: list[Any
     done = subprocess.run(  # noqa: S602 - a shell closes it
         command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    told = "Error: - cannot be written: Bad file descriptor\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    reported = "Error: - cannot be written: Bad file descriptor\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", reported)
 
 
 def test_without_a_database_the_old_file_stays(flask: Run, app: Any, tmp_path: Path) -> None:

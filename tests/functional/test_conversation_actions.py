@@ -86,12 +86,12 @@ def test_an_action_tells_what_it_did(
     after = _act(staff, path, action).json
     assert after["version"] == before["version"] + 1
     assert after["status_changed_at"] > before["status_changed_at"]
-    told = events_of(staff, path)[-1]
-    assert (told["action"], told["actor"]["id"]) == (event, staff.user_id)
-    assert told["changes"]["status"] == {"before": status, "after": after["status"]}
+    reported = events_of(staff, path)[-1]
+    assert (reported["action"], reported["actor"]["id"]) == (event, staff.user_id)
+    assert reported["changes"]["status"] == {"before": status, "after": after["status"]}
     moments = {"before": before["status_changed_at"], "after": after["status_changed_at"]}
-    assert told["changes"]["status_changed_at"] == moments
-    for name, change in told["changes"].items():
+    assert reported["changes"]["status_changed_at"] == moments
+    for name, change in reported["changes"].items():
         assert change == {"before": before[name], "after": after[name]}
 
 

@@ -53,9 +53,9 @@ def test_no_value_of_a_row_is_in_a_cursor(scene: Scene) -> None:
         value, cursor = answer.json["items"][0][sort], answer.json["next_cursor"]
         assert len(value) > len(" Núñez")  # too long to be there by chance
         linked = unquote(answer.headers["Link"])
-        for told in (_readable(cursor), linked.encode()):
-            assert value.encode() not in told, (path, sort)
-            assert ascii(value)[1:-1].encode() not in told, (path, sort)
+        for reported in (_readable(cursor), linked.encode()):
+            assert value.encode() not in reported, (path, sort)
+            assert ascii(value)[1:-1].encode() not in reported, (path, sort)
 
 
 def test_two_cursors_of_one_place_differ(viewer: Client, staff: Client) -> None:

@@ -152,8 +152,8 @@ def test_every_column_with_text_is_erased_or_kept_for_a_reason() -> None:
         if not isinstance(column.type, _TEXTLESS)
         and not isinstance(getattr(column.type, "item_type", None), Uuid)
     }
-    for overwritten, told in ((ALWAYS, always - _ELSEWHERE), (WITH_MESSAGES, messages)):
-        assert set().union(*(columns_of(*of) for of in overwritten.items())) == told
+    for overwritten, reported in ((ALWAYS, always - _ELSEWHERE), (WITH_MESSAGES, messages)):
+        assert set().union(*(columns_of(*of) for of in overwritten.items())) == reported
 
 
 def test_every_command_that_a_page_names_exists() -> None:

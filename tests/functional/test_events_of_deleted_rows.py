@@ -35,7 +35,7 @@ CUSTOMER = {
 }
 
 
-def told(client: Client, object_id: str) -> dict[str, list[dict[str, Any]]]:
+def reported(client: Client, object_id: str) -> dict[str, list[dict[str, Any]]]:
     """The events of an object, from every place that shows them."""
     listed = client.get(f"/v1/events?object_id={object_id}&sort=occurred_at").json["items"]
     counted = client.get(f"/v1/events?object_id={object_id}&include_total=true&limit=1").json
@@ -50,7 +50,7 @@ def told(client: Client, object_id: str) -> dict[str, list[dict[str, Any]]]:
 
 def shows(client: Client, object_id: str) -> set[str]:
     """The places that show the canary."""
-    return {place for place, events in told(client, object_id).items() if CANARY in str(events)}
+    return {place for place, events in reported(client, object_id).items() if CANARY in str(events)}
 
 
 EVERYWHERE = {"list", "feed", "single"}
@@ -64,7 +64,7 @@ def test_events_of_a_deleted_customer_show_no_personal_values(
     staff.patch(f"/v1/customers/{key}", {"name": f"{CANARY} Jones"})
     for client in (admin, staff, viewer):
         assert shows(client, key) == EVERYWHERE
-    before = told(staff, key)["list"]
+    before = reported(staff, key)["list"]
     path = f"/v1/events/{before[0]['id']}"
     tag = viewer.get(path).headers["ETag"]
     assert viewer.get(path, if_none_match=tag).status_code == 304
@@ -73,13 +73,13 @@ def test_events_of_a_deleted_customer_show_no_personal_values(
     assert shows(admin, key) == EVERYWHERE
     for client in (staff, viewer):
         assert shows(client, key) == set()
-        created, updated, deleted = told(client, key)["list"]
+        created, updated, deleted = reported(client, key)["list"]
         assert created == {**before[0], "changes": dict.fromkeys(before[0]["changes"])}
         assert updated == {**before[1], "changes": {"name": None}}
         assert deleted["changes"]["deleted_at"]["after"]
     staff.post(f"/v1/customers/{key}/restore")
     assert shows(viewer, key) == EVERYWHERE
-    assert told(viewer, key)["list"][:2] == before
+    assert reported(viewer, key)["list"][:2] == before
 
 
 def test_events_of_messages_of_a_deleted_conversation_show_no_text(
@@ -119,7 +119,7 @@ def test_events_of_all_else_that_is_deleted_show_none(
     personal = [column.name for column in Base.metadata.tables[name].c if PERSONAL in column.info]
     assert (shows(viewer, key) == EVERYWHERE) == (CANARY in str(bodies[name]))
     assert staff.delete(f"/v1/{name}/{key}").status_code == 204
-    for place, events in told(viewer, key).items():
+    for place, events in reported(viewer, key).items():
         for event in events:
             shown = [field for field in personal if event["changes"].get(field) is not None]
             assert shown == [], place

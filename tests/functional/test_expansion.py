@@ -263,11 +263,11 @@ def test_an_agent_is_shown_no_more_once_its_task_is_over(
 def test_the_document_tells_what_may_be_asked(anonymous: Client) -> None:
     """Every name by itself and below another; a resource that refers to nothing has no `expand`."""
     paths = anonymous.get("/openapi.json").json["paths"]
-    told = _enums(paths["/v1/tasks"]["get"])
-    assert told["expand"] == list(paths_of(TaskSchema))
-    assert {"parent", "parent.parent", "conversation.customer"} <= set(told["expand"])
-    assert {"id", "input", "metadata"} <= set(told["fields"])
-    assert _enums(paths["/v1/tasks/{id}"]["get"]) == told
+    reported = _enums(paths["/v1/tasks"]["get"])
+    assert reported["expand"] == list(paths_of(TaskSchema))
+    assert {"parent", "parent.parent", "conversation.customer"} <= set(reported["expand"])
+    assert {"id", "input", "metadata"} <= set(reported["fields"])
+    assert _enums(paths["/v1/tasks/{id}"]["get"]) == reported
     assert _enums(paths["/v1/customers"]["get"]).keys() == {"fields"}
     assert _enums(paths["/v1/tasks"]["post"]) == {}
 

@@ -20,8 +20,10 @@ def test_a_generated_client_works(served: Desk, tmp_path: Path) -> None:
     address, token = f"http://127.0.0.1:{served.port}", served.employ("ada", Role.ADMIN).token
     source = ("--url", f"{address}/openapi.json", "--meta", "none", "--fail-on-warning")
     package = tmp_path / "caseload_client"
-    told = _run("-m", "openapi_python_client", "generate", *source, "--output-path", str(package))
-    assert told == f"Generating {package}\n"
+    reported = _run(
+        "-m", "openapi_python_client", "generate", *source, "--output-path", str(package)
+    )
+    assert reported == f"Generating {package}\n"
     program = str(ROOT / "tests" / "generated_client.py")
     assert _run("-W", "error", program, address, token, PYTHONPATH=str(tmp_path)) == ""
 

@@ -182,13 +182,13 @@ def test_paths_and_queries(server: Server, target: bytes, status: int, problem: 
     ],
 )
 def test_media_types(server: Server, media: str | None, headers: tuple[str, ...]) -> None:
-    for method, path, told in (
+    for method, path, reported in (
         ("POST", "/v1/customers", "accept-post"),
         ("PATCH", f"/v1/customers/{ID}", "accept-patch"),
     ):
         reply = server.ask(method, path, GOOD, *headers, media=media)
         refused(reply, 415, "unsupported-media-type")
-        assert "application/json" in reply.headers[told]
+        assert "application/json" in reply.headers[reported]
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_body_over_the_limit(server: Server, path: str, size: int) -> None:
     refused(reply, 413, "body-too-large")
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
     head += "Content-Type: application/json\r\nConnection: close\r\n"
-    told = server.send(f"{head}Content-Length: {size + 1}\r\n\r\n".encode() + b"{" * 100)
-    refused(told, 413, "body-too-large")
+    reported = server.send(f"{head}Content-Length: {size + 1}\r\n\r\n".encode() + b"{" * 100)
+    refused(reported, 413, "body-too-large")
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
     chunked += chunk * (size // 0x10000 + 1) + b"0\r\n\r\n"

@@ -38,33 +38,33 @@ Document = dict[str, Any]
 
 
 @pytest.fixture
-def told(anonymous: Client) -> Document:
+def reported(anonymous: Client) -> Document:
     answer = anonymous.get("/openapi.json")
     assert answer.status_code == 200
     found: Document = answer.json
     return found
 
 
-def _operations(told: Document) -> Iterator[tuple[str, str, Document]]:
-    for path, methods in told["paths"].items():
+def _operations(reported: Document) -> Iterator[tuple[str, str, Document]]:
+    for path, methods in reported["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
 
 
-def test_it_is_a_valid_openapi_3_1(told: Document) -> None:
+def test_it_is_a_valid_openapi_3_1(reported: Document) -> None:
     """By the validator of the OpenAPI specification itself."""
-    assert told["openapi"].startswith("3.1.")
-    assert list(OpenAPIV31SpecValidator(told).iter_errors()) == []
+    assert reported["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(reported).iter_errors()) == []
 
 
-def test_every_route_is_in_it_and_nothing_else(app: Flask, told: Document) -> None:
+def test_every_route_is_in_it_and_nothing_else(app: Flask, reported: Document) -> None:
     """What the application serves, method by method; HEAD goes with GET."""
     served = {
         f"{method} {path_of(rule.rule)}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD"}
     }
-    assert {f"{method.upper()} {path}" for path, method, _ in _operations(told)} == served
+    assert {f"{method.upper()} {path}" for path, method, _ in _operations(reported)} == served
 
 
 def test_a_route_without_a_contract_is_found(database_url: str) -> None:
@@ -74,11 +74,11 @@ def test_a_route_without_a_contract_is_found(database_url: str) -> None:
     assert forgotten == []
 
 
-def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> None:
+def test_every_operation_says_all_that_a_client_has_to_know(reported: Document) -> None:
     """A name of its own, a tag, its parameters, and an answer for whatever may go wrong."""
-    names = [operation["operationId"] for _, _, operation in _operations(told)]
+    names = [operation["operationId"] for _, _, operation in _operations(reported)]
     assert len(set(names)) == len(names)
-    for path, method, operation in _operations(told):
+    for path, method, operation in _operations(reported):
         statuses = set(operation["responses"])
         summary, description = operation["summary"], operation["description"]
         assert len(summary.split()) > 1
@@ -95,25 +95,25 @@ def test_every_operation_says_all_that_a_client_has_to_know(told: Document) -> N
             assert ("content" in answer) == (status not in ("204", "304"))
 
 
-def test_a_reader_is_led_from_a_token_to_the_resources(told: Document) -> None:
+def test_a_reader_is_led_from_a_token_to_the_resources(reported: Document) -> None:
     """The introduction starts with a token, the tags with customers; each tag has a sentence."""
-    headings = re.findall(r"^## (.*)", told["info"]["description"], re.MULTILINE)
+    headings = re.findall(r"^## (.*)", reported["info"]["description"], re.MULTILINE)
     assert headings[0] == "Get a token"
-    tags = told["tags"]
+    tags = reported["tags"]
     assert [tag["name"] for tag in tags[:3]] == ["customers", "accounts", "transactions"]
     assert all(tag["description"].endswith(".") for tag in tags)
-    used = {tag for _, _, operation in _operations(told) for tag in operation["tags"]}
+    used = {tag for _, _, operation in _operations(reported) for tag in operation["tags"]}
     assert used == {tag["name"] for tag in tags}
 
 
-def test_every_field_and_parameter_is_described(told: Document) -> None:
+def test_every_field_and_parameter_is_described(reported: Document) -> None:
     """In a sentence: a field where its schema declares it, by `metadata=describe(...)`."""
     fields = [
         (f"{name}.{field}", described)
-        for name, shape in told["components"]["schemas"].items()
+        for name, shape in reported["components"]["schemas"].items()
         for field, described in _all_fields(shape)
     ]
-    parameters = [(parameter["name"], parameter) for parameter in _parameters(told)]
+    parameters = [(parameter["name"], parameter) for parameter in _parameters(reported)]
     assert len(fields) > 300
     undescribed = [
         name
@@ -129,32 +129,32 @@ def _all_fields(shape: Document) -> Iterator[tuple[str, Document]]:
         yield from _all_fields(field)
 
 
-def test_every_example_is_valid(app: Flask, told: Document) -> None:
+def test_every_example_is_valid(app: Flask, reported: Document) -> None:
     """Of schemas, of parameters and of problems."""
     checked = 0
-    for name, shape in told["components"]["schemas"].items():
+    for name, shape in reported["components"]["schemas"].items():
         reference = orjson.dumps({"$ref": f"#/components/schemas/{name}"})
         for example in shape.get("examples", ()):
             document(app)
             validator(reference).validate(example)
             checked += 1
     problem = orjson.dumps({"$ref": "#/components/schemas/Problem"})
-    for name, example in told["components"]["examples"].items():
+    for name, example in reported["components"]["examples"].items():
         validator(problem).validate(example["value"])
         assert example["value"]["type"].endswith(f"/problems/{name}")
-    for parameter in _parameters(told):
+    for parameter in _parameters(reported):
         for example in parameter["schema"].get("examples", ()):
             validator(orjson.dumps(parameter["schema"])).validate(example)
     assert checked > 40
 
 
-def _parameters(told: Document) -> Iterator[Document]:
-    yield from told["components"]["parameters"].values()
-    for _, _, operation in _operations(told):
+def _parameters(reported: Document) -> Iterator[Document]:
+    yield from reported["components"]["parameters"].values()
+    for _, _, operation in _operations(reported):
         yield from (found for found in operation["parameters"] if "$ref" not in found)
 
 
-def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
+def test_every_problem_is_one_that_the_code_raises(reported: Document) -> None:
     """Each error of the domain has an example, under its own status."""
     for error in _all_errors(ApplicationError):
         if error.__module__.startswith(("app.errors", "app.domain.", "app.db.errors")) and hasattr(
@@ -163,7 +163,7 @@ def test_every_problem_is_one_that_the_code_raises(told: Document) -> None:
             if error in (ReadOnlyViolation, NotPermitted):
                 continue  # bugs of ours: internal-error
             assert PROBLEM_TYPES[error.code].status == status_of(error)
-    for _, _, operation in _operations(told):
+    for _, _, operation in _operations(reported):
         for status, answer in operation["responses"].items():
             examples = answer.get("content", {}).get("application/problem+json", {})
             for code in examples.get("examples", ()):
@@ -176,12 +176,12 @@ def _all_errors(kind: type[ApplicationError]) -> Iterator[type[ApplicationError]
         yield from _all_errors(inner)
 
 
-def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
+def test_what_may_be_null_is_what_the_tables_say(reported: Document) -> None:
     """A field that is answered is nullable where its column is, and only there."""
     compared = 0
     for mapper in Base.registry.mappers:
         columns = mapper.class_.__table__.c
-        shape = told["components"]["schemas"].get(mapper.class_.__name__, {})
+        shape = reported["components"]["schemas"].get(mapper.class_.__name__, {})
         for field, told_of in shape.get("properties", {}).items():
             if field in columns:
                 assert _may_be_null(told_of) == columns[field].nullable, field
@@ -189,7 +189,7 @@ def test_what_may_be_null_is_what_the_tables_say(told: Document) -> None:
     assert compared > 100
 
 
-def test_what_no_operation_answers_is_told_of_all(served: Desk, told: Document) -> None:
+def test_what_no_operation_answers_is_told_of_all(served: Desk, reported: Document) -> None:
     """What is refused before there is an operation: by the router, or by gunicorn itself."""
     long = "a" * 9000
     for status, method, query, headers in (
@@ -201,10 +201,10 @@ def test_what_no_operation_answers_is_told_of_all(served: Desk, told: Document) 
         with closing(HTTPConnection("127.0.0.1", served.port)) as connection:
             connection.request(method, f"/v1/me{query}", headers=headers)
             assert connection.getresponse().status == status
-        assert str(status) in told["info"]["description"]
+        assert str(status) in reported["info"]["description"]
 
 
-def test_a_token_is_of_a_user_or_of_an_agent(told: Document) -> None:
+def test_a_token_is_of_a_user_or_of_an_agent(reported: Document) -> None:
     """Of one of both: the document refuses what the service does."""
     new = validator(orjson.dumps({"$ref": "#/components/schemas/NewToken"}))
     of_user, of_agent = {"user_id": str(uuid4())}, {"agent_id": str(uuid4())}
@@ -214,9 +214,9 @@ def test_a_token_is_of_a_user_or_of_an_agent(told: Document) -> None:
     assert not new.is_valid({"name": "x", **of_user, **of_agent})
 
 
-def test_what_is_answered_within_something_is_whole_too(told: Document) -> None:
+def test_what_is_answered_within_something_is_whole_too(reported: Document) -> None:
     """A resource has its id and version wherever it is, and may have more fields one day."""
-    named = told["components"]["schemas"]
+    named = reported["components"]["schemas"]
     resources = {name for name, shape in named.items() if {"id", "version"} <= _fields(shape)}
     assert {"Task", "ClaimedTask", "Event"} <= resources
     for name in resources:
@@ -237,12 +237,12 @@ def _may_be_null(shape: Document) -> bool:
     return anything or "null" in shape.get("type", ())
 
 
-def test_every_link_leads_to_an_operation(told: Document) -> None:
+def test_every_link_leads_to_an_operation(reported: Document) -> None:
     """What was made can be read, changed and referred to next."""
-    names = {operation["operationId"] for _, _, operation in _operations(told)}
-    made = told["paths"]["/v1/customers"]["post"]["responses"]["201"]
+    names = {operation["operationId"] for _, _, operation in _operations(reported)}
+    made = reported["paths"]["/v1/customers"]["post"]["responses"]["201"]
     assert {"customers_read", "customers_update", "conversations_create_of"} <= set(made["links"])
-    for _, _, operation in _operations(told):
+    for _, _, operation in _operations(reported):
         for answer in operation["responses"].values():
             for link in answer.get("links", {}).values():
                 assert link["operationId"] in names

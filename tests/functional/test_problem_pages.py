@@ -47,9 +47,9 @@ def test_every_code_has_a_page(anonymous: Client) -> None:
     assert {"not-found", "malformed-json", "lease-lost", "schema-mismatch"} <= codes.keys()
     assert codes.keys() == PROBLEM_TYPES.keys()
     for code, status in codes.items():
-        told = anonymous.get(f"/problems/{code}")
-        assert told.status_code == 200
-        explained = told.json
+        reported = anonymous.get(f"/problems/{code}")
+        assert reported.status_code == 200
+        explained = reported.json
         assert (explained["code"], explained["status"]) == (code, status)
         assert explained["type"] == explained["example"]["type"] == f"/problems/{code}"
         assert explained["title"] == explained["example"]["title"]

@@ -105,7 +105,7 @@ def test_a_wrong_method_is_405(app: Flask, method: str, path: str, allowed: set[
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "reported"),
     [
         (
             "/v1/customers",
@@ -124,13 +124,13 @@ def test_a_wrong_method_is_405(app: Flask, method: str, path: str, allowed: set[
 )
 @pytest.mark.parametrize("token", ["", "Bearer cl_wrong"])
 def test_options_names_the_methods_of_a_path(
-    app: Flask, path: str, told: dict[str, str], token: str
+    app: Flask, path: str, reported: dict[str, str], token: str
 ) -> None:
     """RFC 9110, 9.3.7, and RFC 5789, 3.1: 204 for everybody, whatever token is shown."""
     status, headers, body = _call(app, "OPTIONS", PATH_INFO=path, HTTP_AUTHORIZATION=token)
     assert (status, body) == ("204 NO CONTENT", b"")
     named = ("Allow", "Accept-Post", "Accept-Patch")
-    assert {name: headers[name] for name in named if name in headers} == told
+    assert {name: headers[name] for name in named if name in headers} == reported
     assert headers["X-Request-Id"]
 
 

@@ -73,10 +73,10 @@ def drain(limiter: RateLimiter, token: Any) -> int:
 
 def test_what_is_left_is_told(limited: Client) -> None:
     """In every answer, also in one that refuses."""
-    told = [limited.get(path) for path in ("/v1/me", "/v1/customers?nope=1", "/v1/users")]
-    assert [answer.status_code for answer in told] == [200, 400, 403]
-    assert {answer.headers["RateLimit-Policy"] for answer in told} == {'"token";q=5;w=1'}
-    left = [answer.headers["RateLimit"] for answer in told]
+    reported = [limited.get(path) for path in ("/v1/me", "/v1/customers?nope=1", "/v1/users")]
+    assert [answer.status_code for answer in reported] == [200, 400, 403]
+    assert {answer.headers["RateLimit-Policy"] for answer in reported} == {'"token";q=5;w=1'}
+    left = [answer.headers["RateLimit"] for answer in reported]
     assert left[0] == '"token";r=4;t=1'
     assert left == sorted(left, reverse=True)
 
@@ -98,9 +98,9 @@ def test_who_has_none_left_is_refused(limited: Client) -> None:
 
 def test_what_needs_no_token_is_not_limited(limited: Client) -> None:
     """Whoever watches over the service may look as often as it likes."""
-    told = [limited.get(path) for path in ("/livez", "/readyz", "/openapi.json") * RATE]
-    assert {answer.status_code for answer in told} == {200}
-    assert not any("RateLimit" in answer.headers for answer in told[:2])
+    reported = [limited.get(path) for path in ("/livez", "/readyz", "/openapi.json") * RATE]
+    assert {answer.status_code for answer in reported} == {200}
+    assert not any("RateLimit" in answer.headers for answer in reported[:2])
 
 
 def test_another_token_has_its_own(limited: Client, staff: Client, admin: Client) -> None:
@@ -119,11 +119,11 @@ def test_zero_lets_everybody_in(staff: Client, database_url: str) -> None:
     )
     app = create_app(settings)
     client, headers = app.test_client(), {"Authorization": f"Bearer {staff.token}"}
-    told = [client.get("/v1/me", headers=headers) for _ in range(20)]
+    reported = [client.get("/v1/me", headers=headers) for _ in range(20)]
     document = client.get("/openapi.json").text
     app.extensions["database"].dispose()
-    assert {answer.status_code for answer in told} == {200}
-    assert not any("RateLimit" in answer.headers for answer in told)
+    assert {answer.status_code for answer in reported} == {200}
+    assert not any("RateLimit" in answer.headers for answer in reported)
     assert '"429"' not in document
 
 
@@ -138,8 +138,8 @@ def test_no_request_writes(
     began = time.monotonic()
     for _ in range(100):
         staff.get("/v1/todos").close()
-    told = [message for message in round_trips.take() if "rate_limits" in message]
-    assert 1 <= len(told) <= 1 + (time.monotonic() - began)
+    reported = [message for message in round_trips.take() if "rate_limits" in message]
+    assert 1 <= len(reported) <= 1 + (time.monotonic() - began)
 
 
 def test_processes_learn_of_each_other(database: Database, clock: Clock) -> None:
@@ -251,17 +251,17 @@ def test_the_rate_holds_over_all_processes(template_url: str, tmp_path: Path) ->
         headers = {"Authorization": f"Bearer {desk.employ('eager').token}"}
 
         def ask(end: float) -> Counter[int]:
-            told: Counter[int] = Counter()
+            reported: Counter[int] = Counter()
             while time.monotonic() < end:
                 line = HTTPConnection("127.0.0.1", desk.port, timeout=60)
                 with closing(line):  # any of the workers accepts it
                     line.request("GET", "/v1/me", headers=headers)
-                    told[line.getresponse().status] += 1
-            return told
+                    reported[line.getresponse().status] += 1
+            return reported
 
         with ThreadPoolExecutor(8) as pool:
             ends = [time.monotonic() + seconds] * 8
-            told = sum(pool.map(ask, ends), Counter[int]())
+            reported = sum(pool.map(ask, ends), Counter[int]())
     drop(url)
-    assert set(told) == {200, 429}
-    assert 0.7 * rate * seconds <= told[200] <= rate * (seconds + 3)
+    assert set(reported) == {200, 429}
+    assert 0.7 * rate * seconds <= reported[200] <= rate * (seconds + 3)

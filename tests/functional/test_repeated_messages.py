@@ -98,8 +98,8 @@ def test_another_message_under_a_known_external_id_is_refused(
             ({"customer_id": bob}, IN["body"], "m-2"),
         )
     ]
-    told = {(answer.json["title"], answer.json["detail"]) for answer in (*answers, *opened)}
-    assert len(told) == 1
+    reported = {(answer.json["title"], answer.json["detail"]) for answer in (*answers, *opened)}
+    assert len(reported) == 1
     for answer in (*answers, *opened):
         assert problem(answer) == (409, "external-id-reused")
         assert first["id"] not in answer.text

@@ -52,8 +52,8 @@ def test_every_answer_has_the_headers(staff: Client, anonymous: Client) -> None:
     ]
     assert {answer.status_code for answer in answers} >= {200, 201, 204, 304, 401, 404, 405, 422}
     for answer in answers:
-        told = {name: answer.headers.get(name) for name in HEADERS}
-        assert told == HEADERS, answer.status
+        reported = {name: answer.headers.get(name) for name in HEADERS}
+        assert reported == HEADERS, answer.status
         assert "Strict-Transport-Security" not in answer.headers
 
 
@@ -82,10 +82,10 @@ def test_proxies_are_believed_by_setting_alone(
         where = f"http://127.0.0.1:{desk.port}/v1/customers"
         asked = Request(where, b'{"reference": "C-1", "name": "Ann"}', headers)
         with closing(urlopen(asked)) as answer:  # noqa: S310 - same
-            told = dict(answer.headers)
+            reported = dict(answer.headers)
     drop(url)
-    assert told["Location"].startswith("/v1/customers/")
-    assert ("Strict-Transport-Security" in told) == bool(proxies)
+    assert reported["Location"].startswith("/v1/customers/")
+    assert ("Strict-Transport-Security" in reported) == bool(proxies)
 
 
 CANARY = "canary-3f9a"
@@ -105,28 +105,30 @@ def test_secrets_show_nowhere(
         given_secret_key=f"{CANARY}-secret-key-of-the-app",
     )
     app = create_app(settings)
-    told = [repr(thing) for thing in (settings, app, app.config, app.extensions)]
+    reported = [repr(thing) for thing in (settings, app, app.config, app.extensions)]
     issued = admin.create("/v1/tokens", {"user_id": admin.user_id, "name": "second"})["token"]
     client = Client(app, issued)
     with caplog.at_level(logging.DEBUG):
-        told += [client.get(path).text for path in ("/v1/me", "/v1/tokens", "/v1/events", "/nope")]
-        told.append(client.post("/v1/tokens", {"user_id": issued, "token": issued}).text)
-        told.append(client.get(f"/v1/customers?q={issued}", Authorization="Bearer nobody").text)
+        reported += [
+            client.get(path).text for path in ("/v1/me", "/v1/tokens", "/v1/events", "/nope")
+        ]
+        reported.append(client.post("/v1/tokens", {"user_id": issued, "token": issued}).text)
+        reported.append(client.get(f"/v1/customers?q={issued}", Authorization="Bearer nobody").text)
         for how in ("42P01", "53300", "57014"):
             with Faults(app.extensions["database"], 3, how):  # the row itself
-                told.append(client.post("/v1/customers", PERSON, Idempotency_Key=issued).text)
+                reported.append(client.post("/v1/customers", PERSON, Idempotency_Key=issued).text)
         gone = create_app(
             Settings(
                 database_url=f"postgresql://u:{CANARY}-password@127.0.0.1:1/x",
                 given_secret_key=settings.secret_key,
             )
         )
-        told.append(Client(gone, issued).get("/v1/me").text)
+        reported.append(Client(gone, issued).get("/v1/me").text)
     app.extensions["database"].dispose()
-    told += [caplog.text, *capfd.readouterr()]
+    reported += [caplog.text, *capfd.readouterr()]
     assert "Traceback" in caplog.text
-    assert [text for text in told if CANARY in text or issued in text] == []
-    assert not re.search(r"cl_[\w-]{20}", "\n".join(told))
+    assert [text for text in reported if CANARY in text or issued in text] == []
+    assert not re.search(r"cl_[\w-]{20}", "\n".join(reported))
 
 
 def test_a_token_is_kept_as_its_hash_alone(

@@ -104,8 +104,8 @@ def test_a_transaction_is_reversed_once_and_in_full(bank: Bank) -> None:
     assert answer.headers["Location"].endswith(reversal["id"])
     assert (reversal["reverses_id"], reversal["description"]) == (made["id"], "Oops")
     assert reversal["entries"] == [entry(one, "20.00"), entry(two, "-20.00")]
-    told = bank.client.get(path, if_none_match=seen)
-    assert (told.status_code, told.json["reversed_by_id"]) == (200, reversal["id"])
+    reported = bank.client.get(path, if_none_match=seen)
+    assert (reported.status_code, reported.json["reversed_by_id"]) == (200, reversal["id"])
     assert (bank.balance(one)[0], bank.balance(two)[0]) == ("50.00", "0.00")
     assert problem(bank.do("reverse", made)) == (409, "already-reversed")
     assert problem(bank.do("reverse", reversal)) == (409, "invalid-transition")

@@ -274,6 +274,6 @@ def test_the_service_reads_what_it_made(bank: Bank, database: Database) -> None:
     one, two = bank.open("50"), bank.open()
     made = bank.transfer(one, two, "1", pending=True)
     for verb, other in (("post", None), ("reverse", None)):
-        told = bank.do(verb, made, other).json
-        assert bank.client.get(f"/v1/transactions/{told['id']}").json == told
+        reported = bank.do(verb, made, other).json
+        assert bank.client.get(f"/v1/transactions/{reported['id']}").json == reported
     assert service.get(made["id"])["entries"][0]["amount"] == -100

@@ -40,6 +40,6 @@ def test_the_request_of_the_walk_is_one_transaction_with_its_events(
     assert re.match(r"BEGIN.*; SET LOCAL.*; SELECT.*FOR NO KEY UPDATE", unit[0], re.DOTALL)
     assert unit[-1] == "COMMIT"
     assert not [message for message in unit[1:-1] if re.search("BEGIN|COMMIT", message)]
-    told = re.findall(r"^\| (\w+) \| (\w+) \|$", PAGE, re.MULTILINE)[1:]
-    events = admin.get(f"/v1/events?sort=-occurred_at&limit={len(told)}").json["items"]
-    assert [(event["action"], event["object_type"]) for event in reversed(events)] == told
+    reported = re.findall(r"^\| (\w+) \| (\w+) \|$", PAGE, re.MULTILINE)[1:]
+    events = admin.get(f"/v1/events?sort=-occurred_at&limit={len(reported)}").json["items"]
+    assert [(event["action"], event["object_type"]) for event in reversed(events)] == reported

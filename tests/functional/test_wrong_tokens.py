@@ -48,16 +48,16 @@ def limited(app: Flask, database_url: str) -> Iterator[Flask]:
 def send_wrong(app: Flask, count: int, address: str = "192.0.2.1") -> Counter[int]:
     """How often each status was answered to so many different wrong tokens."""
     sent = (Client(app, f"cl_{number}") for number in range(count))
-    told = (client.get("/v1/me", **{BEHIND_A_PROXY: address}) for client in sent)
-    return Counter(answer.status_code for answer in told)
+    reported = (client.get("/v1/me", **{BEHIND_A_PROXY: address}) for client in sent)
+    return Counter(answer.status_code for answer in reported)
 
 
 def test_an_address_that_sends_many_wrong_tokens_is_limited(limited: Flask) -> None:
     """429 with Retry-After and the limit that was passed, after a burst of 401."""
-    told = send_wrong(limited, 10 * RATE)
-    assert told[401] >= RATE
-    assert told[429] > 0
-    assert told.keys() == {401, 429}
+    reported = send_wrong(limited, 10 * RATE)
+    assert reported[401] >= RATE
+    assert reported[429] > 0
+    assert reported.keys() == {401, 429}
     refused = Client(limited, "cl_x").get("/v1/me", **{BEHIND_A_PROXY: "192.0.2.1"})
     assert problem(refused) == (429, "rate-limited")
     assert refused.headers["Retry-After"] == "1"
@@ -93,9 +93,9 @@ def test_nobody_names_an_address_without_a_trusted_proxy(app: Flask, database_ur
     app = create_app(
         Settings(database_url=database_url, given_secret_key="k" * 32, wrong_token_rate=RATE)
     )
-    told = [send_wrong(app, 1, f"192.0.2.{number}") for number in range(10 * RATE)]
+    reported = [send_wrong(app, 1, f"192.0.2.{number}") for number in range(10 * RATE)]
     app.extensions["database"].dispose()
-    assert {429: 1} in told
+    assert {429: 1} in reported
 
 
 def test_a_known_wrong_token_costs_no_read(limited: Flask) -> None:
@@ -103,9 +103,9 @@ def test_a_known_wrong_token_costs_no_read(limited: Flask) -> None:
     database: Database = limited.extensions["database"]
     with RoundTrips(database) as round_trips:
         stale = Client(limited, "cl_stale")
-        told = [stale.get("/v1/me").status_code for _ in range(10 * RATE)]
+        reported = [stale.get("/v1/me").status_code for _ in range(10 * RATE)]
         assert len(round_trips.take()) == 1
-    assert {401, 429} == set(told)
+    assert {401, 429} == set(reported)
 
 
 def test_a_token_that_is_good_again_is_accepted(

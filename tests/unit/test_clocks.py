@@ -171,15 +171,16 @@ class History:
         """Only what differs, as events do."""
         new = {"status": step.status, "priority": step.priority}
         new = {name: value for name, value in new.items() if value != self.values.get(name)}
-        told: dict[str, Any] = {name: value for name, value in new.items() if value}
-        if "status" in told and self.now != self.values.get("status_changed_at"):
-            told["status_changed_at"] = self.now
+        reported: dict[str, Any] = {name: value for name, value in new.items() if value}
+        if "status" in reported and self.now != self.values.get("status_changed_at"):
+            reported["status_changed_at"] = self.now
         if step.response and "first_responded_at" not in self.values:
-            told["first_responded_at"] = self.now
+            reported["first_responded_at"] = self.now
         change = {
-            name: {"before": self.values.get(name), "after": value} for name, value in told.items()
+            name: {"before": self.values.get(name), "after": value}
+            for name, value in reported.items()
         }
-        self.values |= told
+        self.values |= reported
         return change
 
 
