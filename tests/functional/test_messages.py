@@ -79,7 +79,7 @@ def test_a_message_is_one_event_without_its_body(staff: Client, start: Start) ->
     assert "body" not in event["changes"]
 
 
-def test_a_note_moves_no_version(staff: Client, start: Start) -> None:
+def test_a_note_leaves_the_version(staff: Client, start: Start) -> None:
     """The counter of messages is nobody's change; the ETag shows it after the version."""
     path = start()
     before = staff.get(path)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     NewCustomer = Callable[..., Customer]
 
 
-def test_raw_sql_moves_the_version(sql: Sql, new_customer: NewCustomer) -> None:
+def test_raw_sql_raises_the_version(sql: Sql, new_customer: NewCustomer) -> None:
     """No path around the trigger: not even one that sets the version itself."""
     new_customer("A")
     sql("UPDATE customers SET name = 'Bea', version = 99")
     assert sql("SELECT version, updated_at > created_at FROM customers") == [(2, True)]
 
 
-def test_an_update_that_changes_nothing_moves_no_version(
+def test_an_update_that_changes_nothing_leaves_the_version(
     sql: Sql, new_customer: NewCustomer
 ) -> None:
     """The same value again is no change."""
@@ -44,7 +44,7 @@ def test_an_update_that_changes_nothing_moves_no_version(
     assert sql("SELECT version, updated_at = created_at FROM customers") == [(1, True)]
 
 
-def test_bookkeeping_moves_no_version(sql: Sql, admin: Any) -> None:
+def test_bookkeeping_leaves_the_version(sql: Sql, admin: Any) -> None:
     """A token's last use is noted without making a new version of it; its name is not."""
     sql("UPDATE tokens SET last_used_at = now()")
     assert sql("SELECT version, updated_at = created_at FROM tokens") == [(1, True)]
