@@ -65,12 +65,17 @@ class TaskService(
         learns of nothing that it may not see.
         """
         new = new.with_defaults(max_attempts=self.rules.max_attempts)
-        with self.database.session() as session:
+        with self.database.connect() as connection:
             if self.actor.kind is ActorKind.AGENT:
-                new = self._as_subtask(session, new)
-            values = fields_of(new)
+                with self.database.session() as session:
+                    new = self._as_subtask(session, new)
             if new.dedupe_key is None:
-                return self.add(session, values), True
+                return self.insert(connection, fields_of(new)), True
+            return self._submit_once(new)
+
+    def _submit_once(self, new: NewTask) -> tuple[Task, bool]:
+        values = fields_of(new)
+        with self.database.session() as session:
             # Before the savepoint, whose rollback would release these locks.
             self.check_live(session.connection(), values)
             if (twin := self._find_twin(session, new)) is not None:
@@ -92,10 +97,8 @@ class TaskService(
         self.require_admin_for_deleted(include_deleted=query.include_deleted)
         with self.database.connect(read_only=True) as connection:
             task = self.get(key)
-            if self.actor.kind is ActorKind.AGENT and self.actor.id not in (
-                task["claimed_by_id"],
-                task["agent_id"],
-            ):
+            its_agents = (task["claimed_by_id"], task["agent_id"])
+            if self.actor.kind is ActorKind.AGENT and self.actor.id not in its_agents:
                 raise Forbidden("None of the agent's tasks refers to this.")
             of = replace(query, filters={**query.filters, "parent_id": key})
             return read_page(connection, self.repository, of, total=total)
@@ -241,9 +244,8 @@ class TaskService(
 
     def _find_twin(self, session: Session, new: NewTask) -> Task | None:
         """The pending or running task with its `dedupe_key`."""
-        if new.dedupe_key is None:
-            return None
-        twin = self.repository.find_open(session, new.dedupe_key, new.dedupe_scope)
+        key, scope = new.dedupe_key, new.dedupe_scope
+        twin = None if key is None else self.repository.find_open(session, key, scope)
         if twin is not None:
             self.require_visible(session.connection(), twin.id)
         return twin
