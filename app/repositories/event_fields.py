@@ -39,7 +39,7 @@ def shown_as(model: type[Resource], name: str) -> Shown | None:
 
 
 @lru_cache(maxsize=256)
-def of_new_row(model: type[Resource]) -> tuple[str, ...]:
-    """The fields whose first values the event of a new row shows."""
+def fields_in_events(model: type[Resource]) -> tuple[str, ...]:
+    """The fields whose changes events show, in the order of the columns."""
     named = (column.key for column in inspect(model).columns)
     return tuple(n for n in named if n not in _SET_BY_DATABASE and shown_as(model, n) is not None)

@@ -32,7 +32,7 @@ from app.db import JSONObject
 from app.db.repository.inserts import Along
 from app.models import Event, PersonalValues
 from app.models.types import MinorUnits
-from app.repositories.event_fields import of_new_row, shown_as
+from app.repositories.event_fields import fields_in_events, shown_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +92,7 @@ def _events_and_personal_values(model: type[Resource], rows: CTE) -> list[Insert
     }
     events = select(*values.values()).select_from(of_row).order_by(_IDS.c.id)
     inserts = [insert(_EVENTS).from_select([*values], events, include_defaults=False)]
-    if any((how := shown_as(model, name)) and how.is_personal for name in of_new_row(model)):
+    if any((how := shown_as(model, name)) and how.is_personal for name in fields_in_events(model)):
         personal = _changes(model, rows, of_personal=True)
         given = select(_IDS.c.id, personal).select_from(of_row).where(personal != _EMPTY)
         inserts.append(insert(_PERSONAL).from_select(["event_id", "changes"], given))
@@ -102,7 +102,7 @@ def _events_and_personal_values(model: type[Resource], rows: CTE) -> list[Insert
 def _changes(model: type[Resource], rows: CTE, *, of_personal: bool = False) -> JSONValue:
     """The first values that an event shows, or the personal ones, whose names the event shows."""
     parts = [_EMPTY]
-    for name in of_new_row(model):
+    for name in fields_in_events(model):
         how = shown_as(model, name)
         if how is None or (of_personal and not how.is_personal):
             continue

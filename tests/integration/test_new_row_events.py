@@ -9,7 +9,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app.models import Base, Customer, Faq, Product, Task
-from app.repositories.event_fields import of_new_row
+from app.repositories.event_fields import fields_in_events
 from app.repositories.new_row_events import Creation, events_along
 from app.services import (
     BulkAdds,
@@ -106,6 +106,6 @@ KEYS = {"dedupe_key", "dedupe_scope"}
 def test_every_field_has_a_value_in_some_row(model: type[Resource]) -> None:
     """The comparison would say nothing of the others: ids and texts, as those that it is about."""
     given = {name for row in ROWS[model] for name in row if row[name] is not None}
-    by_default = {name for name in of_new_row(model) if not model.__table__.c[name].nullable}
+    by_default = {name for name in fields_in_events(model) if not model.__table__.c[name].nullable}
     compared = given | by_default | REFERENCES | KEYS | NEVER_IN_A_NEW_ROW
-    assert set(of_new_row(model)) <= compared
+    assert set(fields_in_events(model)) <= compared

@@ -5,40 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.db import JSONObject
-from app.db.marks import BOOKKEEPING
 from app.db.types import same_json
 from app.domain.merge_patch import merge
-from app.repositories.event_fields import of_new_row
+from app.repositories.event_fields import fields_in_events
 
 if TYPE_CHECKING:
     from app.db import Record, Resource
     from app.db.repository.writing import Changes
 
-_SET_BY_DATABASE = {"id", "version", "created_at", "updated_at", "deleted_at"}
-
 
 def differences(model: type[Resource], before: Record, after: Record) -> Changes:
     """The changes of a row that a Core statement has changed, for its event."""
     return {
-        column.key: (before[column.key], after[column.key])
-        for column in model.__table__.c
-        if column.key not in _SET_BY_DATABASE
-        and not column.info.get(BOOKKEEPING)
-        and column.key in before
-        and column.key in after
-        and before[column.key] != after[column.key]
+        name: (before[name], after[name])
+        for name in fields_in_events(model)
+        if name in before and name in after and before[name] != after[name]
     }
 
 
 def initial_values(entity: Resource) -> Changes:
     """The values of a new entity, as changes from None."""
-    values = ((name, getattr(entity, name)) for name in of_new_row(type(entity)))
+    values = ((name, getattr(entity, name)) for name in fields_in_events(type(entity)))
     return {name: (None, value) for name, value in values if value is not None}
 
 
 def first_values(model: type[Resource], record: Record) -> Changes:
     """As `initial_values`, of a row that a Core statement has inserted."""
-    values = ((name, record.get(name)) for name in of_new_row(model))
+    values = ((name, record.get(name)) for name in fields_in_events(model))
     return {name: (None, value) for name, value in values if value is not None}
 
 
