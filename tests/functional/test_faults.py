@@ -97,7 +97,7 @@ def test_no_route_is_forgotten(app: Flask) -> None:
 def test_a_request_that_fails_anywhere_does_all_or_nothing(scene: Scene, route: str) -> None:
     """Whatever it is answered, it can be sent again, and in the end it is done, once."""
     sender = Sender(scene, route)
-    answer, unharmed = sender.failed(0, "not at all")
+    answer, unharmed = sender.failed(0, "40001")
     assert answer.status_code < 300, answer.text
     done = Done(answer.status_code, unharmed.seen.index("COMMIT") + 1, scene.rows.difference())
     assert done.effect != ([], [])
