@@ -239,3 +239,15 @@ def test_a_wrong_query_is_400(staff: Client, query: str, parameter: str) -> None
     answer = staff.get(f"/v1/customers?{query}")
     assert codes(answer) == {parameter: "invalid-parameter"}
     assert answer.status_code == 400
+
+
+def test_a_post_without_fields_may_name_the_type_of_no_body(staff: Client) -> None:
+    """Many clients send it with every POST. Where a body is needed, the answer says so."""
+    customer = staff.create("/v1/customers", {"reference": "A", "name": "Ann"})
+    path = f"/v1/customers/{customer['id']}"
+    staff.delete(path)
+    answer = staff.send("POST", f"{path}/restore", raw=b"", content_type="application/json")
+    assert answer.status_code == 200
+    answer = staff.send("POST", "/v1/customers", raw=b"", content_type="application/json")
+    assert problem(answer) == (400, "malformed-json")
+    assert answer.json["detail"] == "A body is required."
