@@ -14,7 +14,7 @@ run: .venv/run.stamp
 
 # Before anything is installed: so that nobody takes waiting for hanging.
 about-test:
-	@echo "make test: $(or $(TESTS),the whole suite; about 12 minutes on two cores), on a throw-away PostgreSQL."
+	@echo "make test: $(or $(TESTS),the whole suite; about six minutes on two idle cores), on a throw-away PostgreSQL."
 	@test -e .venv/dev.stamp || echo "First it installs the test packages, which takes about a minute."
 
 # All of the suite, or what TESTS names. Of sweeps, one case in five; WHOLE=1 runs them all.

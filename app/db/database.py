@@ -183,8 +183,8 @@ class Database:
         generator = opening_generator(_CALLS_TO_BLOCK)
         with self._engines.connect(replica=mode.read_only and mode.stale_ok) as connection:
             unit = UnitOfWork(connection, mode, self._timeouts, owner, generator)
-            owner.units[self] = unit
             try:
+                owner.units[self] = unit
                 yield unit
                 unit.commit()
             except BaseException as error:
