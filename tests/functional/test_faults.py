@@ -122,7 +122,7 @@ def check(sender: Sender, at: int | str, how: str, done: Done) -> None:
     again = sender.send()
     effect = sender.scene.rows.difference()
     other = [set(found) ^ set(wanted) for found, wanted in zip(effect, done.effect, strict=True)]
-    assert effect == done.effect, (where, again.status_code, other)
+    assert effect == done.effect, f"{where}: {again.status_code}, {other}"
     check_repeat(sender, first, again, done.status, was_done=was_done)
 
 
